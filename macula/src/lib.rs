@@ -1,0 +1,6 @@
+//! An encrypted, self-assembling mesh over QUIC.
+
+pub mod directory;
+pub mod identity;
+pub(crate) mod join;
+pub(crate) mod transport;

@@ -1,0 +1,3 @@
+//! How bytes travel: QUIC endpoints over UDP or over an in-memory network.
+
+pub mod memory;

@@ -1,0 +1,5 @@
+//! nebula
+
+pub mod call;
+pub mod nodes;
+pub mod service;
