@@ -1,3 +1,3 @@
 //! How bytes travel: QUIC endpoints over UDP or over an in-memory network.
 
-pub mod memory;
+pub(crate) mod memory;
