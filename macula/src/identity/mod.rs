@@ -10,3 +10,4 @@ pub(crate) mod tls;
 pub use file::FileError;
 pub use id::{NodeId, ParseNodeIdError};
 pub use key::{KeyError, SecretKey, next_generation};
+pub use tls::TlsError;
