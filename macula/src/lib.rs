@@ -4,3 +4,5 @@ pub mod directory;
 pub mod identity;
 pub(crate) mod join;
 pub(crate) mod transport;
+
+pub use transport::MemoryNetwork;

@@ -162,6 +162,16 @@ pub(crate) fn create_private_dir(path: &Path) -> Result<(), FileError> {
     builder.create(path).map_err(|error| failed("create", path, error))
 }
 
+/// Random bytes as a line of 64 hexadecimal digits, the way such files hold them.
+pub(crate) fn hex_line(bytes: &[u8; 32]) -> Zeroizing<Vec<u8>> {
+    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+    // With room for all of it, so that no copy is left behind.
+    let mut line = Zeroizing::new(Vec::with_capacity(65));
+    line.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    line.push(b'\n');
+    line
+}
+
 /// The nine permission bits when any of them is for others than the owner.
 #[cfg(unix)]
 fn mode_for_others(meta: &fs::Metadata) -> Option<u32> {

@@ -8,7 +8,7 @@ use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
 use super::NodeId;
-use super::file::{FileError, PrivateFile};
+use super::file::{FileError, PrivateFile, create_private_dir, hex_line};
 
 /// The secret half of a node's identity: an Ed25519 key (RFC 8032).
 ///
@@ -94,14 +94,7 @@ impl SecretKey {
     /// [`KeyError::File`] when the file cannot be used or others may read it,
     /// [`KeyError::MalformedKey`] when it holds something else.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
-        let generate = || {
-            let mut text = Vec::with_capacity(KEY_FILE_LIMIT);
-            for byte in Self::generate().0.as_bytes() {
-                text.extend_from_slice(&hex_digits(*byte));
-            }
-            text.push(b'\n');
-            Zeroizing::new(text)
-        };
+        let generate = || hex_line(Self::generate().0.as_bytes());
         let content = PrivateFile::new(path).read_or_create(KEY_FILE_LIMIT, generate);
         let malformed = || KeyError::MalformedKey { path: path.to_owned() };
         match content {
@@ -145,7 +138,7 @@ pub fn next_generation(path: &Path, now_ms: u64) -> Result<u64, KeyError> {
     let path = PathBuf::from(name);
     let file = PrivateFile::new(&path);
 
-    super::file::create_private_dir(file.directory())?;
+    create_private_dir(file.directory())?;
     // Starts at the same moment take turns. Where directories cannot be locked they do not, but
     // two processes with one key are in conflict anyhow.
     let turn = File::open(file.directory());
@@ -165,11 +158,6 @@ pub fn next_generation(path: &Path, now_ms: u64) -> Result<u64, KeyError> {
     };
     file.replace(format!("{generation}\n").as_bytes())?;
     Ok(generation)
-}
-
-fn hex_digits(byte: u8) -> [u8; 2] {
-    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
-    [digit(byte >> 4), digit(byte & 15)]
 }
 
 fn parse_seed(content: &[u8]) -> Option<Zeroizing<[u8; 32]>> {

@@ -1,3 +1,5 @@
 //! How bytes travel: QUIC endpoints over UDP or over an in-memory network.
 
-pub(crate) mod memory;
+mod memory;
+
+pub use memory::MemoryNetwork;
