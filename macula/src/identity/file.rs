@@ -184,7 +184,7 @@ fn mode_for_others(_: &fs::Metadata) -> Option<u32> {
     None
 }
 
-fn failed(action: &'static str, path: &Path, source: io::Error) -> FileError {
+pub(crate) fn failed(action: &'static str, path: &Path, source: io::Error) -> FileError {
     FileError::Access { path: path.to_owned(), action, source }
 }
 

@@ -181,7 +181,7 @@ mod tests {
             NodeId::from_bytes(proof).to_string(),
             "b13cd2dddfd593af21bd470db548f17609167b35419ce24e33da477a529ac53b"
         );
-        assert_eq!(u64::from_be_bytes(realm.tag()), 0);
+        assert_eq!(u64::from_be_bytes(realm.tag()), 6_582_038_365_685_531_938);
     }
 
     proptest! {

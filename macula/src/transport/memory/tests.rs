@@ -34,7 +34,7 @@ fn send_segments(
 async fn receive_some(
     socket: &dyn AsyncUdpSocket,
 ) -> Vec<(SocketAddr, Option<EcnCodepoint>, Vec<u8>)> {
-    let mut memory = vec![[0; 16]; 8];
+    let mut memory = [[0; 16]; 8];
     let mut meta = [RecvMeta::default(); 8];
     let received = poll_fn(|cx| {
         let mut bufs: Vec<_> = memory.iter_mut().map(|buf| IoSliceMut::new(buf)).collect();
