@@ -28,7 +28,6 @@
 
 #[cfg_attr(not(test), expect(dead_code, reason = "until the directory's driver runs it"))]
 pub(crate) mod facts;
-#[cfg_attr(not(test), expect(dead_code, reason = "until the directory's driver runs it"))]
 mod list;
 #[cfg_attr(not(test), expect(dead_code, reason = "until the directory's driver runs it"))]
 pub(crate) mod record;

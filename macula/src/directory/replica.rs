@@ -296,6 +296,12 @@ mod tests {
     use super::super::record::{NodeRecord, NodeStatus};
     use super::*;
 
+    /// Any moment: the tests count from it.
+    #[expect(clippy::disallowed_methods, reason = "an `Instant` has no other source")]
+    fn origin() -> Instant {
+        Instant::now()
+    }
+
     fn id(n: u32) -> NodeId {
         let mut bytes = [0; 32];
         bytes[28..].copy_from_slice(&n.to_be_bytes());
@@ -334,7 +340,7 @@ mod tests {
 
     #[test]
     fn newer_replaces_older_and_nothing_else_does() {
-        let now = Instant::now();
+        let now = origin();
         let mut replica = Replica::default();
         assert_eq!(replica.insert(sealed(1, 2, 5), now), Inserted::New);
         assert_eq!(replica.insert(sealed(1, 2, 5), now), Inserted::Stale);
@@ -348,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_removed_record_stays_away_for_its_time() {
-        let now = Instant::now();
+        let now = origin();
         let mut replica = filled(&[sealed(1, 2, 5)], now);
         assert_eq!(replica.remove(&id(1), now), Some(sealed(1, 2, 5)));
         assert_eq!(replica.remove(&id(1), now), None);
@@ -362,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_higher_version_or_incarnation_returns_at_once() {
-        let now = Instant::now();
+        let now = origin();
         for newer in [sealed(1, 2, 6), sealed(1, 3, 0)] {
             let mut replica = filled(&[sealed(1, 2, 5)], now);
             replica.remove(&id(1), now);
@@ -373,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_welcomed_node_returns_with_its_old_record() {
-        let now = Instant::now();
+        let now = origin();
         let mut replica = filled(&[sealed(1, 2, 5)], now);
         replica.remove(&id(1), now);
         replica.welcome(&id(1));
@@ -383,7 +389,7 @@ mod tests {
 
     #[test]
     fn nodes_expire_only_after_an_unbroken_absence() {
-        let start = Instant::now();
+        let start = origin();
         let mut replica = filled(&[sealed(1, 1, 1), sealed(2, 1, 1)], start);
         let first_alive = |node: &NodeId| *node == id(1);
         let at = |seconds| start + SECOND * seconds;
@@ -402,7 +408,7 @@ mod tests {
 
     #[test]
     fn records_and_tombstones_are_bounded() {
-        let now = Instant::now();
+        let now = origin();
         let most = MAX_RECORDS as u32;
         let mut replica = Replica::default();
         for n in 0..most {
@@ -426,7 +432,7 @@ mod tests {
 
     #[test]
     fn a_digest_survives_the_wire_and_may_be_untidy() {
-        let now = Instant::now();
+        let now = origin();
         let here = filled(&[sealed(1, 1, 5), sealed(2, 1, 5), sealed(3, u64::MAX, 5)], now);
         let digest = here.digest();
         assert_eq!(decode_digest(&encode_digest(&digest).unwrap()), Ok(digest.clone()));
@@ -476,7 +482,7 @@ mod tests {
     proptest! {
         #[test]
         fn order_and_repetition_do_not_matter((list, shuffled) in two_orders()) {
-            let now = Instant::now();
+            let now = origin();
             let (one, other) = (filled(&list, now), filled(&shuffled, now));
             prop_assert_eq!(all(&one), all(&other));
             prop_assert_eq!(one.digest(), other.digest());
@@ -485,15 +491,17 @@ mod tests {
 
         #[test]
         fn merging_is_associative(a in records(), b in records(), c in records()) {
-            let now = Instant::now();
-            let merge = |left: &Replica, right: &Replica| filled(&[all(left), all(right)].concat(), now);
+            let now = origin();
+            let merge = |left: &Replica, right: &Replica| {
+                filled(&[all(left), all(right)].concat(), now)
+            };
             let [a, b, c] = [a, b, c].map(|list| filled(&list, now));
             prop_assert_eq!(all(&merge(&merge(&a, &b), &c)), all(&merge(&a, &merge(&b, &c))));
         }
 
         #[test]
         fn one_exchange_makes_two_replicas_equal(a in records(), b in records()) {
-            let now = Instant::now();
+            let now = origin();
             let union = filled(&[a.clone(), b.clone()].concat(), now);
             let (mut left, mut right) = (filled(&a, now), filled(&b, now));
             exchange(&mut left, &mut right, now);
@@ -504,7 +512,7 @@ mod tests {
 
         #[test]
         fn summaries_are_equal_exactly_when_digests_are(a in records(), b in records()) {
-            let now = Instant::now();
+            let now = origin();
             let (left, right) = (filled(&a, now), filled(&b, now));
             prop_assert_eq!(left.summary() == right.summary(), left.digest() == right.digest());
         }
@@ -513,7 +521,7 @@ mod tests {
         fn no_stale_copy_brings_a_removed_record_back(
             list in records(), copies in records(), gone in 0..12_u32, seconds in 0..600_u32,
         ) {
-            let now = Instant::now();
+            let now = origin();
             let mut replica = filled(&list, now);
             if let Some(last) = replica.remove(&id(gone), now) {
                 let mut newer = false;
