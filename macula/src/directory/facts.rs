@@ -111,14 +111,14 @@ impl Facts {
                 continue;
             }
             if let Some(known) = self.others.get_mut(&entry.node) {
-                if row.stamp() > known.stamp() || known.age(now) > MAX_AGE {
+                if row.stamp() > known.stamp() || !known.young(now) {
                     *known = row;
                 }
                 continue;
             }
             if self.others.len() >= MAX_NODES && !purged {
                 // Once a batch, for it looks at every row.
-                self.others.retain(|_, row| row.age(now) <= MAX_AGE);
+                self.others.retain(|_, row| row.young(now));
                 purged = true;
             }
             if self.others.len() < MAX_NODES {

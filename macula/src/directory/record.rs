@@ -163,7 +163,7 @@ impl SealedRecord {
     ///
     /// The length is checked first, then the signature by `verify`, and only what that node
     /// really signed for this realm is decoded. Decoding allocates at most 4 times the length
-    /// plus 32 KiB.
+    /// plus 40 KiB.
     ///
     /// # Errors
     /// The bytes are not such a record, or it exceeds a limit of this module.
@@ -302,7 +302,7 @@ fn length(field: Field, text: &str, least: usize, most: usize) -> Result<(), Rec
 
 /// Decodes a list that announces at most `MAX` entries. The announced room is reserved at once:
 /// a list that then falls short ends the decoding, so that only one list of each kind (256
-/// services and 256 methods: 29 KiB) is ever reserved in vain.
+/// services and 256 methods: 28 KiB) is ever reserved in vain.
 fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MAX: usize>(
     from: D,
 ) -> Result<Vec<T>, D::Error> {
