@@ -384,6 +384,16 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_is_used_to_its_last_byte() {
+        let now = origin();
+        let facts = merged(vec![entry(1, 1, 1, 5), entry(2, 1, 1, 6)], now);
+        let both = facts.batch(1000, now, &mut rng());
+        let bytes = encode_batch(&both).unwrap().len();
+        assert_eq!(facts.batch(bytes, now, &mut rng()), both);
+        assert_eq!(facts.batch(bytes - 1, now, &mut rng()), both[..1]);
+    }
+
+    #[test]
     fn chance_decides_between_equals() {
         let now = origin();
         let facts = merged((1..=100).map(|n| entry(n, 1, 1, 5)).collect(), now);

@@ -455,6 +455,15 @@ mod tests {
         assert!(decode(&[4, 1, 2, 3, 4]).is_err());
         assert!(decode(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]).is_err());
         assert!(decode(&[3, 1]).is_err());
+
+        struct Undecoded;
+        impl<'de> Deserialize<'de> for Undecoded {
+            fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+                panic!("an entry of a list that is too long was decoded")
+            }
+        }
+        let mut from = postcard::Deserializer::from_bytes(&[4, 1, 2, 3, 4]);
+        assert!(at_most::<_, Undecoded, 3>(&mut from).is_err());
     }
 
     type Change = fn(&mut NodeRecord, usize);

@@ -363,6 +363,9 @@ mod tests {
         assert_eq!(replica.insert(sealed(1, 2, 5), late), Inserted::Stale);
         assert_eq!(replica.insert(sealed(1, 1, 9), late), Inserted::Stale);
         assert_eq!(replica.len(), 0);
+        let ask = |stamp| replica.compare(&[DigestEntry::of(&stamp)]).wanted;
+        assert_eq!(ask(sealed(1, 2, 5)), []);
+        assert_eq!(ask(sealed(1, 2, 6)), [id(1)]);
         assert_eq!(replica.insert(sealed(1, 2, 5), now + TOMBSTONE_TIME), Inserted::New);
     }
 
@@ -428,6 +431,22 @@ mod tests {
         assert_eq!(replica.tombstones.by_end.len(), MAX_RECORDS);
         assert_eq!(replica.insert(sealed(0, 1, 2), later), Inserted::New, "the oldest made room");
         assert_eq!(replica.insert(sealed(1, 1, 1), later), Inserted::Stale);
+    }
+
+    #[test]
+    fn a_summary_tells_every_part_of_a_digest() {
+        let now = origin();
+        let replicas = [
+            vec![],
+            vec![sealed(1, 1, 1)],
+            vec![sealed(2, 1, 1)],
+            vec![sealed(1, 2, 1)],
+            vec![sealed(1, 1, 2)],
+            vec![sealed(1, 1, 1), sealed(2, 1, 1)],
+        ];
+        let summaries: BTreeSet<_> =
+            replicas.iter().map(|records| filled(records, now).summary()).collect();
+        assert_eq!(summaries.len(), replicas.len());
     }
 
     #[test]
