@@ -1,5 +1,41 @@
-//! Who serves what: each node owns one versioned record, every node holds a replica of all.
+//! Who serves what, where, with which tags: known on every node, without asking anybody.
+//!
+//! # Promise
+//! Each node owns one record, signs it, and is the only one that can change it. Every node holds
+//! a replica of all records. Replicas of nodes that can reach each other become equal, whatever
+//! was lost, repeated or reordered on the way, and also after a partition heals. Looking somebody
+//! up is a local read; what it finds may be a moment old, never another node's invention.
+//!
+//! # Protocol
+//! - **On joining**, a node exchanges digests with its seed over one stream, then the records
+//!   that either lacks: the full directory in one round trip.
+//! - **On a change**, the owner raises its version, seals the record and pushes it to its peers;
+//!   a peer to which it is new passes it on.
+//! - **Repair**: now and then each node sends the summary of its replica, eight bytes, to a random
+//!   peer. If theirs differs they exchange digests, and the records in which they differ.
+//! - **On leaving**, the owner says so in a last record. A node that stops being a member without
+//!   a word loses its record after 30 s. Either way a tombstone keeps late copies out for 10 min;
+//!   a newer record returns at once, and so does the old one of a node that becomes a member
+//!   again.
+//! - **Fast facts**, such as the load of a machine, do not touch the record: they travel as small
+//!   opaque blobs in a gossip of their own, unsigned, and stop travelling after a minute.
+//!
+//! # Limits
+//! A record is at most [`MAX_RECORD_BYTES`]; its parts have the limits of the other constants
+//! here. A directory holds 16 384 nodes, and refuses those beyond. A fact is at most 192 bytes. A
+//! node that signs two different records with the same version is believed differently in
+//! different places, about itself only. A fact is as trustworthy as the members that passed it on.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "until the directory's driver runs it"))]
 pub(crate) mod facts;
+mod list;
+#[cfg_attr(not(test), expect(dead_code, reason = "until the directory's driver runs it"))]
 pub(crate) mod record;
+#[cfg_attr(not(test), expect(dead_code, reason = "until the directory's driver runs it"))]
 pub(crate) mod replica;
+
+pub use record::{
+    Field, MAX_ADDRS, MAX_METHODS, MAX_NAME_BYTES, MAX_NODE_NAME_BYTES, MAX_RECORD_BYTES,
+    MAX_SERVICES, MAX_TAG_BYTES, MAX_TAGS, MAX_VERSION_BYTES, MethodRecord, NodeRecord, NodeStatus,
+    RecordError, ServiceRecord,
+};
