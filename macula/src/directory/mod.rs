@@ -26,16 +26,16 @@
 //! node that signs two different records with the same version is believed differently in
 //! different places, about itself only. A fact is as trustworthy as the members that passed it on.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "until the directory's driver runs it"))]
+pub(crate) mod driver;
 pub(crate) mod facts;
 mod list;
-#[cfg_attr(not(test), expect(dead_code, reason = "until the directory's driver runs it"))]
 pub(crate) mod record;
-#[cfg_attr(not(test), expect(dead_code, reason = "until the directory's driver runs it"))]
 pub(crate) mod replica;
+mod view;
 
 pub use record::{
     Field, MAX_ADDRS, MAX_METHODS, MAX_NAME_BYTES, MAX_NODE_NAME_BYTES, MAX_RECORD_BYTES,
     MAX_SERVICES, MAX_TAG_BYTES, MAX_TAGS, MAX_VERSION_BYTES, MethodRecord, NodeRecord, NodeStatus,
     RecordError, ServiceRecord,
 };
+pub use view::{NodeView, Provider, View};

@@ -156,6 +156,7 @@ impl Replica {
         self.rows.values().map(|row| &row.sealed)
     }
 
+    #[cfg(test)]
     /// How many records there are.
     pub(crate) fn len(&self) -> usize {
         self.rows.len()

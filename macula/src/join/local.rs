@@ -49,7 +49,7 @@ pub(crate) struct Published {
 /// The directory cannot be used, so local nodes are not found; the rest of the mesh is not
 /// concerned.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LocalError {
+pub enum LocalError {
     /// The realm's name is the directory's.
     #[error(transparent)]
     Realm(#[from] RealmNameError),
@@ -61,7 +61,12 @@ pub(crate) enum LocalError {
         "`{}` {reason}, so others could plant addresses there: make it a directory of your own \
          with mode 700, or set MACULA_RUNTIME_DIR", path.display()
     )]
-    Unsafe { path: PathBuf, reason: &'static str },
+    Unsafe {
+        /// The directory.
+        path: PathBuf,
+        /// What makes it unsafe.
+        reason: &'static str,
+    },
 }
 
 impl LocalDirectory {

@@ -1,0 +1,179 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Limits;
+use crate::StartError;
+use crate::identity::{Cookie, SecretKey};
+use crate::mesh::Mesh;
+use crate::rpc::Service;
+use crate::transport::MemoryNetwork;
+
+/// Says what a node is before it starts.
+#[derive(Debug)]
+pub struct MeshBuilder {
+    pub(crate) name: String,
+    pub(crate) tags: Vec<String>,
+    pub(crate) realm: String,
+    pub(crate) cookie: Option<Cookie>,
+    pub(crate) config_dir: Option<PathBuf>,
+    pub(crate) identity: Identity,
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) advertise: Option<SocketAddr>,
+    pub(crate) memory: Option<MemoryNetwork>,
+    pub(crate) seeds: Vec<String>,
+    pub(crate) local_discovery: bool,
+    pub(crate) runtime_dir: Option<PathBuf>,
+    pub(crate) join_timeout: Duration,
+    pub(crate) services: Vec<Service>,
+    pub(crate) topology: Option<[u8; 8]>,
+    pub(crate) limits: Limits,
+}
+
+/// Where a node's key comes from.
+#[derive(Debug)]
+pub(crate) enum Identity {
+    Ephemeral,
+    File(PathBuf),
+    Key(SecretKey),
+}
+
+impl MeshBuilder {
+    pub(crate) fn new(name: String) -> Self {
+        Self {
+            name,
+            tags: Vec::new(),
+            realm: "default".into(),
+            cookie: None,
+            config_dir: None,
+            identity: Identity::Ephemeral,
+            listen: None,
+            advertise: None,
+            memory: None,
+            seeds: Vec::new(),
+            local_discovery: true,
+            runtime_dir: None,
+            join_timeout: Duration::from_secs(5),
+            services: Vec::new(),
+            topology: None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Adds a tag by which the node can be chosen.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// The realm: nodes of different realms never meet. `default` unless said otherwise.
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = realm.into();
+        self
+    }
+
+    /// The secret that the nodes of the realm share. Without it the environment variable
+    /// `MACULA_COOKIE` is taken, else the file `<realm>.cookie` in the configuration directory,
+    /// which is made with a random cookie if it does not exist.
+    pub fn cookie(mut self, cookie: Cookie) -> Self {
+        self.cookie = Some(cookie);
+        self
+    }
+
+    /// The directory of cookie files, instead of the user's.
+    pub fn config_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.config_dir = Some(dir.into());
+        self
+    }
+
+    /// Keeps the node's key in this file, made on the first start with mode 0600, so that the
+    /// node is the same after a restart. Without it each start makes a new node.
+    pub fn identity_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.identity = Identity::File(path.into());
+        self
+    }
+
+    /// Uses this key.
+    pub fn identity(mut self, key: SecretKey) -> Self {
+        self.identity = Identity::Key(key);
+        self
+    }
+
+    /// The address to listen on; port 0 takes any free one. Without it the node listens on
+    /// `127.0.0.1:0`, or on all addresses if a seed is on another machine.
+    pub fn listen(mut self, addr: SocketAddr) -> Self {
+        self.listen = Some(addr);
+        self
+    }
+
+    /// The address that others dial, if it is not the one that this node listens on.
+    pub fn advertise(mut self, addr: SocketAddr) -> Self {
+        self.advertise = Some(addr);
+        self
+    }
+
+    /// Uses a network in memory instead of UDP. Seeds must be addresses of that network, and the
+    /// runtime directory is left alone.
+    pub fn memory(mut self, network: MemoryNetwork, addr: SocketAddr) -> Self {
+        self.memory = Some(network);
+        self.listen = Some(addr);
+        self.local_discovery = false;
+        self
+    }
+
+    /// A node to join through, as `host:port`. Names are resolved anew at each try.
+    pub fn seed(mut self, seed: impl Into<String>) -> Self {
+        self.seeds.push(seed.into());
+        self
+    }
+
+    /// Whether nodes of the realm on this machine, of the same user, find each other with no
+    /// configuration. True unless said otherwise.
+    pub fn local_discovery(mut self, on: bool) -> Self {
+        self.local_discovery = on;
+        self
+    }
+
+    /// The directory through which nodes of this machine meet, instead of the user's.
+    pub fn runtime_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.runtime_dir = Some(dir.into());
+        self
+    }
+
+    /// How long `start` waits for the first peer before it returns and goes on trying: 5 s
+    /// unless said otherwise.
+    pub fn join_timeout(mut self, timeout: Duration) -> Self {
+        self.join_timeout = timeout;
+        self
+    }
+
+    /// Offers a service to the cluster.
+    pub fn service(mut self, service: Service) -> Self {
+        self.services.push(service);
+        self
+    }
+
+    /// The hash of the topology that this node counts quorums by.
+    pub fn topology(mut self, hash: [u8; 8]) -> Self {
+        self.topology = Some(hash);
+        self
+    }
+
+    /// Other limits than the defaults.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Binds, and joins the cluster if there is one.
+    ///
+    /// Resolves as soon as the node has met a peer or knows that there is none on this machine,
+    /// and at the latest after [`join_timeout`](Self::join_timeout), still trying its seeds.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`]. Seeds that do not answer are not an error.
+    pub async fn start(self) -> Result<Mesh, StartError> {
+        Mesh::start(self).await
+    }
+}

@@ -1,0 +1,213 @@
+//! Keeps the directory of a node current: what it tells its peers, and what it takes from them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::RngExt;
+use tokio::time::Instant;
+
+use super::facts::{decode_batch, encode_batch};
+use super::record::{NodeRecord, SealedRecord};
+use super::replica::{DigestEntry, Inserted, decode_digest, encode_digest};
+use super::view::{NodeView, View};
+use crate::identity::NodeId;
+use crate::limits;
+use crate::membership::{Hint, Member, MembershipInput};
+use crate::mesh::Inner;
+use crate::transport::link::Link;
+use crate::wire::Message;
+
+/// The first byte of a datagram that carries facts.
+pub(crate) const FACTS: u8 = 1;
+/// How often two directories are compared, and facts are passed on.
+const ROUND: Duration = Duration::from_secs(1);
+/// To how many peers facts are passed in a round.
+const FANOUT: usize = 3;
+/// How many records one request may pull.
+const PULL: usize = 1024;
+
+impl Inner {
+    /// Tells a new peer what we are, and has it compare what we know.
+    pub(crate) fn greet(&self, link: &Arc<Link>) {
+        let (own, summary) = {
+            let state = self.state();
+            (state.own.bytes().clone(), state.replica.summary())
+        };
+        // A link that closes meanwhile needs no greeting.
+        let _ = link.send(Message::Record(own));
+        let _ = link.send(Message::Summary(summary));
+    }
+
+    /// Changes what this node says of itself, and tells everybody.
+    pub(crate) fn update_record(&self, change: impl FnOnce(&mut NodeRecord)) {
+        let hint = {
+            let mut state = self.state();
+            let mut record = NodeRecord::clone(state.own.record());
+            change(&mut record);
+            record.version += 1;
+            match SealedRecord::seal(record, self.realm.tag(), |bytes| self.key.sign(bytes)) {
+                Ok(sealed) => state.own = sealed.clone(),
+                Err(error) => {
+                    tracing::error!(%error, "this node's record cannot be told");
+                    return;
+                }
+            }
+            let own = state.own.clone();
+            state.replica.insert(own, Instant::now().into_std());
+            self.publish(&state);
+            Hint {
+                node: self.me().id,
+                incarnation: state.own.record().incarnation,
+                version: state.own.record().version,
+            }
+        };
+        self.membership.offer(MembershipInput::Announce(hint));
+        let own = self.state().own.bytes().clone();
+        for link in self.links() {
+            let _ = link.send(Message::Record(own.clone()));
+        }
+    }
+
+    pub(crate) fn on_record(&self, link: &Arc<Link>, bytes: Bytes) {
+        let sealed = match SealedRecord::open(bytes, self.realm.tag(), NodeId::verify) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                tracing::warn!(from = %link.peer.id, %error, "a record was refused");
+                return;
+            }
+        };
+        if sealed.record().node == self.me().id {
+            return;
+        }
+        let mut state = self.state();
+        match state.replica.insert(sealed, Instant::now().into_std()) {
+            Inserted::New | Inserted::Updated => self.publish(&state),
+            Inserted::Stale => {}
+            Inserted::Refused(_) => tracing::warn!("the directory is full: a record was refused"),
+        }
+    }
+
+    pub(crate) fn on_summary(&self, link: &Arc<Link>, theirs: u64) {
+        let digest = {
+            let state = self.state();
+            if state.replica.summary() == theirs {
+                return;
+            }
+            encode_digest(&state.replica.digest())
+        };
+        match digest {
+            // A link that closes meanwhile compares with another.
+            Ok(digest) => drop(link.send(Message::Digest(digest.into()))),
+            Err(error) => tracing::error!(%error, "the directory's digest cannot be told"),
+        }
+    }
+
+    pub(crate) fn on_digest(&self, link: &Arc<Link>, bytes: &[u8]) {
+        let Ok(theirs) = decode_digest(bytes) else {
+            tracing::warn!(from = %link.peer.id, "a digest does not decode");
+            return;
+        };
+        let (wanted, newer) = {
+            let state = self.state();
+            let compared = state.replica.compare(&theirs);
+            let newer: Vec<_> = compared
+                .newer_here
+                .iter()
+                .filter_map(|node| Some(state.replica.get(node)?.bytes().clone()))
+                .collect();
+            (compared.wanted, newer)
+        };
+        for record in newer {
+            let _ = link.send(Message::Record(record));
+        }
+        self.pull(link, wanted);
+    }
+
+    pub(crate) fn on_pull(&self, link: &Arc<Link>, nodes: &[NodeId]) {
+        let records: Vec<_> = {
+            let state = self.state();
+            let wanted = nodes.iter().take(PULL);
+            wanted.filter_map(|node| Some(state.replica.get(node)?.bytes().clone())).collect()
+        };
+        for record in records {
+            let _ = link.send(Message::Record(record));
+        }
+    }
+
+    /// Somebody's record has a new version: ask for it if it is new here too.
+    pub(crate) fn on_hint(&self, hint: &Hint, from: Option<Member>) {
+        if hint.node == self.me().id {
+            return;
+        }
+        let entry =
+            DigestEntry { node: hint.node, incarnation: hint.incarnation, version: hint.version };
+        if !self.state().replica.compare(&[entry]).wanted.is_empty() {
+            let from = from.map(|member| member.id);
+            let link = self.link(&hint.node).or_else(|| self.link(&from?));
+            if let Some(link) = link {
+                self.pull(&link, vec![hint.node]);
+            }
+        }
+    }
+
+    fn pull(&self, link: &Arc<Link>, wanted: Vec<NodeId>) {
+        for nodes in wanted.chunks(PULL) {
+            let _ = link.send(Message::Pull(nodes.to_vec()));
+        }
+    }
+
+    pub(crate) fn on_facts(&self, bytes: &[u8]) {
+        match decode_batch(bytes) {
+            Ok(entries) => self.state().facts.merge(entries, Instant::now().into_std()),
+            Err(error) => tracing::debug!(%error, "a batch of facts does not decode"),
+        }
+    }
+
+    /// Puts the living members and their records together for all readers.
+    pub(crate) fn publish(&self, state: &crate::mesh::State) {
+        let me = self.me();
+        let alive = std::iter::once(&me).chain(state.alive.values());
+        let nodes = alive.map(|member| NodeView {
+            id: member.id,
+            addr: member.addr,
+            record: state.replica.get(&member.id).map(|sealed| sealed.record().clone()),
+        });
+        self.view.store(Arc::new(View::new(nodes.collect())));
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// Once a round: compare with one random peer, pass on facts, forget the dead.
+    pub(crate) async fn keep_directory(self: Arc<Self>) {
+        let mut rounds = tokio::time::interval(ROUND);
+        rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            rounds.tick().await;
+            let now = Instant::now().into_std();
+            let links = self.links();
+            let (summary, batch) = {
+                let mut state = self.state();
+                let alive: BTreeMap<NodeId, ()> =
+                    state.alive.keys().chain([&self.me().id]).map(|id| (*id, ())).collect();
+                state.replica.expire(|node| alive.contains_key(node), now);
+                state.facts.retain(|node| alive.contains_key(node));
+                let batch = state.facts.batch(limits::DATAGRAM - 1, now, &mut rand::rng());
+                (state.replica.summary(), batch)
+            };
+            if links.is_empty() {
+                continue;
+            }
+            let start = rand::rng().random_range(0..links.len());
+            if let Some(link) = links.get(start) {
+                let _ = link.send(Message::Summary(summary));
+            }
+            let mut datagram = vec![FACTS];
+            datagram.extend_from_slice(&encode_batch(&batch).unwrap_or_default());
+            let datagram = Bytes::from(datagram);
+            for link in links.iter().cycle().skip(start).take(FANOUT.min(links.len())) {
+                link.send_datagram(datagram.clone());
+            }
+        }
+    }
+}

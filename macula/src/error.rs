@@ -1,0 +1,50 @@
+use std::io;
+use std::net::SocketAddr;
+
+use crate::directory::RecordError;
+use crate::identity::{CookieError, KeyError, RealmNameError};
+use crate::join::LocalError;
+
+/// Why a node did not start. Nothing of it is left running.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address to listen on is taken or not of this machine.
+    #[error("cannot listen on {addr}: {source}; choose another address, or port 0 for any")]
+    Bind {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The identity file.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The cookie.
+    #[error(transparent)]
+    Cookie(#[from] CookieError),
+    /// The realm's name.
+    #[error(transparent)]
+    Realm(#[from] RealmNameError),
+    /// The runtime directory.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// What the node says of itself.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// TLS could not be set up.
+    #[error("TLS cannot be set up: {reason}")]
+    Crypto {
+        /// What the TLS library said.
+        reason: String,
+    },
+    /// Two services have one name.
+    #[error("two services named `{0}` on one node: give one of them another name")]
+    DuplicateService(String),
+    /// Two methods have one wire id.
+    #[error("`{0}` and `{1}` have the same wire id: rename one of them")]
+    MethodCollision(String, String),
+    /// A seed is not an address.
+    #[error("`{0}` is not a seed: write `host:port`")]
+    Seed(String),
+}

@@ -1,0 +1,64 @@
+//! Every bound of the mesh in one place. None is zero, none is infinite.
+
+use std::time::Duration;
+
+/// What a node accepts, keeps and waits for, at most.
+///
+/// The defaults suit a service cluster on one site. All sizes are in bytes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest encoded argument list or reply that is sent or taken: 16 MiB.
+    pub max_body: usize,
+    /// How long a peer may take to prove that it belongs to the realm, from its first packet to
+    /// its proof: 5 s.
+    pub admission_timeout: Duration,
+    /// How many peers may be in the middle of proving themselves at once: 256. Above it new
+    /// connections are refused; above half of it they must first prove their address.
+    pub max_admissions: usize,
+    /// How long a dial may take in all, with the proof: 3 s.
+    pub dial_timeout: Duration,
+    /// A connection on which nothing moved for this long is closed: 30 s.
+    pub idle_timeout: Duration,
+    /// How many calls of one peer may run or queue here at once: 8192.
+    pub max_calls_per_peer: usize,
+    /// How many nodes a cluster may have: 16 384.
+    pub max_members: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body: 16 << 20,
+            admission_timeout: Duration::from_secs(5),
+            max_admissions: 256,
+            dial_timeout: Duration::from_secs(3),
+            idle_timeout: Duration::from_secs(30),
+            max_calls_per_peer: 8192,
+            max_members: 16_384,
+        }
+    }
+}
+
+/// A frame longer than this travels on a stream of its own, so that it does not delay the small
+/// ones: 32 KiB.
+pub(crate) const LANE_THRESHOLD: usize = 32 << 10;
+/// The longest frame that is accepted on a lane. Directory records travel there, and are longer
+/// than any call that does: 128 KiB.
+pub(crate) const LANE_FRAME: usize = 128 << 10;
+/// What a frame carries beside a body, at most.
+pub(crate) const FRAME_OVERHEAD: usize = 4 << 10;
+/// Callers wait while a lane holds more unsent bytes than this: 1 MiB.
+pub(crate) const LANE_HIGH_WATER: usize = 1 << 20;
+/// A lane that holds more unsent bytes than this belongs to a peer that does not read: 64 MiB.
+pub(crate) const LANE_CAPACITY: usize = 64 << 20;
+/// Bodies on streams of their own that one peer may have under way: 64.
+pub(crate) const BODY_STREAMS: u32 = 64;
+/// How long a body on a stream of its own may take to arrive once it has begun: 30 s.
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a peer that is not admitted yet may have us buffer: 16 KiB.
+pub(crate) const UNADMITTED_WINDOW: u32 = 16 << 10;
+/// What an admitted peer may have us buffer, per connection: 24 MiB.
+pub(crate) const ADMITTED_WINDOW: u32 = 24 << 20;
+/// The largest datagram we put on the wire: what is sure to fit at QUIC's smallest packet size.
+pub(crate) const DATAGRAM: usize = 1100;

@@ -1,0 +1,244 @@
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use bytes::Bytes;
+use foca::{AccumulatingRuntime, Config, Foca, OwnedNotification, PostcardCodec, Timer};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::Member;
+use super::gossip::{Hint, Hints, Inbox};
+use crate::limits;
+
+/// How many inputs may wait for the membership task; datagrams beyond it are dropped, as the
+/// network would.
+const QUEUE: usize = 1024;
+
+/// What happens to the membership.
+#[derive(Debug)]
+pub(crate) enum MembershipInput {
+    /// A packet from a peer.
+    Datagram(Bytes),
+    /// This peer has just proved itself on a connection: it is alive.
+    Alive(Member),
+    /// This peer said goodbye.
+    Left(Member),
+    /// The member table of a peer that we joined.
+    Table(Bytes),
+    /// Tell the member table.
+    TellTable(oneshot::Sender<Bytes>),
+    /// Our own record has a new version.
+    Announce(Hint),
+    /// Leave the cluster, and answer once the news has been handed out.
+    Leave(oneshot::Sender<()>),
+}
+
+/// What the membership has to say.
+#[derive(Debug)]
+pub(crate) enum MembershipNews {
+    Send {
+        to: Member,
+        packet: Bytes,
+    },
+    Up(Member),
+    Down(Member),
+    /// We were declared dead and live on under this name.
+    Renewed(Member),
+    Hint {
+        hint: Hint,
+        from: Option<Member>,
+    },
+}
+
+/// The handle of the membership task.
+#[derive(Clone, Debug)]
+pub(crate) struct Membership(mpsc::Sender<MembershipInput>);
+
+impl Membership {
+    /// The task for node `me`; it ends when the last handle is dropped.
+    pub(crate) fn new(
+        me: Member,
+        seed: u64,
+        max_members: usize,
+        news: impl FnMut(MembershipNews) + Send,
+    ) -> (Self, impl Future<Output = ()> + Send) {
+        let (sender, inputs) = mpsc::channel(QUEUE);
+        let (hints, inbox) = Hints::new(max_members);
+        let mut config = config_for(1);
+        config.max_packet_size = packet_size();
+        let rng = StdRng::seed_from_u64(seed);
+        let foca = Foca::with_custom_broadcast(me, config, rng, PostcardCodec, hints);
+        let driver = Driver {
+            foca,
+            inbox,
+            outputs: AccumulatingRuntime::new(),
+            timers: BTreeMap::new(),
+            timer_number: 0,
+            sized_for: 1,
+            max_members,
+            news,
+        };
+        (Self(sender), driver.run(inputs))
+    }
+
+    /// Hands over an input that may be lost when the task is overrun.
+    pub(crate) fn offer(&self, input: MembershipInput) {
+        if self.0.try_send(input).is_err() {
+            tracing::debug!("a membership packet was dropped: the queue is full");
+        }
+    }
+
+    /// Hands over an input that must arrive.
+    pub(crate) async fn tell(&self, input: MembershipInput) {
+        // The task ends with the node; there is nobody left to tell then.
+        let _ = self.0.send(input).await;
+    }
+}
+
+struct Driver<N> {
+    foca: Foca<Member, PostcardCodec, StdRng, Hints>,
+    inbox: Inbox,
+    outputs: AccumulatingRuntime<Member>,
+    timers: BTreeMap<(Instant, u64), Timer<Member>>,
+    timer_number: u64,
+    sized_for: u32,
+    max_members: usize,
+    news: N,
+}
+
+impl<N: FnMut(MembershipNews)> Driver<N> {
+    async fn run(mut self, mut inputs: mpsc::Receiver<MembershipInput>) {
+        loop {
+            let due = self.timers.first_key_value().map(|((at, _), _)| *at);
+            let timer = async {
+                match due {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                input = inputs.recv() => match input {
+                    Some(input) => self.take(input),
+                    None => return,
+                },
+                () = timer => self.fire(),
+            }
+            self.flush();
+        }
+    }
+
+    fn fire(&mut self) {
+        let now = Instant::now();
+        while let Some(entry) = self.timers.first_entry() {
+            if entry.key().0 > now {
+                return;
+            }
+            let timer = entry.remove();
+            if let Err(error) = self.foca.handle_timer(timer, &mut self.outputs) {
+                tracing::debug!(%error, "a membership timer was refused");
+            }
+        }
+    }
+
+    fn take(&mut self, input: MembershipInput) {
+        let outputs = &mut self.outputs;
+        let done = match input {
+            MembershipInput::Datagram(packet) => self.foca.handle_data(&packet, outputs),
+            MembershipInput::Alive(member) => {
+                if self.foca.iter_members().count() >= self.max_members {
+                    tracing::warn!("the cluster is at its limit of {} nodes", self.max_members);
+                    return;
+                }
+                self.foca.apply_many([foca::Member::alive(member)].into_iter(), true, outputs)
+            }
+            MembershipInput::Left(member) => {
+                // A goodbye outranks whatever was suspected or refuted in that life.
+                let down = foca::Member::new(member, u16::MAX, foca::State::Down);
+                self.foca.apply_many([down].into_iter(), true, outputs)
+            }
+            MembershipInput::Table(bytes) => match postcard::from_bytes(&bytes) {
+                Ok(table) => {
+                    let table: Vec<foca::Member<Member>> = table;
+                    self.foca.apply_many(table.into_iter().take(self.max_members), false, outputs)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a peer sent a member table that does not decode");
+                    return;
+                }
+            },
+            MembershipInput::TellTable(answer) => {
+                let mut table: Vec<_> = self.foca.iter_members().cloned().collect();
+                table.push(foca::Member::alive(*self.foca.identity()));
+                // Nobody waits for the answer of a link that has closed.
+                let _ = answer.send(postcard::to_allocvec(&table).unwrap_or_default().into());
+                return;
+            }
+            MembershipInput::Announce(hint) => self.foca.add_broadcast(&hint.encode()).map(drop),
+            MembershipInput::Leave(answer) => {
+                let left = self.foca.leave_cluster(outputs);
+                let _ = answer.send(());
+                left
+            }
+        };
+        if let Err(error) = done {
+            tracing::debug!(%error, "a membership input was refused");
+        }
+    }
+
+    fn flush(&mut self) {
+        let now = Instant::now();
+        while let Some((to, packet)) = self.outputs.to_send() {
+            (self.news)(MembershipNews::Send { to, packet });
+        }
+        while let Some((after, timer)) = self.outputs.to_schedule() {
+            self.timer_number += 1;
+            self.timers.insert((now + after, self.timer_number), timer);
+        }
+        while let Some(notification) = self.outputs.to_notify() {
+            match notification {
+                OwnedNotification::MemberUp(member) => (self.news)(MembershipNews::Up(member)),
+                OwnedNotification::MemberDown(member) => (self.news)(MembershipNews::Down(member)),
+                OwnedNotification::Rename(_, after) => (self.news)(MembershipNews::Up(after)),
+                OwnedNotification::Rejoin(me) => (self.news)(MembershipNews::Renewed(me)),
+                OwnedNotification::Active
+                | OwnedNotification::Idle
+                | OwnedNotification::Defunct => {}
+            }
+        }
+        let hints = {
+            let mut inbox = self.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            std::mem::take(&mut *inbox)
+        };
+        for (hint, from) in hints {
+            (self.news)(MembershipNews::Hint { hint, from });
+        }
+        self.resize();
+    }
+
+    /// Suspicion and dissemination grow with the logarithm of the cluster, so the configuration
+    /// follows its size in powers of two.
+    fn resize(&mut self) {
+        let size = u32::try_from(self.foca.num_members() + 1).unwrap_or(u32::MAX);
+        let size = size.checked_next_power_of_two().unwrap_or(size);
+        if size == self.sized_for {
+            return;
+        }
+        let mut config = config_for(size);
+        config.max_packet_size = packet_size();
+        if self.foca.set_config(config).is_ok() {
+            self.sized_for = size;
+        }
+    }
+}
+
+fn config_for(size: u32) -> Config {
+    Config::new_lan(NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN))
+}
+
+/// One byte of each datagram says what it carries.
+fn packet_size() -> NonZeroUsize {
+    NonZeroUsize::new(limits::DATAGRAM - 1).unwrap_or(NonZeroUsize::MIN)
+}

@@ -1,0 +1,13 @@
+//! Who is alive: SWIM with suspicion (by [`foca`]) over QUIC datagrams.
+//!
+//! Promise: a node that answers its peers stays a member; one that stops is reported down within
+//! a few probe periods; a node that restarts is told from its former life by its generation,
+//! which rises. Views of different nodes may differ for as long as the news takes to travel.
+
+mod driver;
+mod gossip;
+mod member;
+
+pub(crate) use driver::{Membership, MembershipInput, MembershipNews};
+pub(crate) use gossip::Hint;
+pub(crate) use member::Member;

@@ -1,0 +1,352 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use tokio::sync::{Notify, Semaphore, broadcast, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::MeshBuilder;
+use crate::directory::facts::Facts;
+use crate::directory::record::SealedRecord;
+use crate::directory::replica::Replica;
+use crate::directory::{NodeStatus, View};
+use crate::identity::{NodeId, Realm, SecretKey};
+use crate::join::Joining;
+use crate::join::local::Published;
+use crate::membership::{Member, Membership};
+use crate::rpc::server::Services;
+use crate::rpc::{Request, Response};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::link::Link;
+use crate::transport::pool::Pool;
+use crate::{Limits, StartError};
+
+/// How many refused peers are remembered.
+const REFUSALS: usize = 64;
+/// How long closing waits for peers to take our goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// A node of the mesh: a cheap handle, all clones of which mean the same node.
+///
+/// The node lives until [`shutdown`](Self::shutdown), or until its process ends; dropping the
+/// handles does not stop it.
+#[derive(Clone)]
+pub struct Mesh(pub(crate) Arc<Inner>);
+
+/// A change of the membership.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum MemberEvent {
+    /// The node is alive.
+    Up(NodeId),
+    /// The node has left or died.
+    Down(NodeId),
+}
+
+/// How this node stands with a peer.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PeerState {
+    /// There is a connection.
+    pub connected: bool,
+    /// It does not answer, or the last dials failed: choose it last.
+    pub suspect: bool,
+    /// Calls of this node that wait for it.
+    pub in_flight: usize,
+    /// Replies that came from it after their callers had gone.
+    pub late_replies: u64,
+    /// The load it reported with its last reply: calls running and waiting there.
+    pub load: u16,
+}
+
+/// A peer that was not let in.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Where it came from.
+    pub addr: SocketAddr,
+    /// Why it was refused; this is never told to the peer.
+    pub reason: String,
+}
+
+pub(crate) struct Inner {
+    pub(crate) name: String,
+    pub(crate) key: SecretKey,
+    pub(crate) realm: Realm,
+    pub(crate) limits: Limits,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) admissions: Arc<Semaphore>,
+    pub(crate) membership: Membership,
+    pub(crate) services: Services,
+    me: Mutex<Member>,
+    pub(crate) pool: Mutex<Pool>,
+    state: Mutex<State>,
+    pub(crate) view: ArcSwap<View>,
+    /// Counts the views.
+    pub(crate) changed: watch::Sender<u64>,
+    pub(crate) events: broadcast::Sender<MemberEvent>,
+    pub(crate) joining: watch::Sender<Joining>,
+    /// Calls of peers that run or wait here.
+    pub(crate) serving: AtomicUsize,
+    pub(crate) served: Notify,
+    pub(crate) draining: AtomicBool,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    refusals: Mutex<VecDeque<Refusal>>,
+    /// This node, for tasks that outlive a borrow.
+    weak: Weak<Inner>,
+    /// Holds our place in the runtime directory.
+    pub(crate) published: Mutex<Option<Published>>,
+}
+
+/// What changes under one lock: what we say of ourselves, and what we know of the others.
+pub(crate) struct State {
+    pub(crate) own: SealedRecord,
+    pub(crate) replica: Replica,
+    pub(crate) facts: Facts,
+    /// The living members other than this one.
+    pub(crate) alive: BTreeMap<NodeId, Member>,
+}
+
+/// The parts of a node that are ready before it runs.
+pub(crate) struct Parts {
+    pub(crate) name: String,
+    pub(crate) key: SecretKey,
+    pub(crate) realm: Realm,
+    pub(crate) limits: Limits,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) services: Services,
+    pub(crate) me: Member,
+    pub(crate) own: SealedRecord,
+}
+
+impl Mesh {
+    /// A node of this name. Names are for people and selectors, `name` or `name@host`; they need
+    /// not be unique, but ambiguous ones are of little use.
+    pub fn builder(name: impl Into<String>) -> MeshBuilder {
+        MeshBuilder::new(name.into())
+    }
+
+    pub(crate) async fn start(builder: MeshBuilder) -> Result<Self, StartError> {
+        crate::start::start(builder).await.map(Self)
+    }
+
+    /// This node's id.
+    pub fn id(&self) -> NodeId {
+        self.0.me().id
+    }
+
+    /// This node's name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The address at which others reach this node.
+    pub fn addr(&self) -> SocketAddr {
+        self.0.me().addr
+    }
+
+    /// The living nodes and what they serve, as known here and now. Costs no lock.
+    pub fn view(&self) -> Arc<View> {
+        self.0.view.load_full()
+    }
+
+    /// Counts the views: changes when [`view`](Self::view) does.
+    pub fn watch_view(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    /// Nodes that come and go from now on. A reader that falls 1024 events behind is told how
+    /// many it missed.
+    pub fn watch_members(&self) -> broadcast::Receiver<MemberEvent> {
+        self.0.events.subscribe()
+    }
+
+    /// Whether the node is part of a cluster yet, and what it tried.
+    pub fn joining(&self) -> watch::Receiver<Joining> {
+        self.0.joining.subscribe()
+    }
+
+    /// How this node stands with a peer.
+    pub fn peer(&self, node: &NodeId) -> PeerState {
+        use crate::transport::pool::Route;
+        match self.0.pool().route(node, Instant::now()) {
+            Route::Linked(link) => PeerState {
+                connected: true,
+                suspect: link.silent.load(Ordering::Relaxed),
+                in_flight: link.calls().len(),
+                late_replies: link.calls().unclaimed(),
+                load: link.load.load(Ordering::Relaxed),
+            },
+            Route::Backoff { .. } => PeerState { suspect: true, ..PeerState::default() },
+            Route::Dialling(_) | Route::None => PeerState::default(),
+        }
+    }
+
+    /// Asks one node, and waits for its reply until the deadline of the request. Dropping the
+    /// future cancels the call there.
+    pub async fn call_to(&self, node: NodeId, request: Request) -> Response {
+        self.0.call(node, request).await
+    }
+
+    /// Shares a small fact about this node, such as its load, with all others; at most 192 bytes.
+    /// It reaches them within seconds and replaces the one before.
+    ///
+    /// # Errors
+    ///
+    /// Gives the bytes back if they are too many.
+    pub fn share_fact(&self, fact: Bytes) -> Result<(), Bytes> {
+        let now = Instant::now().into_std();
+        self.0.state().facts.set_own(fact.clone(), now).map_err(|_| fact)
+    }
+
+    /// The newest fact that has arrived of a node, and its age.
+    pub fn fact(&self, node: &NodeId) -> Option<(Bytes, Duration)> {
+        let fact = self.0.state().facts.get(node, Instant::now().into_std())?;
+        Some((fact.bytes, fact.age))
+    }
+
+    /// The newest facts of all nodes, with their ages.
+    pub fn facts(&self, nodes: impl IntoIterator<Item = NodeId>) -> Vec<Option<(Bytes, Duration)>> {
+        let state = self.0.state();
+        let now = Instant::now().into_std();
+        let get = |node| state.facts.get(&node, now).map(|fact| (fact.bytes, fact.age));
+        nodes.into_iter().map(get).collect()
+    }
+
+    /// The peers that were refused lately, the last 64 of them.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        lock(&self.0.refusals).iter().cloned().collect()
+    }
+
+    /// How many calls of other nodes run or wait here.
+    pub fn serving(&self) -> usize {
+        self.0.serving.load(Ordering::Relaxed)
+    }
+
+    /// Whether the node has begun to shut down.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
+    }
+
+    /// Withdraws the node's services and refuses new calls as not executed, while those under way
+    /// go on. The first half of [`shutdown`](Self::shutdown).
+    pub fn drain(&self) {
+        if !self.0.draining.swap(true, Ordering::Relaxed) {
+            self.0.update_record(|record| record.status = NodeStatus::Draining);
+        }
+    }
+
+    /// Drains, waits up to `grace` for the calls of other nodes that run here, tells the others
+    /// goodbye and closes. A second call waits for the first.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.drain();
+        let idle = async {
+            loop {
+                let served = self.0.served.notified();
+                if self.serving() == 0 {
+                    return;
+                }
+                served.await;
+            }
+        };
+        if tokio::time::timeout(grace, idle).await.is_err() {
+            tracing::warn!(
+                calls = self.serving(),
+                "calls were still running after the grace period"
+            );
+        }
+        self.0.leave(GOODBYE).await;
+    }
+}
+
+impl fmt::Debug for Mesh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mesh").field("name", &self.0.name).field("me", &self.0.me()).finish()
+    }
+}
+
+impl Inner {
+    pub(crate) fn new(parts: Parts, membership: Membership, weak: Weak<Inner>) -> Self {
+        let me = parts.me;
+        let incarnation = parts.own.record().incarnation;
+        let mut replica = Replica::default();
+        replica.insert(parts.own.clone(), Instant::now().into_std());
+        Self {
+            name: parts.name,
+            key: parts.key,
+            realm: parts.realm,
+            admissions: Arc::new(Semaphore::new(parts.limits.max_admissions)),
+            limits: parts.limits,
+            endpoint: parts.endpoint,
+            membership,
+            services: parts.services,
+            me: Mutex::new(me),
+            pool: Mutex::new(Pool::new(me.id)),
+            state: Mutex::new(State {
+                own: parts.own,
+                replica,
+                facts: Facts::new(me.id, incarnation),
+                alive: BTreeMap::new(),
+            }),
+            view: ArcSwap::default(),
+            changed: watch::Sender::new(0),
+            events: broadcast::Sender::new(1024),
+            joining: watch::Sender::new(Joining::default()),
+            serving: AtomicUsize::new(0),
+            served: Notify::new(),
+            draining: AtomicBool::new(false),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            refusals: Mutex::default(),
+            weak,
+            published: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn me(&self) -> Member {
+        *lock(&self.me)
+    }
+
+    pub(crate) fn this(&self) -> Option<Arc<Self>> {
+        self.weak.upgrade()
+    }
+
+    pub(crate) fn set_me(&self, me: Member) {
+        *lock(&self.me) = me;
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(crate) fn pool(&self) -> MutexGuard<'_, Pool> {
+        lock(&self.pool)
+    }
+
+    pub(crate) fn link(&self, peer: &NodeId) -> Option<Arc<Link>> {
+        self.pool().link(peer).cloned()
+    }
+
+    pub(crate) fn links(&self) -> Vec<Arc<Link>> {
+        self.pool().links().cloned().collect()
+    }
+
+    pub(crate) fn refused(&self, addr: SocketAddr, reason: String) {
+        tracing::warn!(%addr, %reason, "a peer was refused");
+        let mut refusals = lock(&self.refusals);
+        if refusals.len() == REFUSALS {
+            refusals.pop_front();
+        }
+        refusals.push_back(Refusal { addr, reason });
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

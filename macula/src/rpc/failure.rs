@@ -1,0 +1,118 @@
+use std::time::Duration;
+
+/// Whether the handler of a call has run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Executed {
+    /// It certainly has not, and never will.
+    No,
+    /// It certainly has, or has at least begun.
+    Yes,
+    /// The request was sent, and nobody here knows what became of it.
+    Unknown,
+}
+
+/// How far a call had come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// Connecting to the node.
+    Dial,
+    /// Waiting there for its turn.
+    Queue,
+    /// Sent, and perhaps running.
+    Run,
+    /// Ran; its reply was on the way.
+    Reply,
+}
+
+/// Why a request has no result.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// No connection could be made. Not executed.
+    #[error("the node cannot be reached: {0}")]
+    Unreachable(String),
+    /// The connection ended after the request was handed to it. Unknown.
+    #[error("the connection was lost while the call was under way")]
+    Disconnected,
+    /// The node stopped answering. Unknown.
+    #[error("the node stopped answering")]
+    Silent,
+    /// The deadline passed: in `Dial` not executed, in `Run` unknown.
+    #[error("the deadline passed")]
+    Deadline {
+        /// Where the call was.
+        phase: Phase,
+    },
+    /// Too many calls run and wait there. Not executed.
+    #[error("too many calls are running and waiting there")]
+    Overloaded {
+        /// When another try has a chance.
+        retry_after: Duration,
+    },
+    /// The node does not serve the method. Not executed.
+    #[error("the node does not serve this method")]
+    UnknownMethod,
+    /// The method has another shape there. Not executed.
+    #[error("the method has another shape there")]
+    Incompatible {
+        /// The shape there.
+        theirs: [u8; 8],
+    },
+    /// The node is about to stop. Not executed.
+    #[error("the node is draining")]
+    Draining,
+    /// The caller may not call this. Not executed.
+    #[error("the node denies this call")]
+    Denied,
+    /// The arguments did not decode there. Not executed.
+    #[error("the node could not decode the arguments: {0}")]
+    Malformed(String),
+    /// The arguments are longer than `limit` bytes. Not executed.
+    #[error("the arguments are longer than the limit of {limit} bytes")]
+    RequestTooLarge {
+        /// The limit that was exceeded, in bytes.
+        limit: usize,
+    },
+    /// The result is longer than `limit` bytes. Executed.
+    #[error("the reply is longer than the limit of {limit} bytes")]
+    ReplyTooLarge {
+        /// The limit that was exceeded, in bytes.
+        limit: usize,
+    },
+    /// The handler panicked. Executed.
+    #[error("the handler panicked: {0}")]
+    Panicked(String),
+    /// The handler was stopped before it returned. It began.
+    #[error("the handler was stopped before it returned")]
+    Aborted,
+}
+
+impl Failure {
+    /// Whether the handler ran.
+    pub fn executed(&self) -> Executed {
+        match self {
+            Self::Unreachable(_)
+            | Self::Deadline { phase: Phase::Dial | Phase::Queue }
+            | Self::Overloaded { .. }
+            | Self::UnknownMethod
+            | Self::Incompatible { .. }
+            | Self::Draining
+            | Self::Denied
+            | Self::Malformed(_)
+            | Self::RequestTooLarge { .. } => Executed::No,
+            Self::Disconnected | Self::Silent | Self::Deadline { .. } => Executed::Unknown,
+            Self::ReplyTooLarge { .. } | Self::Panicked(_) | Self::Aborted => Executed::Yes,
+        }
+    }
+
+    /// How far the call had come.
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Unreachable(_) | Self::RequestTooLarge { .. } => Phase::Dial,
+            Self::Deadline { phase } => *phase,
+            Self::Disconnected | Self::Silent | Self::Panicked(_) | Self::Aborted => Phase::Run,
+            Self::ReplyTooLarge { .. } => Phase::Reply,
+            _ => Phase::Queue,
+        }
+    }
+}

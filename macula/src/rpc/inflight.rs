@@ -1,0 +1,130 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::collections::BTreeMap;
+
+/// The requests of one connection that still wait for their reply.
+///
+/// Each number is given once in the life of the table, so a reply that comes late, twice or
+/// uncalled for finds nobody and is only counted.
+#[derive(Debug)]
+pub(crate) struct InFlight<W> {
+    next: u64,
+    waiting: BTreeMap<u64, W>,
+    unclaimed: u64,
+    closed: bool,
+}
+
+impl<W> InFlight<W> {
+    pub(crate) const fn new() -> Self {
+        Self { next: 1, waiting: BTreeMap::new(), unclaimed: 0, closed: false }
+    }
+
+    /// Takes a waiter and gives its number; none once the table is closed.
+    pub(crate) fn insert(&mut self, waiter: W) -> Option<u64> {
+        if self.closed {
+            return None;
+        }
+        let id = self.next;
+        self.next += 1;
+        self.waiting.insert(id, waiter);
+        Some(id)
+    }
+
+    /// The waiter whose reply has come.
+    pub(crate) fn complete(&mut self, id: u64) -> Option<W> {
+        let waiter = self.waiting.remove(&id);
+        if waiter.is_none() {
+            self.unclaimed += 1;
+        }
+        waiter
+    }
+
+    /// Forgets a waiter that has gone; false if its reply has come already.
+    pub(crate) fn forget(&mut self, id: u64) -> bool {
+        self.waiting.remove(&id).is_some()
+    }
+
+    /// Takes out the waiters for whom `leaves` holds.
+    pub(crate) fn take_if(&mut self, leaves: impl Fn(&W) -> bool) -> Vec<(u64, W)> {
+        self.waiting.extract_if(.., |_, waiter| leaves(waiter)).collect()
+    }
+
+    /// Takes out all waiters and takes no more.
+    pub(crate) fn close(&mut self) -> Vec<(u64, W)> {
+        self.closed = true;
+        std::mem::take(&mut self.waiting).into_iter().collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many replies found nobody waiting.
+    pub(crate) fn unclaimed(&self) -> u64 {
+        self.unclaimed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Insert,
+        Complete(u64),
+        Forget(u64),
+        TakeEven,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => Just(Step::Insert),
+            2 => (0..40_u64).prop_map(Step::Complete),
+            1 => (0..40_u64).prop_map(Step::Forget),
+            1 => Just(Step::TakeEven),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_waiter_leaves_exactly_once(steps in prop::collection::vec(step(), 0..80)) {
+            let mut table = InFlight::new();
+            let (mut entered, mut left) = (Vec::new(), Vec::new());
+            for step in steps {
+                match step {
+                    Step::Insert => {
+                        let number = entered.len() as u64 + 1;
+                        prop_assert_eq!(table.insert(number), Some(number));
+                        entered.push(number);
+                    }
+                    Step::Complete(id) => left.extend(table.complete(id)),
+                    Step::Forget(id) => {
+                        if table.forget(id) {
+                            left.push(id);
+                        }
+                    }
+                    Step::TakeEven => {
+                        left.extend(table.take_if(|waiter| waiter % 2 == 0).iter().map(|w| w.1));
+                    }
+                }
+                prop_assert_eq!(table.len(), entered.len() - left.len());
+            }
+            left.extend(table.close().into_iter().map(|(_, waiter)| waiter));
+            left.sort_unstable();
+            prop_assert_eq!(left, entered);
+            prop_assert_eq!(table.insert(0), None);
+        }
+    }
+
+    #[test]
+    fn late_replies_are_counted() {
+        let mut table = InFlight::new();
+        let id = table.insert(()).unwrap();
+        assert!(table.forget(id));
+        assert!(table.complete(id).is_none());
+        assert_eq!(table.unclaimed(), 1);
+    }
+}

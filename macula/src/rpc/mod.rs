@@ -1,0 +1,49 @@
+//! Calls between nodes: one request, one reply, by a deadline.
+//!
+//! Promise: a call ends by its deadline with the reply, or with a [`Failure`] that says whether
+//! the handler ran: `No`, `Yes`, or `Unknown`, never a guess. A caller that stops waiting cancels
+//! the handler at its next await. A handler runs at most once per request.
+//!
+//! Protocol: a request carries the time that is left, never a point in time, so clocks need not
+//! agree. The server admits it through the [`Gate`](admission::Gate) of the method, polls the
+//! handler once in place and spawns it only if it is pending. Every reply carries the load of its
+//! node.
+
+pub mod admission;
+pub(crate) mod client;
+mod failure;
+pub(crate) mod health;
+pub(crate) mod inflight;
+pub(crate) mod server;
+mod service;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+pub use failure::{Executed, Failure, Phase};
+pub use service::{Caller, Fault, Handler, Incoming, Method, Service};
+
+/// What is asked of one node.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The wire id of the method: a hash of the names of its service and its own.
+    pub method: u64,
+    /// The shape of the method as the caller knows it.
+    pub key: [u8; 8],
+    /// The encoded arguments, at most [`Limits::max_body`](crate::Limits) bytes.
+    pub body: Bytes,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+    /// End the call with [`Failure::Silent`] as soon as the node stops answering, instead of
+    /// waiting for the deadline. For calls that may be run again elsewhere.
+    pub leave_if_silent: bool,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The encoded result, or why there is none.
+    pub result: Result<Bytes, Failure>,
+    /// How many calls the node was running and queueing when it replied.
+    pub load: Option<u16>,
+}

@@ -1,0 +1,280 @@
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::admission::{Entry, Permit};
+use super::{Caller, Fault, Incoming, Method, Service};
+use crate::StartError;
+use crate::mesh::Inner;
+use crate::transport::link::{Link, Violation};
+use crate::wire::{Message, Status};
+
+/// A first poll that takes longer than this blocks everything else that the peer has to say.
+const FIRST_POLL: Duration = Duration::from_millis(1);
+/// For how many calls a method whose first poll blocked is spawned at once.
+const WARY: u32 = 256;
+/// What a peer is told that has too many calls here.
+const TOO_MANY: Duration = Duration::from_millis(50);
+
+type Run = Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>>;
+
+/// The services of a node, and where each method is found.
+pub(crate) struct Services {
+    services: Vec<Arc<Service>>,
+    methods: BTreeMap<u64, (Arc<Service>, usize)>,
+}
+
+impl Services {
+    /// # Errors
+    ///
+    /// Refuses two services of one name, and two methods of one wire id.
+    pub(crate) fn new(services: Vec<Service>) -> Result<Self, StartError> {
+        let services: Vec<_> = services.into_iter().map(Arc::new).collect();
+        let mut methods: BTreeMap<u64, (Arc<Service>, usize)> = BTreeMap::new();
+        for (index, service) in services.iter().enumerate() {
+            if services.iter().take(index).any(|earlier| earlier.name == service.name) {
+                return Err(StartError::DuplicateService(service.name.clone()));
+            }
+            for (position, method) in service.methods.iter().enumerate() {
+                let path = |service: &Service, method: &Method| {
+                    format!("{}/{}", service.name, method.name)
+                };
+                if let Some((other, at)) = methods.insert(method.id, (service.clone(), position)) {
+                    let other = other.methods.get(at).map(|method| path(&other, method));
+                    let other = other.unwrap_or_default();
+                    return Err(StartError::MethodCollision(other, path(service, method)));
+                }
+            }
+        }
+        Ok(Self { services, methods })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.iter()
+    }
+
+    fn find(&self, method: u64) -> Option<(&Arc<Service>, usize, &Method)> {
+        let (service, position) = self.methods.get(&method)?;
+        Some((service, *position, service.methods.get(*position)?))
+    }
+}
+
+impl Inner {
+    pub(crate) fn on_request(
+        &self,
+        link: &Arc<Link>,
+        id: u64,
+        method: u64,
+        key: [u8; 8],
+        remaining: Duration,
+        body: Bytes,
+    ) -> Result<(), Violation> {
+        let refuse = |status| {
+            let load = self.load();
+            link.lane.push(&Message::Reply { id, load, status, body: Bytes::new() })?;
+            Ok(())
+        };
+        if self.is_draining() {
+            return refuse(Status::Draining);
+        }
+        let Some((service, position, method)) = self.services.find(method) else {
+            return refuse(Status::UnknownMethod);
+        };
+        if method.key != key {
+            return refuse(Status::Incompatible { theirs: method.key });
+        }
+        if body.len() > self.limits.max_body {
+            let limit = self.limits.max_body as u64;
+            return refuse(Status::RequestTooLarge { limit });
+        }
+        if remaining.is_zero() {
+            return refuse(Status::Expired);
+        }
+        if link.serving.load(Ordering::Relaxed) >= self.limits.max_calls_per_peer {
+            return refuse(Status::Overloaded { retry_after: TOO_MANY });
+        }
+        let entry = match method.gate.enter() {
+            Entry::Refused { retry_after } => return refuse(Status::Overloaded { retry_after }),
+            entry => entry,
+        };
+        let Some(node) = self.this() else { return refuse(Status::Draining) };
+        let cancelled = CancellationToken::new();
+        // A peer's clock is no concern of ours, and neither is a time beyond all reason.
+        let deadline = Instant::now() + remaining.min(Duration::from_secs(24 * 3600));
+        let caller = Caller { node: link.peer.id };
+        let incoming = Incoming { method: position, body, caller, deadline, cancelled };
+        let call = Call::new(node, link.clone(), id);
+        match entry {
+            Entry::Admitted(permit) => call.start(service, method, incoming, permit),
+            Entry::Queued(turn) => {
+                link.begin(id, incoming.cancelled.clone())?;
+                let (service, cancelled) = (service.clone(), incoming.cancelled.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        permit = turn => call.run_spawned(&service, incoming, permit).await,
+                        () = cancelled.cancelled() => call.dismiss(),
+                        () = tokio::time::sleep_until(deadline) => {
+                            call.reply(Status::Expired, Bytes::new());
+                        }
+                    }
+                });
+                Ok(())
+            }
+            Entry::Refused { .. } => Ok(()),
+        }
+    }
+
+    /// How many calls of others run and wait here, as told with every reply.
+    pub(crate) fn load(&self) -> u16 {
+        u16::try_from(self.serving.load(Ordering::Relaxed)).unwrap_or(u16::MAX)
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// One call of a peer, from its admission to its reply. Dropped without a reply, it tells the
+/// caller that the call was stopped.
+struct Call {
+    node: Arc<Inner>,
+    link: Arc<Link>,
+    id: u64,
+    answered: bool,
+}
+
+impl Call {
+    fn new(node: Arc<Inner>, link: Arc<Link>, id: u64) -> Self {
+        node.serving.fetch_add(1, Ordering::Relaxed);
+        link.serving.fetch_add(1, Ordering::Relaxed);
+        Self { node, link, id, answered: false }
+    }
+
+    /// Polls the handler once in place, and spawns what is left.
+    fn start(
+        self,
+        service: &Arc<Service>,
+        method: &Method,
+        incoming: Incoming,
+        permit: Permit,
+    ) -> Result<(), Violation> {
+        let wary = method.wary.load(Ordering::Relaxed);
+        if method.spawn || wary > 0 {
+            method.wary.store(wary.saturating_sub(1), Ordering::Relaxed);
+            self.link.begin(self.id, incoming.cancelled.clone())?;
+            let service = service.clone();
+            tokio::spawn(async move { self.run_spawned(&service, incoming, permit).await });
+            return Ok(());
+        }
+        let (deadline, cancelled) = (incoming.deadline, incoming.cancelled.clone());
+        let began = Instant::now();
+        let mut run = guarded(service, incoming);
+        // Whoever is woken by this poll is polled again at once by the task that is spawned.
+        let polled = run.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        if began.elapsed() > FIRST_POLL {
+            method.wary.store(WARY, Ordering::Relaxed);
+        }
+        match polled {
+            Poll::Ready(result) => self.finish(result),
+            Poll::Pending => {
+                self.link.begin(self.id, cancelled.clone())?;
+                tokio::spawn(
+                    async move { self.finish_run(run, permit, deadline, cancelled).await },
+                );
+            }
+        }
+        Ok(())
+    }
+
+    async fn run_spawned(self, service: &Arc<Service>, incoming: Incoming, permit: Permit) {
+        let (deadline, cancelled) = (incoming.deadline, incoming.cancelled.clone());
+        let run = guarded(service, incoming);
+        self.finish_run(run, permit, deadline, cancelled).await;
+    }
+
+    /// Runs on until the handler is done or nobody waits any more.
+    async fn finish_run(
+        self,
+        run: Run,
+        permit: Permit,
+        deadline: Instant,
+        cancelled: CancellationToken,
+    ) {
+        tokio::select! {
+            biased;
+            result = run => self.finish(result),
+            () = cancelled.cancelled() => self.dismiss(),
+            () = tokio::time::sleep_until(deadline) => {
+                cancelled.cancel();
+                self.dismiss();
+            }
+        }
+        drop(permit);
+    }
+
+    fn finish(self, result: Result<Bytes, Fault>) {
+        let limit = self.node.limits.max_body;
+        match result {
+            Ok(body) if body.len() > limit => {
+                self.reply(Status::ReplyTooLarge { limit: limit as u64 }, Bytes::new());
+            }
+            Ok(body) => self.reply(Status::Done, body),
+            Err(Fault::Malformed(text)) => self.reply(Status::Malformed, text.into()),
+            Err(Fault::Panicked(text)) => self.reply(Status::Panicked, text.into()),
+        }
+    }
+
+    fn reply(mut self, status: Status, body: Bytes) {
+        self.answer(status, body);
+    }
+
+    /// Ends without a reply: nobody waits for one.
+    fn dismiss(mut self) {
+        self.answered = true;
+    }
+
+    fn answer(&mut self, status: Status, body: Bytes) {
+        self.answered = true;
+        let message = Message::Reply { id: self.id, load: self.node.load(), status, body };
+        // If the link has closed, the caller knows.
+        let _ = self.link.send(message);
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.answer(Status::Aborted, Bytes::new());
+        }
+        self.link.end(self.id);
+        self.link.serving.fetch_sub(1, Ordering::Relaxed);
+        if self.node.serving.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.node.served.notify_waiters();
+        }
+    }
+}
+
+/// The handler's future; a panic in it, or in making it, is a fault of this call alone.
+fn guarded(service: &Arc<Service>, incoming: Incoming) -> Run {
+    let service = service.clone();
+    let run = async move { service.handler.handle(incoming).await };
+    AssertUnwindSafe(run)
+        .catch_unwind()
+        .map(|run| run.unwrap_or_else(|panic| Err(Fault::Panicked(panic_text(&*panic)))))
+        .boxed()
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("with something that is not text").chars().take(512).collect()
+}

@@ -1,0 +1,95 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::admission::Gate;
+use crate::identity::NodeId;
+
+/// A service that this node offers to the cluster.
+#[derive(Clone)]
+pub struct Service {
+    /// Its name, the same on every node that serves it.
+    pub name: String,
+    /// Its version, for people and for version requirements.
+    pub version: String,
+    /// Its methods; their positions are what the handler is given.
+    pub methods: Vec<Method>,
+    /// What runs them.
+    pub handler: Arc<dyn Handler>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service")
+            .field("name", &self.name)
+            .field("version", &self.version)
+            .field("methods", &self.methods)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One method of a service.
+#[derive(Clone, Debug)]
+pub struct Method {
+    /// Its name within the service.
+    pub name: String,
+    /// Its wire id.
+    pub id: u64,
+    /// The hash of its shape.
+    pub key: [u8; 8],
+    /// How many of its calls may run and wait.
+    pub gate: Arc<Gate>,
+    /// Never run any part of it on the task that reads from the network.
+    pub spawn: bool,
+    /// Calls that are to be spawned at once, since an earlier one blocked when it was first
+    /// polled. Kept by the server.
+    pub(crate) wary: Arc<AtomicU32>,
+}
+
+impl Method {
+    /// A method that is admitted through `gate`.
+    pub fn new(name: impl Into<String>, id: u64, key: [u8; 8], gate: Arc<Gate>) -> Self {
+        Self { name: name.into(), id, key, gate, spawn: false, wary: Arc::default() }
+    }
+}
+
+/// Runs the calls of one service.
+pub trait Handler: Send + Sync + 'static {
+    /// Begins a call. The future is dropped when nobody waits for the call any more.
+    fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>>;
+}
+
+/// A call that has been admitted.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// The position of the method in [`Service::methods`].
+    pub method: usize,
+    /// The encoded arguments.
+    pub body: Bytes,
+    /// Who calls.
+    pub caller: Caller,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+    /// Cancelled when the caller stops waiting.
+    pub cancelled: CancellationToken,
+}
+
+/// The verified identity of a calling node.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The key that it proved to hold.
+    pub node: NodeId,
+}
+
+/// Why a handler has no result.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// The arguments do not decode; the body was not run.
+    Malformed(String),
+    /// The body panicked.
+    Panicked(String),
+}

@@ -1,0 +1,199 @@
+//! How a node comes to life, and how it ends.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rand::Rng as _;
+
+use crate::StartError;
+use crate::config::{Identity, MeshBuilder};
+use crate::directory::NodeStatus;
+use crate::directory::record::{MethodRecord, NodeRecord, SealedRecord, ServiceRecord};
+use crate::identity::cookie::default_config_dir;
+use crate::identity::tls::TlsIdentity;
+use crate::identity::{Cookie, Realm, SecretKey, next_generation};
+use crate::join::Seed;
+use crate::membership::{Member, Membership, MembershipInput};
+use crate::mesh::{Inner, Parts, lock};
+use crate::rpc::Service;
+use crate::rpc::server::Services;
+use crate::transport::endpoint::{Endpoint, Listen};
+use crate::wire::Message;
+
+/// The environment variable that holds the cookie.
+const COOKIE_VARIABLE: &str = "MACULA_COOKIE";
+
+pub(crate) async fn start(builder: MeshBuilder) -> Result<Arc<Inner>, StartError> {
+    let seeds: Vec<Seed> =
+        builder.seeds.iter().map(|seed| Seed::parse(seed)).collect::<Result<_, _>>()?;
+    let config_dir = builder.config_dir.clone().or_else(default_config_dir);
+    let env = std::env::var(COOKIE_VARIABLE).ok();
+    let cookie = Cookie::resolve(builder.cookie, &builder.realm, env, config_dir.as_deref())?;
+    let realm = Realm::new(builder.realm, cookie)?;
+    let (key, generation) = identity(builder.identity)?;
+    let services = Services::new(builder.services)?;
+
+    let listen = builder.listen.unwrap_or_else(|| default_listen(&seeds));
+    let tls =
+        TlsIdentity::new(&key).map_err(|error| StartError::Crypto { reason: error.to_string() })?;
+    let local = builder.memory.is_none() && builder.local_discovery;
+    let listen = match builder.memory {
+        Some(network) => Listen::Memory(network, listen),
+        None => Listen::Udp(listen),
+    };
+    let endpoint = Endpoint::bind(&listen, &tls, &builder.limits)?;
+    let bound = endpoint.local_addr().map_err(|source| StartError::Bind {
+        addr: builder.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        source,
+    })?;
+    let addr = builder.advertise.unwrap_or_else(|| reachable(bound, &seeds));
+    let me = Member { id: key.id(), addr, generation };
+    let record = NodeRecord {
+        node: me.id,
+        incarnation: generation,
+        version: 1,
+        name: builder.name.clone(),
+        tags: builder.tags.into_iter().collect(),
+        addrs: vec![addr],
+        status: NodeStatus::Serving,
+        services: services.iter().map(service_record).collect(),
+        topology: builder.topology,
+    };
+    let own = SealedRecord::seal(record, realm.tag(), |bytes| key.sign(bytes))?;
+    let parts = Parts {
+        name: builder.name,
+        key,
+        realm,
+        limits: builder.limits,
+        endpoint,
+        services,
+        me,
+        own,
+    };
+    let inner = launch(parts);
+    crate::join::join(&inner, seeds, local, builder.runtime_dir, builder.join_timeout).await?;
+    Ok(inner)
+}
+
+/// Starts the tasks that live as long as the node.
+fn launch(parts: Parts) -> Arc<Inner> {
+    let (me, max_members) = (parts.me, parts.limits.max_members);
+    let mut membership_task = None;
+    let inner = Arc::new_cyclic(|weak: &std::sync::Weak<Inner>| {
+        let (news_weak, weak) = (weak.clone(), weak.clone());
+        let seed = rand::rng().next_u64();
+        let (membership, task) = Membership::new(me, seed, max_members, move |news| {
+            if let Some(inner) = news_weak.upgrade() {
+                inner.on_membership(news);
+            }
+        });
+        membership_task = Some(task);
+        Inner::new(parts, membership, weak)
+    });
+    inner.publish(&inner.state());
+    if let Some(task) = membership_task {
+        inner.spawn(task);
+    }
+    inner.spawn(inner.clone().accept_peers());
+    inner.spawn(inner.clone().keep_directory());
+    inner.spawn(inner.clone().watch_health());
+    inner
+}
+
+impl Inner {
+    /// Runs a task until it is done or the node has stopped.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+
+    /// Tells the others goodbye, and stops everything.
+    pub(crate) async fn leave(&self, patience: Duration) {
+        lock(&self.published).take();
+        let (told, news) = tokio::sync::oneshot::channel();
+        self.membership.tell(MembershipInput::Leave(told)).await;
+        // If the membership has stopped, this node has left before.
+        let _ = news.await;
+        let links = self.links();
+        for link in &links {
+            let _ = link.lane.push(&Message::Goodbye);
+            link.lane.close();
+        }
+        let closed = async {
+            for link in &links {
+                link.closed.cancelled().await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, closed).await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.endpoint.close();
+        let _ = tokio::time::timeout(patience, self.endpoint.drained()).await;
+        let _ = tokio::time::timeout(patience, self.tasks.wait()).await;
+    }
+}
+
+fn identity(identity: Identity) -> Result<(SecretKey, u64), StartError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    Ok(match identity {
+        Identity::Ephemeral => (SecretKey::generate(), now),
+        Identity::Key(key) => (key, now),
+        Identity::File(path) => (SecretKey::load_or_create(&path)?, next_generation(&path, now)?),
+    })
+}
+
+fn service_record(service: &Arc<Service>) -> ServiceRecord {
+    let methods = service.methods.iter().map(|method| MethodRecord {
+        name: method.name.clone(),
+        id: method.id,
+        key: method.key,
+    });
+    ServiceRecord {
+        name: service.name.clone(),
+        version: service.version.clone(),
+        methods: methods.collect(),
+    }
+}
+
+/// With no word on it, a node is reached from its own machine only, unless a seed is elsewhere.
+fn default_listen(seeds: &[Seed]) -> SocketAddr {
+    if seeds.iter().all(Seed::is_local) {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+    } else {
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
+    }
+}
+
+/// The address to tell others. A node that listens on all addresses tells the one that the
+/// system would use towards its seeds, or else towards the world; asking sends nothing.
+fn reachable(bound: SocketAddr, seeds: &[Seed]) -> SocketAddr {
+    if !bound.ip().is_unspecified() {
+        return bound;
+    }
+    let loopback = match bound {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
+    // TEST-NET-1 of RFC 5737: routed like any other address, and nobody's.
+    let world = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 9));
+    let towards = seeds.iter().filter_map(Seed::literal).chain([world]);
+    let source = towards.filter_map(source_towards).find(|ip| !ip.is_unspecified());
+    SocketAddr::new(source.unwrap_or(loopback), bound.port())
+}
+
+fn source_towards(target: SocketAddr) -> Option<IpAddr> {
+    let any: SocketAddr = match target {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(target).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}

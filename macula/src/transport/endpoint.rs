@@ -1,0 +1,115 @@
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use quinn::{ClientConfig, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+
+use super::MemoryNetwork;
+use crate::error::StartError;
+use crate::identity::NodeId;
+use crate::identity::tls::{TlsIdentity, server_name};
+use crate::limits::{self, Limits};
+
+/// Kernel buffers of the UDP socket; the system may give less.
+const SOCKET_BUFFER: usize = 4 << 20;
+
+/// Where a node listens.
+#[derive(Clone, Debug)]
+pub(crate) enum Listen {
+    Udp(SocketAddr),
+    Memory(MemoryNetwork, SocketAddr),
+}
+
+/// One QUIC endpoint that both dials and accepts, on one socket.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    quinn: quinn::Endpoint,
+    client: ClientConfig,
+}
+
+impl Endpoint {
+    pub(crate) fn bind(
+        listen: &Listen,
+        identity: &TlsIdentity,
+        limits: &Limits,
+    ) -> Result<Self, StartError> {
+        let transport = Arc::new(transport_config(limits));
+        let crypto = |error| StartError::Crypto { reason: format!("{error}") };
+        let mut server = ServerConfig::with_crypto(Arc::new(identity.server().map_err(crypto)?));
+        server.transport_config(transport.clone());
+        server.max_incoming(limits.max_admissions);
+        let mut client = ClientConfig::new(Arc::new(identity.client().map_err(crypto)?));
+        client.transport_config(transport);
+        let config = EndpointConfig::default();
+        let runtime = Arc::new(quinn::TokioRuntime);
+        let quinn = match listen {
+            Listen::Udp(addr) => {
+                let bind = |source| StartError::Bind { addr: *addr, source };
+                let socket = udp_socket(*addr).map_err(bind)?;
+                quinn::Endpoint::new(config, Some(server), socket, runtime).map_err(bind)?
+            }
+            Listen::Memory(network, addr) => {
+                let bind = |source| StartError::Bind { addr: *addr, source };
+                let socket = network.bind(*addr).map_err(bind)?;
+                quinn::Endpoint::new_with_abstract_socket(config, Some(server), socket, runtime)
+                    .map_err(bind)?
+            }
+        };
+        Ok(Self { quinn, client })
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.quinn.local_addr()
+    }
+
+    /// Starts a dial; `expected` is the node that must answer, or none if anyone of the realm may.
+    pub(crate) fn connect(
+        &self,
+        addr: SocketAddr,
+        expected: Option<NodeId>,
+    ) -> Result<quinn::Connecting, quinn::ConnectError> {
+        self.quinn.connect_with(self.client.clone(), addr, &server_name(expected))
+    }
+
+    /// The next attempt of somebody to connect; none once the endpoint is closed.
+    pub(crate) async fn accept(&self) -> Option<quinn::Incoming> {
+        self.quinn.accept().await
+    }
+
+    /// Closes all connections and stops accepting.
+    pub(crate) fn close(&self) {
+        self.quinn.close(VarInt::from_u32(0), b"");
+    }
+
+    /// Resolves when the peers have been told, or have had time to be.
+    pub(crate) async fn drained(&self) {
+        self.quinn.wait_idle().await;
+    }
+}
+
+fn udp_socket(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(addr),
+        socket2::Type::DGRAM,
+        Some(socket2::Protocol::UDP),
+    )?;
+    // Larger buffers only make bursts cheaper; a system that refuses them still works.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}
+
+/// Until a peer is admitted it may open one stream and have us buffer 16 KiB; admission raises
+/// both.
+fn transport_config(limits: &Limits) -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .receive_window(VarInt::from_u32(limits::UNADMITTED_WINDOW))
+        .stream_receive_window(VarInt::from_u32(limits::ADMITTED_WINDOW / 2))
+        .datagram_receive_buffer_size(Some(256 << 10))
+        .max_idle_timeout(IdleTimeout::try_from(limits.idle_timeout).ok());
+    transport
+}

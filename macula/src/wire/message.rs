@@ -1,0 +1,345 @@
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::WireError;
+use super::fields::{Fields, put_varint};
+use crate::identity::NodeId;
+
+/// What two admitted peers say to each other.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Message {
+    /// Run a method and answer under this id.
+    Request {
+        id: u64,
+        method: u64,
+        key: [u8; 8],
+        remaining: Duration,
+        body: Bytes,
+    },
+    /// The one answer to a request, with the load of the node that gives it.
+    Reply {
+        id: u64,
+        load: u16,
+        status: Status,
+        body: Bytes,
+    },
+    /// Nobody waits for this answer any more.
+    Cancel {
+        id: u64,
+    },
+    /// Answer at once with a `Pong` of the same number.
+    Ping(u64),
+    Pong(u64),
+    /// A sealed directory record.
+    Record(Bytes),
+    /// The hash of all that the sender's directory holds.
+    Summary(u64),
+    /// All versions that the sender's directory holds, encoded by the directory.
+    Digest(Bytes),
+    /// The records of these nodes are wanted.
+    Pull(Vec<NodeId>),
+    /// The sender's member table, encoded by the membership.
+    Members(Bytes),
+    /// The sender leaves the cluster.
+    Goodbye,
+}
+
+/// How a request ended, as told by the node that got it. The body of the reply holds the encoded
+/// result for `Done` and a readable text for those that carry one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Status {
+    /// The handler returned; the body is what it returned.
+    Done,
+    /// Refused before it ran: too many calls are running and waiting.
+    Overloaded { retry_after: Duration },
+    /// Refused before it ran: nobody serves this method here.
+    UnknownMethod,
+    /// Refused before it ran: the method has another shape here.
+    Incompatible { theirs: [u8; 8] },
+    /// Refused before it ran: the node is about to stop.
+    Draining,
+    /// Refused before it ran: there was no time left.
+    Expired,
+    /// Refused before it ran: the caller may not call it.
+    Denied,
+    /// Refused before it ran: the arguments do not decode; the body says why.
+    Malformed,
+    /// Refused before it ran: the arguments are longer than the limit here.
+    RequestTooLarge { limit: u64 },
+    /// It ran, and its result is longer than the limit there.
+    ReplyTooLarge { limit: u64 },
+    /// It ran and panicked; the body says with what.
+    Panicked,
+    /// It began and was stopped before it returned.
+    Aborted,
+}
+
+mod kind {
+    pub(super) const REQUEST: u8 = 1;
+    pub(super) const REPLY: u8 = 2;
+    pub(super) const CANCEL: u8 = 3;
+    pub(super) const PING: u8 = 4;
+    pub(super) const PONG: u8 = 5;
+    pub(super) const RECORD: u8 = 6;
+    pub(super) const SUMMARY: u8 = 7;
+    pub(super) const DIGEST: u8 = 8;
+    pub(super) const PULL: u8 = 9;
+    pub(super) const MEMBERS: u8 = 10;
+    pub(super) const GOODBYE: u8 = 11;
+}
+
+impl Message {
+    /// Appends the content of a frame.
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        match self {
+            Self::Request { id, method, key, remaining, body } => {
+                out.put_u8(kind::REQUEST);
+                put_varint(out, *id);
+                out.put_u64_le(*method);
+                out.extend_from_slice(key);
+                put_micros(out, *remaining);
+                out.extend_from_slice(body);
+            }
+            Self::Reply { id, load, status, body } => {
+                out.put_u8(kind::REPLY);
+                put_varint(out, *id);
+                out.put_u16_le(*load);
+                status.encode(out);
+                out.extend_from_slice(body);
+            }
+            Self::Cancel { id } => {
+                out.put_u8(kind::CANCEL);
+                put_varint(out, *id);
+            }
+            Self::Ping(number) => {
+                out.put_u8(kind::PING);
+                put_varint(out, *number);
+            }
+            Self::Pong(number) => {
+                out.put_u8(kind::PONG);
+                put_varint(out, *number);
+            }
+            Self::Record(bytes) => put_bytes(out, kind::RECORD, bytes),
+            Self::Summary(hash) => {
+                out.put_u8(kind::SUMMARY);
+                out.put_u64_le(*hash);
+            }
+            Self::Digest(bytes) => put_bytes(out, kind::DIGEST, bytes),
+            Self::Pull(nodes) => {
+                out.put_u8(kind::PULL);
+                nodes.iter().for_each(|node| out.extend_from_slice(node.as_bytes()));
+            }
+            Self::Members(bytes) => put_bytes(out, kind::MEMBERS, bytes),
+            Self::Goodbye => out.put_u8(kind::GOODBYE),
+        }
+    }
+
+    /// The length of the part that has no small bound, in bytes.
+    pub(crate) fn body_len(&self) -> usize {
+        match self {
+            Self::Request { body, .. } | Self::Reply { body, .. } => body.len(),
+            Self::Record(bytes) | Self::Digest(bytes) | Self::Members(bytes) => bytes.len(),
+            Self::Pull(nodes) => nodes.len() * 32,
+            _ => 0,
+        }
+    }
+
+    /// The content of a frame in two parts, the body uncopied where there is one.
+    pub(crate) fn split(mut self) -> (BytesMut, Bytes) {
+        let body = match &mut self {
+            Self::Request { body, .. } | Self::Reply { body, .. } => std::mem::take(body),
+            Self::Record(bytes) | Self::Digest(bytes) | Self::Members(bytes) => {
+                std::mem::take(bytes)
+            }
+            _ => Bytes::new(),
+        };
+        let mut head = BytesMut::new();
+        self.encode(&mut head);
+        (head, body)
+    }
+
+    /// Reads the content of a frame, all of it.
+    pub(crate) fn decode(frame: Bytes) -> Result<Self, WireError> {
+        let mut fields = Fields::new(frame);
+        let kind = fields.u8()?;
+        let message = match kind {
+            kind::REQUEST => {
+                let (id, method, key) = (fields.varint()?, fields.u64()?, fields.array()?);
+                let remaining = Duration::from_micros(fields.varint()?);
+                return Ok(Self::Request { id, method, key, remaining, body: fields.rest() });
+            }
+            kind::REPLY => {
+                let (id, load) = (fields.varint()?, fields.u16()?);
+                let status = Status::decode(&mut fields)?;
+                return Ok(Self::Reply { id, load, status, body: fields.rest() });
+            }
+            kind::RECORD => return Ok(Self::Record(fields.rest())),
+            kind::DIGEST => return Ok(Self::Digest(fields.rest())),
+            kind::MEMBERS => return Ok(Self::Members(fields.rest())),
+            kind::PULL => return decode_pull(&fields.rest()),
+            kind::CANCEL => Self::Cancel { id: fields.varint()? },
+            kind::PING => Self::Ping(fields.varint()?),
+            kind::PONG => Self::Pong(fields.varint()?),
+            kind::SUMMARY => Self::Summary(fields.u64()?),
+            kind::GOODBYE => Self::Goodbye,
+            unknown => return Err(WireError::UnknownKind(unknown)),
+        };
+        fields.end()?;
+        Ok(message)
+    }
+}
+
+impl Status {
+    fn encode(&self, out: &mut BytesMut) {
+        match self {
+            Self::Done => out.put_u8(0),
+            Self::Overloaded { retry_after } => {
+                out.put_u8(1);
+                put_micros(out, *retry_after);
+            }
+            Self::UnknownMethod => out.put_u8(2),
+            Self::Incompatible { theirs } => {
+                out.put_u8(3);
+                out.extend_from_slice(theirs);
+            }
+            Self::Draining => out.put_u8(4),
+            Self::Expired => out.put_u8(5),
+            Self::Denied => out.put_u8(6),
+            Self::Malformed => out.put_u8(7),
+            Self::RequestTooLarge { limit } => {
+                out.put_u8(8);
+                put_varint(out, *limit);
+            }
+            Self::ReplyTooLarge { limit } => {
+                out.put_u8(9);
+                put_varint(out, *limit);
+            }
+            Self::Panicked => out.put_u8(10),
+            Self::Aborted => out.put_u8(11),
+        }
+    }
+
+    fn decode(fields: &mut Fields) -> Result<Self, WireError> {
+        Ok(match fields.u8()? {
+            0 => Self::Done,
+            1 => Self::Overloaded { retry_after: Duration::from_micros(fields.varint()?) },
+            2 => Self::UnknownMethod,
+            3 => Self::Incompatible { theirs: fields.array()? },
+            4 => Self::Draining,
+            5 => Self::Expired,
+            6 => Self::Denied,
+            7 => Self::Malformed,
+            8 => Self::RequestTooLarge { limit: fields.varint()? },
+            9 => Self::ReplyTooLarge { limit: fields.varint()? },
+            10 => Self::Panicked,
+            11 => Self::Aborted,
+            _ => return Err(WireError::BadField),
+        })
+    }
+}
+
+fn put_bytes(out: &mut BytesMut, kind: u8, bytes: &[u8]) {
+    out.put_u8(kind);
+    out.extend_from_slice(bytes);
+}
+
+fn put_micros(out: &mut BytesMut, duration: Duration) {
+    put_varint(out, u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+}
+
+fn decode_pull(bytes: &[u8]) -> Result<Message, WireError> {
+    let (nodes, rest) = bytes.as_chunks::<32>();
+    if !rest.is_empty() {
+        return Err(WireError::Truncated);
+    }
+    Ok(Message::Pull(nodes.iter().copied().map(NodeId::from_bytes).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn micros() -> impl Strategy<Value = Duration> {
+        any::<u64>().prop_map(Duration::from_micros)
+    }
+
+    fn body() -> impl Strategy<Value = Bytes> {
+        prop::collection::vec(any::<u8>(), 0..100).prop_map(Bytes::from)
+    }
+
+    fn status() -> impl Strategy<Value = Status> {
+        prop_oneof![
+            micros().prop_map(|retry_after| Status::Overloaded { retry_after }),
+            any::<[u8; 8]>().prop_map(|theirs| Status::Incompatible { theirs }),
+            any::<u64>().prop_map(|limit| Status::RequestTooLarge { limit }),
+            any::<u64>().prop_map(|limit| Status::ReplyTooLarge { limit }),
+            prop::sample::select(vec![
+                Status::Done,
+                Status::UnknownMethod,
+                Status::Draining,
+                Status::Expired,
+                Status::Denied,
+                Status::Malformed,
+                Status::Panicked,
+                Status::Aborted,
+            ]),
+        ]
+    }
+
+    fn message() -> impl Strategy<Value = Message> {
+        prop_oneof![
+            (any::<u64>(), any::<u64>(), any::<[u8; 8]>(), micros(), body()).prop_map(
+                |(id, method, key, remaining, body)| Message::Request {
+                    id,
+                    method,
+                    key,
+                    remaining,
+                    body
+                }
+            ),
+            (any::<u64>(), any::<u16>(), status(), body())
+                .prop_map(|(id, load, status, body)| Message::Reply { id, load, status, body }),
+            any::<u64>().prop_map(|id| Message::Cancel { id }),
+            any::<u64>().prop_map(Message::Ping),
+            any::<u64>().prop_map(Message::Pong),
+            body().prop_map(Message::Record),
+            any::<u64>().prop_map(Message::Summary),
+            body().prop_map(Message::Digest),
+            prop::collection::vec(any::<[u8; 32]>().prop_map(NodeId::from_bytes), 0..5)
+                .prop_map(Message::Pull),
+            body().prop_map(Message::Members),
+            Just(Message::Goodbye),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn messages_round_trip(message in message()) {
+            let mut out = BytesMut::new();
+            message.encode(&mut out);
+            prop_assert_eq!(Message::decode(out.clone().freeze()), Ok(message.clone()));
+            let (head, body) = message.split();
+            prop_assert_eq!([&head[..], &body[..]].concat(), &out[..]);
+        }
+
+        #[test]
+        fn a_cut_message_is_an_error_or_another_message_but_never_panics(
+            message in message(), keep in 0.0..1.0,
+        ) {
+            let mut out = BytesMut::new();
+            message.encode(&mut out);
+            out.truncate((out.len() as f64 * keep) as usize);
+            if let Ok(shorter) = Message::decode(out.freeze()) {
+                prop_assert_ne!(shorter, message);
+            }
+        }
+
+        #[test]
+        fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Message::decode(Bytes::from(bytes));
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Nodes of the mesh on loopback, with raw services.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use macula::identity::Cookie;
+use macula::rpc::admission::Gate;
+use macula::rpc::{
+    Executed, Failure, Fault, Handler, Incoming, Method, Request, Response, Service,
+};
+use macula::{Limits, MemberEvent, Mesh, MeshBuilder};
+use tempfile::TempDir;
+use tokio::time::{Instant, timeout};
+
+const ECHO: u64 = 1;
+const HANG: u64 = 2;
+const PANIC: u64 = 3;
+const KEY: [u8; 8] = *b"a shape!";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Tester {
+    dropped: Arc<tokio::sync::Notify>,
+}
+
+impl Handler for Tester {
+    fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>> {
+        let dropped = NotifyOnDrop(self.dropped.clone());
+        Box::pin(async move {
+            match call.method {
+                0 => Ok(call.body),
+                1 => {
+                    let _dropped = dropped;
+                    std::future::pending().await
+                }
+                _ => panic!("on purpose"),
+            }
+        })
+    }
+}
+
+struct NotifyOnDrop(Arc<tokio::sync::Notify>);
+
+impl Drop for NotifyOnDrop {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// One cluster's own runtime directory, realm and cookie.
+struct Site {
+    dir: TempDir,
+    cookie: Cookie,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), cookie: Cookie::generate() }
+    }
+
+    fn builder(&self, name: &str) -> MeshBuilder {
+        Mesh::builder(name)
+            .realm("test")
+            .cookie(self.cookie.clone())
+            .runtime_dir(self.dir.path())
+            .join_timeout(PATIENCE)
+    }
+
+    fn server(&self, name: &str) -> (MeshBuilder, Arc<tokio::sync::Notify>) {
+        let dropped = Arc::new(tokio::sync::Notify::new());
+        let gate = Gate::new(16, 0);
+        let method = |name: &str, id| Method::new(name, id, KEY, gate.clone());
+        let service = Service {
+            name: "Tester".into(),
+            version: "1".into(),
+            methods: vec![method("echo", ECHO), method("hang", HANG), method("panic", PANIC)],
+            handler: Arc::new(Tester { dropped: dropped.clone() }),
+        };
+        (self.builder(name).service(service), dropped)
+    }
+}
+
+fn request(method: u64, body: impl Into<Bytes>) -> Request {
+    Request {
+        method,
+        key: KEY,
+        body: body.into(),
+        deadline: Instant::now() + PATIENCE,
+        leave_if_silent: false,
+    }
+}
+
+fn failure(response: Response) -> Failure {
+    response.result.unwrap_err()
+}
+
+async fn until(mesh: &Mesh, what: &str, holds: impl Fn(&Mesh) -> bool) {
+    let mut changed = mesh.watch_view();
+    let wait = async {
+        while !holds(mesh) {
+            changed.changed().await.unwrap();
+        }
+    };
+    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what}: not in time"));
+}
+
+#[tokio::test]
+async fn neighbours_meet_and_call_each_other() {
+    let site = Site::new();
+    let server = site.server("server").0.start().await.unwrap();
+    let client = site.builder("client").start().await.unwrap();
+    until(&client, "the service is known", |mesh| !mesh.view().providers(ECHO).is_empty()).await;
+    assert_eq!(client.view().providers(ECHO)[0].node, server.id());
+
+    let response = client.call_to(server.id(), request(ECHO, "hello")).await;
+    assert_eq!(response.result.unwrap(), "hello");
+    assert!(response.load.is_some());
+
+    for size in [0, 1, 32 << 10, (32 << 10) + 1, 5 << 20] {
+        let body = Bytes::from(vec![7; size]);
+        let response = client.call_to(server.id(), request(ECHO, body.clone())).await;
+        assert_eq!(response.result.unwrap(), body, "{size} bytes");
+    }
+
+    let unknown = failure(client.call_to(server.id(), request(99, "")).await);
+    assert_eq!((unknown.executed(), unknown), (Executed::No, Failure::UnknownMethod));
+    let mut other_shape = request(ECHO, "");
+    other_shape.key = [0; 8];
+    let refused = failure(client.call_to(server.id(), other_shape).await);
+    assert_eq!(refused, Failure::Incompatible { theirs: KEY });
+    let panicked = failure(client.call_to(server.id(), request(PANIC, "")).await);
+    assert_eq!(panicked, Failure::Panicked("on purpose".into()));
+    let response = client.call_to(server.id(), request(ECHO, "still there")).await;
+    assert_eq!(response.result.unwrap(), "still there");
+
+    client.shutdown(Duration::ZERO).await;
+    until(&server, "the client has left", |mesh| mesh.view().nodes().len() == 1).await;
+    server.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_seed_is_enough_across_machines() {
+    let site = Site::new();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let server = site.server("server").0.local_discovery(false).listen(listen);
+    let server = server.start().await.unwrap();
+    let port = server.addr().port();
+    let client = site.builder("client").local_discovery(false).seed(format!("localhost:{port}"));
+    let client = client.start().await.unwrap();
+    assert!(client.joining().borrow().joined);
+    until(&client, "the service is known", |mesh| !mesh.view().providers(ECHO).is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_stops_the_handler() {
+    let site = Site::new();
+    let (server, dropped) = site.server("server");
+    let server = server.start().await.unwrap();
+    let client = site.builder("client").start().await.unwrap();
+    until(&client, "the service is known", |mesh| !mesh.view().providers(ECHO).is_empty()).await;
+
+    let call = tokio::spawn({
+        let (client, server) = (client.clone(), server.id());
+        async move { client.call_to(server, request(HANG, "")).await }
+    });
+    let running = async {
+        while server.serving() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, running).await.unwrap();
+    call.abort();
+    timeout(PATIENCE, dropped.notified()).await.unwrap();
+
+    let mut short = request(HANG, "");
+    short.deadline = Instant::now() + Duration::from_millis(50);
+    let late = failure(client.call_to(server.id(), short).await);
+    assert_eq!(late.executed(), Executed::Unknown, "{late:?}");
+    timeout(PATIENCE, dropped.notified()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_in_both_directions() {
+    let site = Site::new();
+    let mut small = Limits::default();
+    small.max_body = 100_000;
+    let server = site.server("server").0.limits(small.clone()).start().await.unwrap();
+    let client = site.builder("client").start().await.unwrap();
+    until(&client, "the service is known", |mesh| !mesh.view().providers(ECHO).is_empty()).await;
+
+    let body = vec![0; 101_000];
+    let refused = failure(client.call_to(server.id(), request(ECHO, body.clone())).await);
+    assert_eq!(refused, Failure::RequestTooLarge { limit: 100_000 });
+    let over = vec![0; client_limit() + 1];
+    let refused = failure(client.call_to(server.id(), request(ECHO, over)).await);
+    assert_eq!(refused, Failure::RequestTooLarge { limit: client_limit() });
+    let response = client.call_to(server.id(), request(ECHO, "fits")).await;
+    assert_eq!(response.result.unwrap(), "fits");
+}
+
+fn client_limit() -> usize {
+    Limits::default().max_body
+}
+
+#[tokio::test]
+async fn strangers_are_refused_and_only_we_know_why() {
+    let site = Site::new();
+    let server = site.server("server").0.start().await.unwrap();
+    let addr = server.addr().to_string();
+    let reasons = |mesh: &Mesh| -> Vec<String> {
+        mesh.refusals().into_iter().map(|refusal| refusal.reason).collect()
+    };
+    for (realm, cookie, reason) in [
+        ("other", site.cookie.clone(), "it belongs to another realm"),
+        ("test", Cookie::generate(), "its cookie is not that of this realm"),
+    ] {
+        let stranger = Mesh::builder("stranger").realm(realm).cookie(cookie);
+        let stranger = stranger.local_discovery(false).seed(addr.clone());
+        let stranger = stranger.join_timeout(Duration::ZERO).start().await.unwrap();
+        let mut joining = stranger.joining();
+        let tried = timeout(PATIENCE, joining.wait_for(|joining| !joining.tried.is_empty()));
+        let tried = tried.await.unwrap().unwrap().tried.clone();
+        assert!(tried[0].outcome.contains("are realm and cookie the same"), "{tried:?}");
+        assert!(!stranger.joining().borrow().joined);
+        assert!(reasons(&server).iter().any(|known| known == reason), "{:?}", server.refusals());
+    }
+    assert_eq!(server.view().nodes().len(), 1);
+}
+
+#[tokio::test]
+async fn a_taken_port_says_what_to_do() {
+    let site = Site::new();
+    let first = site.builder("first").start().await.unwrap();
+    let second = site.builder("second").listen(first.addr()).start().await;
+    let error = second.unwrap_err().to_string();
+    assert!(error.contains("choose another address"), "{error}");
+}
+
+#[tokio::test]
+async fn ten_nodes_know_a_new_service_within_a_second() {
+    let site = Site::new();
+    let mut nodes = Vec::new();
+    for n in 0..9 {
+        nodes.push(site.builder(&format!("n{n}")).start().await.unwrap());
+    }
+    for node in &nodes {
+        until(node, "all nodes are known", |mesh| mesh.view().nodes().len() == 9).await;
+    }
+    let mut events = nodes[0].watch_members();
+    let began = Instant::now();
+    let server = site.server("server").0.start().await.unwrap();
+    for node in &nodes {
+        until(node, "the service is known", |mesh| !mesh.view().providers(ECHO).is_empty()).await;
+    }
+    println!("known on 9 nodes after {:?}", began.elapsed());
+    assert_eq!(events.recv().await.unwrap(), MemberEvent::Up(server.id()));
+
+    server.shutdown(Duration::ZERO).await;
+    for node in &nodes {
+        until(node, "it has gone", |mesh| mesh.view().nodes().len() == 9).await;
+        assert!(node.view().providers(ECHO).is_empty());
+    }
+    assert_eq!(events.recv().await.unwrap(), MemberEvent::Down(server.id()));
+}
