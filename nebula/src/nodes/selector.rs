@@ -53,18 +53,19 @@ impl Selector {
 
     /// The first clause that removes the node, worded for an error (`lacks &db`, `excluded by
     /// !@backup`), or `None` if the node is meant.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the errors that quote it come next"))]
     pub(crate) fn rejecting_clause(&self, name: &str, tags: &BTreeSet<String>) -> Option<String> {
-        if self.matches(name, tags) {
-            return None;
-        }
-        Some(match &*self.0 {
-            Expr::All(clauses) => {
-                return clauses.iter().find_map(|clause| clause.rejecting_clause(name, tags));
-            }
-            Expr::Any | Expr::Tag(_) => format!("lacks {self}"),
-            Expr::Node(_) => format!("is not {self}"),
-            Expr::Not(_) => format!("excluded by {self}"),
-            Expr::Either(_) => format!("matches none of {self}"),
+        // No clause of an `All` is an `All`, so there is one level to look through.
+        let clauses = match &*self.0 {
+            Expr::All(clauses) => clauses,
+            _ => std::slice::from_ref(self),
+        };
+        let clause = clauses.iter().find(|clause| !clause.matches(name, tags))?;
+        Some(match &*clause.0 {
+            Expr::Any | Expr::Tag(_) => format!("lacks {clause}"),
+            Expr::Node(_) => format!("is not {clause}"),
+            Expr::Not(_) => format!("excluded by {clause}"),
+            Expr::All(_) | Expr::Either(_) => format!("matches none of {clause}"),
         })
     }
 
