@@ -8,6 +8,8 @@ pub(crate) mod balance;
 pub(crate) mod info;
 pub(crate) mod parse;
 pub(crate) mod runtime;
+#[cfg_attr(not(test), expect(dead_code, reason = "the driver that uses it comes next"))]
+pub(crate) mod sample;
 pub(crate) mod selector;
 pub(crate) mod snapshot;
 pub(crate) mod topology;

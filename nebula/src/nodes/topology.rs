@@ -56,8 +56,9 @@ impl Topology {
     ///
     /// # Errors
     ///
-    /// [`Duplicate`](TopologyError::Duplicate) if it is there already, [`Name`](TopologyError::Name)
-    /// and [`Tag`](TopologyError::Tag) for names that a selector could not spell.
+    /// [`Duplicate`](TopologyError::Duplicate) if it is there already,
+    /// [`Name`](TopologyError::Name) and [`Tag`](TopologyError::Tag) for names that a selector
+    /// could not spell.
     pub fn node<T: Into<String>>(
         mut self,
         name: impl Into<String>,
