@@ -66,6 +66,19 @@ fn starts_over_only_if_a_node_may_change_its_mind() {
 }
 
 #[test]
+fn waits_for_the_readiest_node_of_the_round() {
+    let told =
+        |seconds| Failed { executed: Executed::No, again: Some(Duration::from_secs(seconds)) };
+    let (mut call, budget, mut rng) = (FailoverMachine::new(2, false), plenty(), rng());
+    let mut step = |seconds| call.on_failure(told(seconds), LONG, &budget, &mut rng);
+    assert_eq!(step(3), Step::TryNext);
+    assert_eq!(step(5), Step::StartOver { after: Duration::from_secs(3) });
+    // What nodes said in the round before is forgotten.
+    assert_eq!(step(9), Step::TryNext);
+    assert_eq!(step(7), Step::StartOver { after: Duration::from_secs(7) });
+}
+
+#[test]
 fn nothing_starts_after_the_deadline() {
     let on_failure = |candidates, again, remaining| {
         FailoverMachine::new(candidates, true).on_failure(
