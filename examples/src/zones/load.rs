@@ -18,13 +18,19 @@ impl Table {
     /// not UTF-8 counts as malformed at the line of its first bad byte.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
-        let bytes = read(path)?;
-        let file = path.display().to_string();
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Ok(Self::parse_named(text, &file)?),
-            Err(error) => Err(not_text(file, &bytes, error.valid_up_to()).into()),
-        }
+        Ok(Self::parse_named(&text(path)?, &path.display().to_string())?)
     }
+}
+
+/// The text of the file at `path`, read once, so that pipes serve as well as files. Blocks.
+///
+/// # Errors
+/// As [`Table::load`], save that rows are not looked at.
+pub fn text(path: &Path) -> Result<String, LoadError> {
+    String::from_utf8(read(path)?).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        not_text(path.display().to_string(), error.as_bytes(), valid).into()
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, LoadError> {

@@ -41,7 +41,11 @@ impl Table {
         Self::parse_named(text, "table")
     }
 
-    pub(super) fn parse_named(text: &str, file: &str) -> Result<Self, ParseError> {
+    /// As [`Table::parse`], for text from `file`, which errors then name.
+    ///
+    /// # Errors
+    /// Those of [`Table::parse`].
+    pub fn parse_named(text: &str, file: &str) -> Result<Self, ParseError> {
         let at = |line: usize, fault: Fault| ParseError {
             file: file.to_owned(),
             line,
