@@ -27,6 +27,7 @@ pub mod rehearsal;
 pub mod servers;
 pub mod stage;
 pub mod story;
+pub mod traffic;
 
 pub use args::Args;
 pub use lifeline::Lifeline;
@@ -34,3 +35,4 @@ pub use process::{ProcessError, ServerProcess};
 pub use servers::Servers;
 pub use stage::Stage;
 pub use story::{Broken, Mishap, Story};
+pub use traffic::Traffic;

@@ -42,9 +42,11 @@ impl Stage {
         &self.role
     }
 
-    /// Lets `command` find this run's peers and be admitted by them. The cookie is passed in the
-    /// environment since command lines are visible to every user of the machine.
+    /// Lets `command` find this run's peers and be admitted by them, and keeps it away from the
+    /// user's own nodes and files. The cookie is passed in the environment since command lines are
+    /// visible to every user of the machine.
     pub fn admit(&self, command: &mut Command) {
+        command.env("MACULA_CONFIG_DIR", self.dir.path());
         command.env("MACULA_RUNTIME_DIR", self.dir.path().join(RUNTIME));
         command.env("MACULA_COOKIE", &self.cookie);
     }

@@ -78,6 +78,11 @@ impl Table {
         self.zones.len()
     }
 
+    /// All zones, in the order of the file.
+    pub fn zones(&self) -> &[Zone] {
+        &self.zones
+    }
+
     /// The zone of this name, which is compared exactly.
     pub fn zone(&self, name: &str) -> Option<Zone> {
         self.zones.iter().find(|zone| zone.name == name).cloned()
