@@ -1,4 +1,4 @@
-//! The processes of the quickstart without the cluster: they start, are killed, come back and leave.
+//! The processes of the quickstart without the cluster: they start, are killed, come back, leave.
 
 use std::io::{Write, stdout};
 use std::net::Ipv4Addr;

@@ -20,14 +20,16 @@ pub struct Stage {
 const RUNTIME: &str = "run";
 
 impl Stage {
-    /// Sets the stage, with `table` as the file that the servers load.
+    /// Sets the stage, with `table` as the file that the servers load. It ends with a line break,
+    /// so that rows can be appended to it.
     ///
     /// # Errors
     /// The temporary directory cannot be made or written.
     pub fn set(table: &str) -> io::Result<Self> {
         let dir = temp_dir()?;
         let data = dir.path().join("zones.tab");
-        std::fs::write(&data, table)?;
+        let end = if table.ends_with('\n') { "" } else { "\n" };
+        std::fs::write(&data, format!("{table}{end}"))?;
         private_dir(&dir.path().join(RUNTIME))?;
         let role = Role {
             realm: format!("quickstart-{}", hex(&rand::random::<[u8; 8]>())),
@@ -87,7 +89,7 @@ mod tests {
     fn the_directory_goes_with_the_stage() {
         let stage = Stage::set("table").unwrap();
         let (data, logs) = (stage.role.data.clone(), stage.role.logs.clone());
-        assert_eq!(std::fs::read_to_string(&data).unwrap(), "table");
+        assert_eq!(std::fs::read_to_string(&data).unwrap(), "table\n");
         drop(stage);
         assert!(!logs.exists());
     }

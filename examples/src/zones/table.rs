@@ -32,8 +32,8 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads text of the form of `zone1970.tab`: lines that start with `#` are comments, every other
-    /// line is a row.
+    /// Reads text of the form of `zone1970.tab`: lines that start with `#` are comments, every
+    /// other line is a row.
     ///
     /// # Errors
     /// The first line that is malformed or names a zone again; a table without a row.
