@@ -204,7 +204,16 @@ pub struct ServiceInfo {
 
 impl ServiceInfo {
     /// A service called `name` on the wire; a method is called by its place in `methods`.
+    ///
+    /// # Panics
+    ///
+    /// When compiled, if the [`index`](MethodInfo::index) of a method is not its place.
     pub const fn new(name: &'static str, methods: &'static [&'static MethodInfo]) -> Self {
+        let mut at = 0;
+        while at < methods.len() {
+            assert!(methods[at].index as usize == at, "a method's index is its place in the list");
+            at += 1;
+        }
         Self { name, methods, global: false, transparent: false, version: None, on: None }
     }
 
@@ -318,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_service_finds_its_method_by_wire_id() {
-        const PUT: MethodInfo = MethodInfo::new("Users", "put", "(User)->()").timeout_ms(2000);
+        const PUT: MethodInfo = MethodInfo::new("Users", "put", "(User)->()").index(1).timeout_ms(2000);
         const USERS: ServiceInfo =
             ServiceInfo::new("Users", &[&MethodInfo::new("Users", "find", "(u64)->u64"), &PUT]);
         let (place, found) = USERS.find(PUT.wire_id()).unwrap();

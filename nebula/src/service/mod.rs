@@ -9,5 +9,6 @@ pub(crate) mod info;
 pub(crate) mod input;
 pub(crate) mod method;
 pub(crate) mod serve;
+pub(crate) mod served;
 pub(crate) mod shape;
 pub(crate) mod wire;
