@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 
-use crate::call::{CallError, NoTarget};
+use crate::call::{CallError, FirstError, NoTarget, QuorumError};
 
 /// Any failure of this crate, as text: what `main` returns.
 ///
@@ -61,6 +61,18 @@ impl<E: fmt::Display> From<CallError<E>> for Error {
     }
 }
 
+impl<T, E: fmt::Display> From<FirstError<T, E>> for Error {
+    fn from(error: FirstError<T, E>) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl<T, E: fmt::Display> From<QuorumError<T, E>> for Error {
+    fn from(error: QuorumError<T, E>) -> Self {
+        Self::of(&error)
+    }
+}
+
 impl From<NoTarget> for Error {
     fn from(error: NoTarget) -> Self {
         Self::of(&error)
@@ -80,7 +92,7 @@ mod tests {
     use super::*;
 
     use crate::call::tests::attempt;
-    use crate::call::{Executed, Log};
+    use crate::call::{Executed, Log, Why};
 
     fn shown(error: &Error) -> (String, String, String) {
         (error.to_string(), format!("{error:#}"), format!("{error:?}"))
@@ -113,6 +125,16 @@ mod tests {
         let source = std::error::Error::source(&error).unwrap();
         assert_eq!(source.to_string(), error.to_string());
         assert!(std::error::Error::source(&Error::msg("no cookie")).is_none());
+    }
+
+    #[test]
+    fn takes_the_failures_of_a_fan_out() {
+        let quorum = QuorumError::<()>::Unreachable { workers: 1, required: 2 };
+        assert_eq!(Error::from(quorum.clone()).to_string(), quorum.to_string());
+        let why = Why::new("Users", "find").node("a@h", "lacks the tag db");
+        let first = FirstError::<()>::NoTarget(why.clone());
+        assert_eq!(format!("{:?}", Error::from(first)), format!("{why:#}"));
+        assert_eq!(format!("{:?}", Error::from(NoTarget(why.clone()))), format!("{why:#}"));
     }
 
     #[test]

@@ -10,8 +10,11 @@ pub(crate) mod first;
 #[cfg_attr(not(test), expect(dead_code, reason = "the drivers of calls are to come"))]
 pub(crate) mod log;
 pub(crate) mod quorum;
+pub(crate) mod replies;
 pub(crate) mod reply;
 pub(crate) mod retry;
+pub(crate) mod unmet;
+pub(crate) mod votes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the drivers of calls are to come"))]
 pub(crate) mod why;
 
@@ -19,6 +22,10 @@ pub use api_key::ApiKey;
 pub use attempt::{Attempt, Executed, Outcome, Path, Phase};
 pub use error::CallError;
 pub use log::Log;
+pub use replies::Replies;
+pub use reply::{Entry, NodeRef, Reply};
+pub use unmet::{FirstError, QuorumError};
+pub use votes::Votes;
 pub use why::{NoTarget, Why};
 
 #[cfg(test)]
