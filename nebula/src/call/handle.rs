@@ -3,13 +3,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::options::Options;
 use super::unary::Call;
 use crate::context::Context;
 use crate::node::Node;
-use crate::nodes::{Selector, parse_selector};
-use crate::service::info::MethodInfo;
+use crate::nodes::Selector;
+use crate::service::info::{MethodInfo, parse_selector};
 use crate::service::method::{Method, Service};
 use crate::service::serve::{Provider, Provides, erase};
 use crate::service::served::Served;
@@ -41,6 +42,16 @@ pub(crate) enum Place {
     Alone(Arc<Served>),
     /// A node, with the service it serves itself, if it does.
     Node { node: Node, local: Option<Arc<Served>> },
+}
+
+impl Place {
+    /// The time limit of calls from here when nothing nearer sets one.
+    pub(crate) fn default_timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Alone(_) => None,
+            Self::Node { node, .. } => node.default_timeout(),
+        }
+    }
 }
 
 impl Shared {

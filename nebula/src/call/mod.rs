@@ -7,12 +7,19 @@ pub(crate) mod attempt;
 pub(crate) mod error;
 pub(crate) mod fanout;
 pub(crate) mod first;
+pub(crate) mod handle;
+pub(crate) mod local;
 #[cfg_attr(not(test), expect(dead_code, reason = "the drivers of calls are to come"))]
 pub(crate) mod log;
+pub(crate) mod options;
 pub(crate) mod quorum;
+pub(crate) mod remote;
 pub(crate) mod replies;
 pub(crate) mod reply;
 pub(crate) mod retry;
+pub(crate) mod targets;
+pub(crate) mod unary;
+pub(crate) mod unicast;
 pub(crate) mod unmet;
 pub(crate) mod votes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the drivers of calls are to come"))]
@@ -26,6 +33,10 @@ pub use replies::Replies;
 pub use reply::{Entry, NodeRef, Reply};
 pub use unmet::{FirstError, QuorumError};
 pub use votes::Votes;
+pub use options::Options;
+pub use targets::{Chosen, Configured};
+pub use unary::Call;
+pub use unicast::Unicast;
 pub use why::{NoTarget, Why};
 
 #[cfg(test)]

@@ -39,8 +39,11 @@ pub(crate) enum Target<'a> {
     /// Exactly this node.
     Node(NodeId),
     /// Those that the closure takes from the nodes that serve the method.
-    Pick(Box<dyn FnOnce(Nodes) -> Vec<NodeInfo> + Send + 'a>),
+    Pick(Pick<'a>),
 }
+
+/// A closure that chooses nodes.
+pub(crate) type Pick<'a> = Box<dyn FnOnce(Nodes) -> Vec<NodeInfo> + Send + 'a>;
 
 impl fmt::Debug for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::nodes::Selector;
+
 /// What becomes of calls that nobody needs any more once a `first` or a `quorum` is decided.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Stragglers {
@@ -289,6 +291,19 @@ pub const fn method_id(service: &str, method: &str) -> u64 {
 pub const fn signature_key(signature: &str, version: u32) -> [u8; 8] {
     let hash = fnv1a(FNV_OFFSET, signature.as_bytes());
     fnv1a(hash, &version.to_le_bytes()).to_le_bytes()
+}
+
+/// A selector in the short form that the macro has read already.
+///
+/// # Panics
+///
+/// If the text is no selector after all, which says that the macro and this crate are not of one
+/// release.
+pub fn parse_selector(text: &'static str) -> Selector {
+    match text.parse() {
+        Ok(selector) => selector,
+        Err(error) => panic!("`{text}` was a selector when it was compiled: {error}"),
+    }
 }
 
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
