@@ -63,7 +63,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_once_and_suspects_last(loads in prop::collection::vec((0..5u32, any::<bool>()), 0..20), seed: u64) {
+        fn each_once_and_suspects_last(
+            loads in prop::collection::vec((0..5u32, any::<bool>()), 0..20),
+            seed: u64,
+        ) {
             let all = candidates(&loads);
             let order = order(&all, &mut StdRng::seed_from_u64(seed));
             let mut sorted = order.clone();

@@ -132,7 +132,9 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn any_bytes_give_a_sane_sample_or_none(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        fn any_bytes_give_a_sane_sample_or_none(
+            bytes in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
             if let Some(runtime) = Runtime::decode(&bytes) {
                 prop_assert!(runtime.cpu_permille <= 1000 && runtime.busy_permille <= 1000);
                 prop_assert!(runtime.memory_permille().is_none_or(|share| share <= 1000));
