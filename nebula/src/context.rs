@@ -69,7 +69,11 @@ impl Context {
         let mut over = pin!(sleep_until(self.deadline));
         let mut gone = pin!(self.token().cancelled());
         poll_fn(|task| {
-            if gone.as_mut().poll(task).is_ready() { Poll::Ready(()) } else { over.as_mut().poll(task) }
+            if gone.as_mut().poll(task).is_ready() {
+                Poll::Ready(())
+            } else {
+                over.as_mut().poll(task)
+            }
         })
         .await;
     }

@@ -26,7 +26,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::call::handle::Handle;
-    pub use crate::service::info::{MethodInfo, ServiceInfo, method_id, parse_selector, signature_key};
+    pub use crate::service::info::{
+        MethodInfo, ServiceInfo, method_id, parse_selector, signature_key,
+    };
     pub use crate::service::input::{Fault, Input, Slot, Started};
     pub use crate::service::method::{Error, Method, Service, Value};
     pub use crate::service::serve::{Dispatch, Provider, Provides, Serve, erase};

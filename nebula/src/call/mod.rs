@@ -29,14 +29,14 @@ pub use api_key::ApiKey;
 pub use attempt::{Attempt, Executed, Outcome, Path, Phase};
 pub use error::CallError;
 pub use log::Log;
+pub use options::Options;
 pub use replies::Replies;
 pub use reply::{Entry, NodeRef, Reply};
-pub use unmet::{FirstError, QuorumError};
-pub use votes::Votes;
-pub use options::Options;
 pub use targets::{Chosen, Configured};
 pub use unary::Call;
 pub use unicast::Unicast;
+pub use unmet::{FirstError, QuorumError};
+pub use votes::Votes;
 pub use why::{NoTarget, Why};
 
 #[cfg(test)]

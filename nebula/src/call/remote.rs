@@ -25,10 +25,7 @@ pub(crate) fn unicast<'a, M: Method>(node: &Node, mut ask: Ask<'a, M>) -> BoxFut
 }
 
 /// The asking node's own service, if the call is for it.
-pub(crate) fn itself<M: Method>(
-    node: &Node,
-    ask: &mut Ask<'_, M>,
-) -> Result<Arc<Served>, Why> {
+pub(crate) fn itself<M: Method>(node: &Node, ask: &mut Ask<'_, M>) -> Result<Arc<Served>, Why> {
     let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
     let Some(served) = ask.local.take() else {
         return Err(match node.served(M::INFO.service_name()) {
@@ -60,7 +57,8 @@ pub(crate) fn itself<M: Method>(
                 Ok(picked) if picked.iter().any(|picked| picked.id() == node.id()) => {}
                 Ok(_) => return Err(why.node(node.name(), "was not picked")),
                 Err(panic) => {
-                    let reason = format!("the closure that picks panicked: {}", panic_message(panic));
+                    let reason =
+                        format!("the closure that picks panicked: {}", panic_message(panic));
                     return Err(why.node(node.name(), &reason));
                 }
             }

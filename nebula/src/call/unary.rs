@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use macula::identity::NodeId;
 
+use super::CallError;
 use super::handle::Shared;
 use super::options::Options;
 use super::targets::{Chosen, Configured};
 use super::unicast::Unicast;
 use crate::nodes::{NodeInfo, Nodes, Selector};
 use crate::service::method::{Error, Idempotent, Method, Value};
-use super::CallError;
 
 /// A call of the method `M` that has not been made yet.
 ///

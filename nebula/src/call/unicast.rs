@@ -143,17 +143,15 @@ impl<'a, M: Method> Ask<'a, M> {
         }
         let started = Instant::now();
         let mut deadline = started + timeout;
-        for outer in [inherited.map(|inherited| inherited.deadline), within.map(Context::deadline)] {
+        for outer in [inherited.map(|inherited| inherited.deadline), within.map(Context::deadline)]
+        {
             deadline = outer.map_or(deadline, |outer| deadline.min(outer));
         }
         if deadline <= started {
             return Err(CallError::Deadline(Log::default()));
         }
         let targets = targets::<M>(target, options.on, shared);
-        Ok((
-            &shared.place,
-            Self { args, targets, started, deadline, watch, hedge, local: None },
-        ))
+        Ok((&shared.place, Self { args, targets, started, deadline, watch, hedge, local: None }))
     }
 
     fn is_for_anyone(&self) -> bool {
@@ -166,11 +164,7 @@ impl<'a, M: Method> Ask<'a, M> {
     }
 }
 
-fn targets<'a, M: Method>(
-    said: Target<'a>,
-    on: Option<Selector>,
-    shared: &Shared,
-) -> Targets<'a> {
+fn targets<'a, M: Method>(said: Target<'a>, on: Option<Selector>, shared: &Shared) -> Targets<'a> {
     match said {
         Target::Unsaid => {}
         Target::Node(id) => return Targets::Node(id),

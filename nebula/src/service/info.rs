@@ -342,7 +342,8 @@ mod tests {
 
     #[test]
     fn a_service_finds_its_method_by_wire_id() {
-        const PUT: MethodInfo = MethodInfo::new("Users", "put", "(User)->()").index(1).timeout_ms(2000);
+        const PUT: MethodInfo =
+            MethodInfo::new("Users", "put", "(User)->()").index(1).timeout_ms(2000);
         const USERS: ServiceInfo =
             ServiceInfo::new("Users", &[&MethodInfo::new("Users", "find", "(u64)->u64"), &PUT]);
         let (place, found) = USERS.find(PUT.wire_id()).unwrap();

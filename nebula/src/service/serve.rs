@@ -66,7 +66,10 @@ pub fn erase<S: Service, T>(service: T) -> Arc<dyn Dispatch>
 where
     Provider<T>: Provides<S>,
 {
-    Arc::new(Erased::<S, Provider<T>> { provider: Arc::new(Provider(service)), service: PhantomData })
+    Arc::new(Erased::<S, Provider<T>> {
+        provider: Arc::new(Provider(service)),
+        service: PhantomData,
+    })
 }
 
 struct Erased<S, P> {

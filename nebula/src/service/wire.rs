@@ -46,7 +46,7 @@ pub struct Unencodable {
 }
 
 /// Appends `value` to `out`. On error `out` is as long as it was before.
-pub fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Unencodable> {
+pub(crate) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Unencodable> {
     let before = out.len();
     postcard::serialize_with_flavor(value, Appender(out)).map_err(|error| {
         out.truncate(before);
@@ -55,7 +55,7 @@ pub fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Unencoda
 }
 
 /// Reads a value that takes up all of `bytes`.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(Malformed { reason: format!("{} bytes are left over", rest.len()) }),
