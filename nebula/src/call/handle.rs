@@ -31,7 +31,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     /// The handler on whose behalf calls are made, when they are made in a task of its own.
     pub(crate) within: Option<Context>,
-    /// The selectors that the attributes give, by place of the method; empty if none does.
+    /// The selectors that the attributes give, by index of the method.
     selectors: Arc<[Option<Selector>]>,
 }
 
@@ -77,12 +77,9 @@ impl<S: Service> Handle<S> {
     }
 
     fn of(place: Place) -> Self {
-        let methods = S::INFO.methods().iter();
-        let texts = methods.map(|method| method.selector().or(S::INFO.selector()));
-        let selectors = match texts.clone().any(|text| text.is_some()) {
-            true => texts.map(|text| text.map(parse_selector)).collect(),
-            false => Arc::default(),
-        };
+        let selectors = S::INFO
+            .by_index(|method| method.selector().or(S::INFO.selector()).map(parse_selector))
+            .into();
         Self::sharing(Shared { place, options: Options::default(), within: None, selectors })
     }
 }

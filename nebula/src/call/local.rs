@@ -92,7 +92,7 @@ impl<M: Method> Local<M> {
             Started::Body(_) | Started::Refused(_) | Started::Unknown => None,
         };
         if body.is_none() {
-            let theirs = self.served.info().methods().get(usize::from(index));
+            let theirs = self.served.info().at(index);
             return Err(CallError::Incompatible {
                 ours: ApiKey::from_bytes(M::INFO.key()),
                 theirs: ApiKey::from_bytes(theirs.map_or([0; 8], |method| method.key())),

@@ -58,7 +58,7 @@ impl MethodInfo {
         }
     }
 
-    /// Sets its place in the list of its service: the number that dispatch matches on.
+    /// Sets its number within its service: the one that dispatch matches on.
     pub const fn index(mut self, index: u16) -> Self {
         self.index = index;
         self
@@ -146,7 +146,7 @@ impl MethodInfo {
         self.key
     }
 
-    /// Its place in the list of its service.
+    /// Its number within its service.
     pub const fn position(&self) -> u16 {
         self.index
     }
@@ -205,15 +205,16 @@ pub struct ServiceInfo {
 }
 
 impl ServiceInfo {
-    /// A service called `name` on the wire; a method is called by its place in `methods`.
+    /// A service called `name` on the wire, whose methods are called by their
+    /// [`index`](MethodInfo::index). Numbers may be missing, as of methods that `cfg` left out.
     ///
     /// # Panics
     ///
-    /// When compiled, if the [`index`](MethodInfo::index) of a method is not its place.
+    /// When compiled, if the indexes do not rise.
     pub const fn new(name: &'static str, methods: &'static [&'static MethodInfo]) -> Self {
-        let mut at = 0;
+        let mut at = 1;
         while at < methods.len() {
-            assert!(methods[at].index as usize == at, "a method's index is its place in the list");
+            assert!(methods[at - 1].index < methods[at].index, "the indexes of methods rise");
             at += 1;
         }
         Self { name, methods, global: false, transparent: false, version: None, on: None }
@@ -248,7 +249,7 @@ impl ServiceInfo {
         self.name
     }
 
-    /// Its methods, in the order of dispatch.
+    /// Its methods, in the order of their indexes.
     pub const fn methods(&self) -> &'static [&'static MethodInfo] {
         self.methods
     }
@@ -273,10 +274,27 @@ impl ServiceInfo {
         self.on
     }
 
-    /// The place and the description of the method with this wire id.
-    pub fn find(&self, wire_id: u64) -> Option<(u16, &'static MethodInfo)> {
-        let found = self.methods.iter().position(|method| method.wire_id() == wire_id)?;
-        Some((u16::try_from(found).ok()?, self.methods.get(found)?))
+    /// The method with this wire id.
+    pub fn find(&self, wire_id: u64) -> Option<&'static MethodInfo> {
+        self.methods.iter().find(|method| method.wire_id() == wire_id).copied()
+    }
+
+    /// The method with this index.
+    pub fn at(&self, index: u16) -> Option<&'static MethodInfo> {
+        self.methods.iter().find(|method| method.index == index).copied()
+    }
+
+    /// What some of the methods have, by their index.
+    pub(crate) fn by_index<T: Clone>(
+        &self,
+        of: impl Fn(&'static MethodInfo) -> Option<T>,
+    ) -> Vec<Option<T>> {
+        let mut found = Vec::new();
+        for method in self.methods {
+            found.resize(usize::from(method.index), None);
+            found.push(of(method));
+        }
+        found
     }
 }
 
@@ -343,11 +361,14 @@ mod tests {
     #[test]
     fn a_service_finds_its_method_by_wire_id() {
         const PUT: MethodInfo =
-            MethodInfo::new("Users", "put", "(User)->()").index(1).timeout_ms(2000);
+            MethodInfo::new("Users", "put", "(User)->()").index(2).timeout_ms(2000);
         const USERS: ServiceInfo =
             ServiceInfo::new("Users", &[&MethodInfo::new("Users", "find", "(u64)->u64"), &PUT]);
-        let (place, found) = USERS.find(PUT.wire_id()).unwrap();
-        assert_eq!((place, found.default_timeout()), (1, Some(Duration::from_secs(2))));
+        let found = USERS.find(PUT.wire_id()).unwrap();
+        assert_eq!((found.position(), found.default_timeout()), (2, Some(Duration::from_secs(2))));
+        assert_eq!(USERS.at(2).unwrap().wire_id(), PUT.wire_id());
+        assert!(USERS.at(1).is_none());
+        assert_eq!(USERS.by_index(|method| method.default_timeout())[..2], [None, None]);
         assert!(USERS.find(0).is_none());
     }
 }

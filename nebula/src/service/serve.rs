@@ -17,7 +17,7 @@ pub struct Provider<T>(pub T);
 
 /// A provider of the service `S`. Generated, once per trait.
 pub trait Provides<S>: Send + Sync + 'static {
-    /// Starts the method at place `method` of the service.
+    /// Starts the method with the index `method`.
     fn dispatch(self: Arc<Self>, method: u16, cx: Context, input: Input<'_>) -> Started;
 }
 
@@ -51,7 +51,7 @@ pub trait Dispatch: Send + Sync + 'static {
     fn info(&self) -> &'static ServiceInfo;
     /// The identity of the generated client: two contracts of one name differ here.
     fn contract(&self) -> TypeId;
-    /// Starts the method at place `method`.
+    /// Starts the method with the index `method`.
     fn dispatch(&self, method: u16, cx: Context, input: Input<'_>) -> Started;
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Served {
     dispatch: Arc<dyn Dispatch>,
     /// Of the methods that set no bound of their own.
     shared: Arc<Gate>,
-    /// By place, for the methods that do.
+    /// By index, for the methods that do.
     own: Box<[Option<Arc<Gate>>]>,
     draining: AtomicBool,
 }
@@ -31,11 +31,11 @@ impl Served {
             let running = running.unwrap_or(DEFAULT_CONCURRENT) as usize;
             Gate::new(running, queue.unwrap_or(DEFAULT_QUEUE) as usize)
         };
-        let own = dispatch.info().methods().iter().map(|method| {
+        let own = dispatch.info().by_index(|method| {
             let bounded = method.concurrency().is_some() || method.queue_len().is_some();
             bounded.then(|| gate(method.concurrency(), method.queue_len()))
         });
-        let (own, shared) = (own.collect(), gate(None, None));
+        let (own, shared) = (own.into(), gate(None, None));
         Arc::new(Self { dispatch, shared, own, draining: AtomicBool::new(false) })
     }
 
@@ -54,7 +54,7 @@ impl Served {
         self.dispatch.contract() == TypeId::of::<S>()
     }
 
-    /// The gate that calls of the method at this place pass.
+    /// The gate that calls of the method with this index pass.
     pub(crate) fn gate(&self, method: u16) -> &Arc<Gate> {
         self.own.get(usize::from(method)).and_then(Option::as_ref).unwrap_or(&self.shared)
     }
