@@ -168,7 +168,7 @@ impl NodeBuilder {
         let mut facts = NodeFacts::new(NodeId::from_bytes(rand::random()), settings.name);
         facts.tags = settings.tags.into_iter().collect();
         let times = (settings.default_timeout, settings.grace);
-        Ok(Node::of(Shared::new(facts, services, times)))
+        Ok(Node::of(Shared::new(facts, services, settings.topology, times)))
     }
 }
 

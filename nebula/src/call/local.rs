@@ -77,6 +77,11 @@ impl<M: Method> Local<M> {
         }
     }
 
+    /// When it started, and when it must end.
+    pub(crate) fn times(&self) -> (Instant, Instant) {
+        (self.started, self.deadline)
+    }
+
     /// Starts the body, as the holder of `permit`.
     fn run(&mut self, permit: Permit) -> Result<(), CallError<Error<M>>> {
         let caller = self.node.as_ref().map(Node::as_caller);

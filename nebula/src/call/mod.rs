@@ -1,4 +1,9 @@
 //! One surface for every call.
+//!
+//! A call is written with [`unary::Call`] and made as a [`unicast`] or as one of [`several`].
+//! What it merges and fixes once is an `Ask`; [`local`] answers it in this process, [`remote`]
+//! through the mesh. What to make of several answers is decided by the state machines in `all`,
+//! `first`, `quorum` and `retry`.
 
 pub(crate) mod all;
 mod api_key;
@@ -15,6 +20,7 @@ pub(crate) mod remote;
 pub(crate) mod replies;
 pub(crate) mod reply;
 pub(crate) mod retry;
+pub(crate) mod several;
 #[cfg(test)]
 mod strategy_tests;
 pub(crate) mod targets;
@@ -32,6 +38,7 @@ pub use log::Log;
 pub use options::Options;
 pub use replies::Replies;
 pub use reply::{Entry, NodeRef, Reply};
+pub use several::{All, First, Quorum};
 pub use targets::{Chosen, Configured};
 pub use threshold::{
     AtLeast, AvailableMajority, Majority, Threshold, at_least, available_majority, majority,
