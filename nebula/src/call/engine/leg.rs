@@ -1,0 +1,183 @@
+//! One attempt of a call on one node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use macula::rpc::{Failure, Request, Response};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::call::retry::Failed;
+use crate::call::{
+    ApiKey, Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why,
+};
+use crate::node::Node;
+use crate::service::method::{Error, Method, Value};
+use crate::service::shape::ShapeOf;
+
+/// How an attempt ended that brought no reply of the method.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) attempt: Attempt,
+    pub(crate) end: End,
+}
+
+/// What it makes of the call if nobody else is asked.
+#[derive(Debug)]
+pub(crate) enum End {
+    Failure(Failure),
+    Cancelled,
+    /// The reply does not decode.
+    Garbled,
+}
+
+/// The reply of a method: its value, or its own error.
+pub(crate) type Reply<M> = Result<Value<M>, Error<M>>;
+
+/// Asks `target` over the mesh, and waits for its reply.
+pub(crate) async fn remote<M: Method>(
+    node: &Node,
+    target: &NodeRef,
+    body: Bytes,
+    deadline: Instant,
+    watch: Option<&CancellationToken>,
+) -> Result<Reply<M>, Broken> {
+    let began = Instant::now();
+    let request = Request {
+        method: M::INFO.wire_id(),
+        key: M::INFO.key(),
+        body,
+        deadline,
+        leave_if_silent: M::INFO.is_idempotent(),
+    };
+    let attempt = |phase, outcome, executed| Attempt {
+        node: Some(target.id),
+        name: Arc::clone(&target.name),
+        path: Path::Direct,
+        phase,
+        elapsed: began.elapsed(),
+        outcome,
+        executed,
+    };
+    let gone = async {
+        match watch {
+            Some(token) => token.cancelled().await,
+            None => std::future::pending().await,
+        }
+    };
+    let response: Response = tokio::select! {
+        biased;
+        response = node.mesh().call_to(target.id, request) => response,
+        () = gone => {
+            let attempt = attempt(Phase::Run, Outcome::Cancelled, Executed::Unknown);
+            return Err(Broken { attempt, end: End::Cancelled });
+        }
+    };
+    match response.result {
+        Ok(bytes) => match M::Shape::decode(&bytes) {
+            Ok(reply) => Ok(M::Shape::split(reply)),
+            Err(error) => {
+                let outcome = Outcome::Malformed(error.to_string().into());
+                let attempt = attempt(Phase::Reply, outcome, Executed::Yes);
+                Err(Broken { attempt, end: End::Garbled })
+            }
+        },
+        Err(failure) => {
+            let (phase, executed) = (phase(&failure), executed(failure.executed()));
+            let attempt = attempt(phase, outcome(&failure), executed);
+            Err(Broken { attempt, end: End::Failure(failure) })
+        }
+    }
+}
+
+impl Broken {
+    /// What the end of this attempt says about another one.
+    pub(crate) fn verdict(&self) -> Failed {
+        let mut executed = self.attempt.executed;
+        let again = match &self.end {
+            End::Failure(failure) => match failure {
+                Failure::Unreachable(_)
+                | Failure::Disconnected
+                | Failure::Silent
+                | Failure::UnknownMethod
+                | Failure::Draining => Some(Duration::ZERO),
+                Failure::Aborted => {
+                    // It began and did not end, like a call whose node died.
+                    executed = Executed::Unknown;
+                    Some(Duration::ZERO)
+                }
+                _ => None,
+            },
+            End::Cancelled | End::Garbled => None,
+        };
+        Failed { executed, again }
+    }
+
+    /// The error of a call that ends here, with the attempts made before.
+    pub(crate) fn into_error<M: Method>(self, mut log: Log) -> CallError<Error<M>> {
+        let name = Arc::clone(&self.attempt.name);
+        log.push(self.attempt);
+        let failure = match self.end {
+            End::Failure(failure) => failure,
+            End::Cancelled => return CallError::Cancelled(log),
+            End::Garbled => return CallError::Protocol(log),
+        };
+        let ours = ApiKey::from_bytes(M::INFO.key());
+        match failure {
+            Failure::Deadline { .. } => CallError::Deadline(log),
+            Failure::Overloaded { retry_after } => CallError::Overloaded { retry_after, log },
+            Failure::Incompatible { theirs } => {
+                CallError::Incompatible { ours, theirs: ApiKey::from_bytes(theirs), log }
+            }
+            Failure::UnknownMethod => {
+                CallError::Incompatible { ours, theirs: ApiKey::from_bytes([0; 8]), log }
+            }
+            Failure::Draining if log.executed() == Executed::No => {
+                let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
+                CallError::NoProvider(why.node(&name, "is shutting down"))
+            }
+            Failure::Denied => CallError::Denied(log),
+            Failure::RequestTooLarge { limit } | Failure::ReplyTooLarge { limit } => {
+                CallError::TooLarge { limit, log }
+            }
+            Failure::Panicked(message) => CallError::Panicked { message: message.into(), log },
+            Failure::Malformed(_) => CallError::Protocol(log),
+            _ => CallError::Disconnected(log),
+        }
+    }
+}
+
+fn executed(executed: macula::rpc::Executed) -> Executed {
+    match executed {
+        macula::rpc::Executed::No => Executed::No,
+        macula::rpc::Executed::Yes => Executed::Yes,
+        macula::rpc::Executed::Unknown => Executed::Unknown,
+    }
+}
+
+fn phase(failure: &Failure) -> Phase {
+    match failure.phase() {
+        macula::rpc::Phase::Dial => Phase::Dial,
+        macula::rpc::Phase::Queue => Phase::Queue,
+        macula::rpc::Phase::Run => Phase::Run,
+        macula::rpc::Phase::Reply => Phase::Reply,
+    }
+}
+
+fn outcome(failure: &Failure) -> Outcome {
+    match failure {
+        Failure::Unreachable(why) => Outcome::Unreachable(why.as_str().into()),
+        Failure::Deadline { .. } => Outcome::TimedOut,
+        Failure::Overloaded { .. } => Outcome::Overloaded,
+        Failure::UnknownMethod => Outcome::NotServed,
+        Failure::Incompatible { .. } => Outcome::Incompatible,
+        Failure::Draining => Outcome::Draining,
+        Failure::Denied => Outcome::Denied,
+        Failure::Malformed(why) => Outcome::Malformed(why.as_str().into()),
+        Failure::RequestTooLarge { .. } => Outcome::RequestTooLarge,
+        Failure::ReplyTooLarge { .. } => Outcome::ReplyTooLarge,
+        Failure::Panicked(_) => Outcome::Panicked,
+        failure => Outcome::Reset(failure.to_string().into()),
+    }
+}

@@ -1,0 +1,10 @@
+//! Calls through a node: whom to ask, and what to make of what comes back.
+//!
+//! [`roster`] finds the nodes that a call may be made to, and says why there is none; [`leg`]
+//! makes one attempt on one of them; [`unicast`] goes from one to the next as the retry rule
+//! allows; [`several`] makes one attempt on each.
+
+pub(crate) mod leg;
+pub(crate) mod roster;
+pub(crate) mod several;
+pub(crate) mod unicast;

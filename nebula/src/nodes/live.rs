@@ -1,0 +1,140 @@
+//! Keeps what a node knows of the others ready to read: the snapshot, the callers, and the nodes
+//! that a majority counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use macula::Mesh;
+use macula::directory::{NodeRecord, NodeStatus, View};
+use macula::identity::NodeId;
+
+use super::sample::Sampler;
+use super::{NodeFacts, NodeInfo, Nodes, Runtime, Selector};
+use crate::context::Caller;
+
+/// How often the node looks at its own machine and at the news of the others.
+const PERIOD: Duration = Duration::from_secs(1);
+/// How many nodes are remembered that were seen once.
+const REMEMBERED: usize = 16_384;
+
+/// The verified identities of living nodes, as handlers are told them.
+pub(crate) type Callers = Arc<ArcSwap<BTreeMap<NodeId, Arc<Caller>>>>;
+
+/// What is known of the nodes, always ready.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    nodes: ArcSwap<Nodes>,
+    seen: Mutex<BTreeMap<String, Seen>>,
+}
+
+/// A node that served something and has not said goodbye.
+#[derive(Clone, Debug)]
+struct Seen {
+    tags: BTreeSet<String>,
+    methods: BTreeSet<u64>,
+}
+
+impl Live {
+    /// The newest snapshot.
+    pub(crate) fn nodes(&self) -> Nodes {
+        Nodes::clone(&self.nodes.load())
+    }
+
+    /// How many nodes, by name, have been seen to serve the method and match the selector, and
+    /// did not leave in good order since: the living and the crashed.
+    pub(crate) fn seen_serving(&self, method: u64, selector: Option<&Selector>) -> usize {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = |(name, seen): &(&String, &Seen)| {
+            seen.methods.contains(&method)
+                && selector.is_none_or(|selector| selector.matches(name, &seen.tags))
+        };
+        seen.iter().filter(counts).count()
+    }
+
+    /// Takes in what the mesh knows now.
+    pub(crate) fn refresh(&self, mesh: &Mesh, callers: &Callers) {
+        let view = mesh.view();
+        let facts = mesh.facts(view.nodes().iter().map(|node| node.id));
+        let known = view.nodes().iter().zip(facts).filter_map(|(node, fact)| {
+            let record = node.record.as_ref()?;
+            Some(NodeInfo::new(info(mesh, record, fact)))
+        });
+        self.nodes.store(Arc::new(Nodes::new(known.collect())));
+        self.remember(&view);
+        let records = view.nodes().iter().filter_map(|node| node.record.as_deref());
+        callers.store(Arc::new(records.map(|record| (record.node, caller(record))).collect()));
+    }
+
+    fn remember(&self, view: &View) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for record in view.nodes().iter().filter_map(|node| node.record.as_deref()) {
+            if record.status != NodeStatus::Serving {
+                seen.remove(&record.name);
+            } else if seen.len() < REMEMBERED || seen.contains_key(&record.name) {
+                let methods = record.services.iter().flat_map(|service| &service.methods);
+                let methods = methods.map(|method| method.id).collect();
+                seen.insert(record.name.clone(), Seen { tags: record.tags.clone(), methods });
+            }
+        }
+    }
+}
+
+/// Follows the mesh, and shares samples of this machine, for as long as the node lives.
+pub(crate) async fn follow(live: Arc<Live>, mesh: Mesh, callers: Callers) {
+    let mut changed = mesh.watch_view();
+    let mut period = tokio::time::interval(PERIOD);
+    period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut sampler = Sampler::new();
+    loop {
+        tokio::select! {
+            news = changed.changed() => {
+                if news.is_err() {
+                    return;
+                }
+            }
+            _ = period.tick() => {
+                let serving = u32::try_from(mesh.serving()).unwrap_or(u32::MAX);
+                let sample = sampler.sample(serving, 0);
+                if mesh.share_fact(sample.encode().into()).is_err() {
+                    tracing::error!("the sample of this machine is too long to be shared");
+                }
+            }
+        }
+        live.refresh(&mesh, &callers);
+    }
+}
+
+/// What a record and a fact say of a node.
+pub(crate) fn info(
+    mesh: &Mesh,
+    record: &NodeRecord,
+    fact: Option<(bytes::Bytes, Duration)>,
+) -> NodeFacts {
+    let mut facts = NodeFacts::new(record.node, record.name.clone());
+    facts.is_self = record.node == mesh.id();
+    facts.tags = record.tags.clone();
+    facts.draining = record.status != NodeStatus::Serving;
+    facts.services = record.services.iter().map(|service| service.name.clone()).collect();
+    if let Some((bytes, age)) = fact {
+        facts.runtime = Runtime::decode(&bytes);
+        facts.last_seen = Some(age);
+    }
+    if facts.is_self {
+        facts.load = Some(u16::try_from(mesh.serving()).unwrap_or(u16::MAX));
+    } else {
+        let peer = mesh.peer(&record.node);
+        facts.connected = !peer.suspect;
+        facts.load = peer.connected.then_some(peer.load);
+    }
+    facts
+}
+
+fn caller(record: &NodeRecord) -> Arc<Caller> {
+    Arc::new(Caller {
+        id: record.node,
+        name: record.name.as_str().into(),
+        tags: record.tags.iter().map(|tag| tag.as_str().into()).collect(),
+    })
+}
