@@ -108,6 +108,7 @@ pub(crate) struct Ask<'a, M: Method> {
     /// lost its caller.
     pub(crate) watch: Option<CancellationToken>,
     /// Whether a second node may be asked while the first is slow.
+    #[expect(dead_code, reason = "the driver that hedges is to come")]
     pub(crate) hedge: bool,
     /// The service on the asking node itself, if it serves it.
     pub(crate) local: Option<Arc<Served>>,

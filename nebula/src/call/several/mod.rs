@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
+use macula::identity::NodeId;
 use tokio::time::{Instant, timeout_at};
 
 use super::handle::Place;
@@ -27,10 +28,12 @@ use super::{CallError, Log, NodeRef, Why, remote};
 use crate::service::info::Stragglers;
 use crate::service::input::panic_message;
 use crate::service::method::{Method, Value};
-use macula::identity::NodeId;
 
 /// Says whether a value counts as a success.
 pub(crate) type Predicate<'a, M> = Box<dyn Fn(&Value<M>) -> bool + Send + 'a>;
+
+/// Says what is known of the attempts on the target with this index.
+pub(crate) type LogOf = Box<dyn FnMut(usize, &NodeRef) -> Log + Send>;
 
 /// The calls to the targets of one call.
 pub(crate) struct Legs<M: Method> {
@@ -47,7 +50,7 @@ pub(crate) struct Legs<M: Method> {
     /// What comes in. Nothing is sent before the first poll; dropping it gives up the rest.
     pub(crate) results: BoxStream<'static, (usize, Answer<M>)>,
     /// What is known of the attempts on a target that stayed silent.
-    pub(crate) log: Box<dyn FnMut(usize, &NodeRef) -> Log + Send>,
+    pub(crate) log: LogOf,
 }
 
 impl<M: Method> Legs<M> {
