@@ -7,21 +7,29 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use macula::identity::NodeId;
+use macula::identity::Cookie;
+use macula::{Limits, MemoryNetwork, Mesh, MeshBuilder};
 
 use crate::Result;
 use crate::call::options::TIMEOUT_MAX;
+use crate::call::retry::RetryBudget;
+use crate::context::Caller;
 use crate::error::Error;
 use crate::node::{Node, Shared};
-use crate::nodes::{NodeFacts, Topology};
-use crate::service::info::ServiceInfo;
+use crate::nodes::Topology;
+use crate::nodes::live::{Callers, Live, follow};
+use crate::service::exported::export;
+use crate::service::info::{ServiceInfo, parse_selector};
 use crate::service::serve::{Dispatch, Serve};
 use crate::service::served::Served;
 
 /// How long a node waits for running calls when it shuts down, unless told otherwise.
 const GRACE_DEFAULT: Duration = Duration::from_secs(10);
 /// How long a node tries to join others before it starts alone, unless told otherwise.
-const JOIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+const JOIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+/// Retries per thousand calls, and at once: an outage may fail many calls in one moment.
+const RETRY_PERMILLE: u32 = 200;
+const RETRY_RESERVE: u32 = 1000;
 /// The longest name of a node or a tag, in bytes.
 const NAME_MAX: usize = 255;
 
@@ -43,6 +51,10 @@ pub(crate) struct Settings {
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) advertise: Option<SocketAddr>,
     pub(crate) seeds: Vec<String>,
+    pub(crate) local_discovery: bool,
+    pub(crate) runtime_dir: Option<PathBuf>,
+    pub(crate) memory: Option<(MemoryNetwork, SocketAddr)>,
+    pub(crate) limits: Option<Limits>,
     pub(crate) topology: Option<Topology>,
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) join_timeout: Duration,
@@ -60,6 +72,10 @@ impl NodeBuilder {
             listen: None,
             advertise: None,
             seeds: Vec::new(),
+            local_discovery: true,
+            runtime_dir: None,
+            memory: None,
+            limits: None,
             topology: None,
             default_timeout: None,
             join_timeout: JOIN_TIMEOUT_DEFAULT,
@@ -117,6 +133,33 @@ impl NodeBuilder {
         self
     }
 
+    /// Whether nodes of the realm that this user runs on this machine find each other with no
+    /// seeds, through the runtime directory. True unless set.
+    pub fn local_discovery(mut self, on: bool) -> Self {
+        self.settings.local_discovery = on;
+        self
+    }
+
+    /// Sets the directory through which nodes of this machine find each other, instead of the
+    /// user's own.
+    pub fn runtime_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.settings.runtime_dir = Some(dir.into());
+        self
+    }
+
+    /// Puts the node on a network inside this process, at this address of it: QUIC and TLS as
+    /// ever, without sockets. Seeds are addresses of that network.
+    pub fn memory(mut self, network: MemoryNetwork, addr: SocketAddr) -> Self {
+        self.settings.memory = Some((network, addr));
+        self
+    }
+
+    /// Sets what the node accepts, keeps and waits for, at most.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = Some(limits);
+        self
+    }
+
     /// Says which nodes there should be: what a majority counts.
     pub fn topology(mut self, topology: Topology) -> Self {
         self.settings.topology = Some(topology);
@@ -130,7 +173,8 @@ impl NodeBuilder {
         self
     }
 
-    /// Sets how long the start may take to find another node; 10 seconds unless set.
+    /// Sets how long the start may take to find another node before it
+    /// returns and goes on trying; 5 seconds unless set.
     pub fn join_timeout(mut self, timeout: Duration) -> Self {
         self.settings.join_timeout = timeout;
         self
@@ -160,16 +204,90 @@ impl NodeBuilder {
     /// # Errors
     ///
     /// Two services of one name, two methods of one service with one wire name, a name or a tag
-    /// that is empty or longer than 255 bytes, a time limit of zero.
+    /// that is empty or longer than 255 bytes, a time limit of zero, a cookie that is empty, a
+    /// seed that is no `host:port`, a selector in an attribute that names what the topology does
+    /// not, an address that is taken, a key or cookie file that others may read.
+    ///
+    /// Seeds that do not answer are no error: the node goes on trying, and calls say what it
+    /// tried.
     pub async fn start(self) -> Result<Node> {
         let Self { settings, services } = self;
         check(&settings)?;
         let services = table(services, &settings.name)?;
-        let mut facts = NodeFacts::new(NodeId::from_bytes(rand::random()), settings.name);
-        facts.tags = settings.tags.into_iter().collect();
-        let times = (settings.default_timeout, settings.grace);
-        Ok(Node::of(Shared::new(facts, services, settings.topology, times)))
+        if let Some(topology) = &settings.topology {
+            services.values().try_for_each(|served| check_selectors(served.info(), topology))?;
+        }
+        let callers = Callers::default();
+        let mut mesh = mesh_builder(&settings)?;
+        for served in services.values().filter(|served| served.info().is_global()) {
+            mesh = mesh.service(export(served, &callers));
+        }
+        let mesh = mesh.start().await.map_err(|error| Error::msg(error.to_string()))?;
+        let live = Arc::new(Live::new());
+        live.refresh(&mesh, &callers);
+        tokio::spawn(follow(live.clone(), mesh.clone(), callers));
+        let tags = settings.tags.iter().map(|tag| tag.as_str().into()).collect();
+        let name: Box<str> = settings.name.into();
+        let caller = Arc::new(Caller { id: mesh.id(), name: name.clone(), tags });
+        Ok(Node::of(Shared {
+            mesh,
+            live,
+            retries: RetryBudget::new(RETRY_PERMILLE, RETRY_RESERVE),
+            name,
+            caller,
+            services,
+            topology: settings.topology,
+            default_timeout: settings.default_timeout,
+            grace: settings.grace,
+        }))
     }
+}
+
+/// What the settings mean for the mesh underneath.
+fn mesh_builder(settings: &Settings) -> Result<MeshBuilder> {
+    let mut mesh = Mesh::builder(&settings.name).join_timeout(settings.join_timeout);
+    mesh = settings.tags.iter().fold(mesh, MeshBuilder::tag);
+    mesh = settings.seeds.iter().fold(mesh, MeshBuilder::seed);
+    if let Some(realm) = &settings.realm {
+        mesh = mesh.realm(realm);
+    }
+    if let Some(Secret(cookie)) = &settings.cookie {
+        let cookie = Cookie::new(cookie.as_bytes()).map_err(|error| Error::msg(error.to_string()));
+        mesh = mesh.cookie(cookie?);
+    }
+    if let Some(path) = &settings.identity {
+        mesh = mesh.identity_file(path);
+    }
+    if let Some(listen) = settings.listen {
+        mesh = mesh.listen(listen);
+    }
+    if let Some(advertise) = settings.advertise {
+        mesh = mesh.advertise(advertise);
+    }
+    if let Some(dir) = &settings.runtime_dir {
+        mesh = mesh.runtime_dir(dir);
+    }
+    if let Some((network, addr)) = &settings.memory {
+        mesh = mesh.memory(network.clone(), *addr);
+    }
+    if let Some(topology) = &settings.topology {
+        mesh = mesh.topology(topology.hash());
+    }
+    if let Some(limits) = &settings.limits {
+        mesh = mesh.limits(limits.clone());
+    }
+    Ok(mesh.local_discovery(settings.local_discovery && settings.memory.is_none()))
+}
+
+/// The selectors that attributes give name what there is.
+fn check_selectors(info: &'static ServiceInfo, topology: &Topology) -> Result<()> {
+    let methods = info.methods().iter().filter_map(|method| method.selector());
+    for text in info.selector().into_iter().chain(methods) {
+        topology.check(&parse_selector(text)).map_err(|unknown| {
+            Error::msg(format!("the service `{}` is for `{text}`: {unknown}", info.service_name()))
+        })?;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for NodeBuilder {
@@ -183,9 +301,7 @@ impl fmt::Debug for NodeBuilder {
 
 /// A text that is never printed.
 #[derive(Clone)]
-pub(crate) struct Secret(
-    #[expect(dead_code, reason = "the mesh that proves it is to come")] pub(crate) String,
-);
+pub(crate) struct Secret(pub(crate) String);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,17 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use macula::Mesh;
 use macula::identity::NodeId;
 
 use crate::Result;
 use crate::builder::NodeBuilder;
+use crate::call::retry::RetryBudget;
 use crate::context::Caller;
 use crate::error::Error;
-use crate::nodes::{NodeFacts, NodeInfo, Topology};
+use crate::nodes::live::Live;
+use crate::nodes::{Nodes, Topology};
 use crate::service::served::Served;
+
+/// How long the replies of calls that have just ended may take to be sent.
+const LAST_REPLIES: Duration = Duration::from_millis(200);
 
 /// A running node: serves what it was given, and makes calls for its clients.
 ///
@@ -25,7 +32,10 @@ pub struct Node {
 
 /// What all handles of a node share.
 pub(crate) struct Shared {
-    pub(crate) info: NodeInfo,
+    pub(crate) mesh: Mesh,
+    pub(crate) live: Arc<Live>,
+    pub(crate) retries: RetryBudget,
+    pub(crate) name: Box<str>,
     /// Who its calls come from, as handlers see it.
     pub(crate) caller: Arc<Caller>,
     pub(crate) services: BTreeMap<&'static str, Arc<Served>>,
@@ -46,34 +56,37 @@ impl Node {
 
     /// Its name.
     pub fn name(&self) -> &str {
-        self.shared.info.name()
+        &self.shared.name
     }
 
     /// Its identity, which nobody else has.
     pub fn id(&self) -> NodeId {
-        self.shared.info.id()
+        self.shared.mesh.id()
     }
 
-    /// Takes no new calls, waits until the running ones have ended (for the grace period at
-    /// most, see [`NodeBuilder::grace`]), and stops.
+    /// Withdraws its services, takes no new calls, waits until the running ones have ended (for
+    /// the grace period at most, see [`NodeBuilder::grace`]), says goodbye and stops.
     ///
     /// # Errors
     ///
-    /// When calls are still running at the end of the grace period.
+    /// When calls are still running at the end of the grace period. The node has stopped all the
+    /// same.
     pub async fn shutdown(&self) -> Result<()> {
-        let services = || self.shared.services.values();
-        services().for_each(|served| served.drain());
+        let Shared { mesh, services, grace, .. } = &*self.shared;
+        mesh.drain();
+        services.values().for_each(|served| served.drain());
         let idle = async {
-            for served in services() {
+            for served in services.values() {
                 served.idle().await;
             }
         };
-        tokio::time::timeout(self.shared.grace, idle).await.map_err(|_| {
+        let ended = tokio::time::timeout(*grace, idle).await;
+        mesh.shutdown(LAST_REPLIES).await;
+        ended.map_err(|_| {
             Error::msg(format!(
-                "calls on `{}` were still running after the grace period of {:?}: give it more \
-                 with `.grace(..)`, or the methods a shorter timeout",
+                "calls on `{}` were still running after the grace period of {grace:?}: give it \
+                 more with `.grace(..)`, or the methods a shorter timeout",
                 self.name(),
-                self.shared.grace,
             ))
         })
     }
@@ -83,9 +96,29 @@ impl Node {
         self.shared.services.get(service)
     }
 
-    /// What it knows of itself.
-    pub(crate) fn info(&self) -> NodeInfo {
-        self.shared.info.clone()
+    /// The mesh underneath.
+    pub fn mesh(&self) -> &Mesh {
+        &self.shared.mesh
+    }
+
+    /// The address at which others reach this node.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shared.mesh.addr()
+    }
+
+    /// What is known of the living nodes: a snapshot, refreshed in the background with each piece
+    /// of news and each second. Reading it costs no lock and asks nobody.
+    pub fn nodes(&self) -> Nodes {
+        self.shared.live.nodes()
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.shared.live
+    }
+
+    /// What all calls of this node share of retries.
+    pub(crate) fn retries(&self) -> &RetryBudget {
+        &self.shared.retries
     }
 
     /// Itself, as handlers see it that it calls.
@@ -107,32 +140,5 @@ impl Node {
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node").field("name", &self.name()).field("id", &self.id()).finish()
-    }
-}
-
-impl Shared {
-    /// What a node of this identity, name and tags shares among its handles.
-    pub(crate) fn new(
-        mut facts: NodeFacts,
-        services: BTreeMap<&'static str, Arc<Served>>,
-        topology: Option<Topology>,
-        (default_timeout, grace): (Option<Duration>, Duration),
-    ) -> Self {
-        facts.is_self = true;
-        let global = services.values().map(|served| served.info()).filter(|info| info.is_global());
-        facts.services = global.map(|info| info.service_name().to_owned()).collect();
-        let caller = Caller {
-            id: facts.id,
-            name: facts.name.as_str().into(),
-            tags: facts.tags.iter().map(|tag| tag.as_str().into()).collect(),
-        };
-        Self {
-            info: NodeInfo::new(facts),
-            caller: Arc::new(caller),
-            services,
-            topology,
-            default_timeout,
-            grace,
-        }
     }
 }

@@ -55,6 +55,12 @@ impl Method {
     pub fn new(name: impl Into<String>, id: u64, key: [u8; 8], gate: Arc<Gate>) -> Self {
         Self { name: name.into(), id, key, gate, spawn: false, wary: Arc::default() }
     }
+
+    /// Whether no part of it may run on the task that reads from the network.
+    pub fn spawned(mut self, spawn: bool) -> Self {
+        self.spawn = spawn;
+        self
+    }
 }
 
 /// Runs the calls of one service.

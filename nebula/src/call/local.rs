@@ -16,6 +16,7 @@ use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::unicast::{Ask, Targets};
 use super::{ApiKey, Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why};
 use crate::context::{Context, Scope};
 use crate::node::Node;
@@ -61,14 +62,14 @@ impl<M: Method> Local<M> {
     pub(crate) fn new(
         served: Arc<Served>,
         node: Option<Node>,
-        args: M::Args,
+        args: Option<M::Args>,
         (started, deadline): (Instant, Instant),
         watch: Option<CancellationToken>,
     ) -> Self {
         Self {
             served,
             node,
-            args: Some(args),
+            args,
             started,
             deadline,
             watch,
@@ -81,6 +82,23 @@ impl<M: Method> Local<M> {
     /// When it started, and when it must end.
     pub(crate) fn times(&self) -> (Instant, Instant) {
         (self.started, self.deadline)
+    }
+
+    /// The call as it was before it came here, if it did not begin and there is a node to make it
+    /// through.
+    pub(crate) fn unbegun<'a>(&mut self) -> Option<(Node, Ask<'a, M>)> {
+        let node = self.node.clone()?;
+        let ask = Ask {
+            args: Some(self.args.take()?),
+            targets: Targets::Anyone,
+            started: self.started,
+            deadline: self.deadline,
+            watch: self.watch.clone(),
+            hedge: false,
+            local: None,
+            refused: None,
+        };
+        Some((node, ask))
     }
 
     /// Starts the body, as the holder of `permit`.

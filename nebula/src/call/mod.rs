@@ -1,27 +1,22 @@
 //! One surface for every call.
 //!
 //! A call is written with [`unary::Call`] and made as a [`unicast`] or as one of [`several`].
-//! What it merges and fixes once is an `Ask`; [`local`] answers it in this process, [`remote`]
+//! What it merges and fixes once is an `Ask`; [`local`] answers it in this process, [`engine`]
 //! through the mesh. What to make of several answers is decided by the state machines in `all`,
 //! `first`, `quorum` and `retry`.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of remote calls are to come"))]
 pub(crate) mod all;
 mod api_key;
 pub(crate) mod attempt;
-#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of remote calls are to come"))]
+pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod fanout;
-#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of remote calls are to come"))]
 pub(crate) mod first;
 pub(crate) mod handle;
 pub(crate) mod local;
-#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of remote calls are to come"))]
 pub(crate) mod log;
 pub(crate) mod options;
-#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of remote calls are to come"))]
 pub(crate) mod quorum;
-pub(crate) mod remote;
 pub(crate) mod replies;
 pub(crate) mod reply;
 pub(crate) mod retry;
@@ -34,7 +29,6 @@ pub(crate) mod unary;
 pub(crate) mod unicast;
 pub(crate) mod unmet;
 pub(crate) mod votes;
-#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of remote calls are to come"))]
 pub(crate) mod why;
 
 pub use api_key::ApiKey;

@@ -67,6 +67,12 @@ impl FailoverMachine {
         Self { candidates, left, idempotent, attempts: 1, round: 0, again: None }
     }
 
+    /// The candidates of the round that begins are others than before.
+    pub(crate) fn recount(&mut self, candidates: usize) {
+        self.candidates = candidates;
+        self.left = candidates.saturating_sub(1);
+    }
+
     /// The attempt under way failed, with `remaining` left until the deadline. A step other than
     /// `GiveUp` has taken one retry from the budget.
     pub(crate) fn on_failure(

@@ -5,15 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use macula::identity::NodeId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::engine;
 use super::handle::{Place, Shared};
 use super::local::Local;
 use super::options::TIMEOUT_DEFAULT;
-use super::remote;
 use super::unary::{Call, Pick, Target};
 use super::{CallError, Log};
 use crate::context::{Context, Inherited};
@@ -50,7 +51,16 @@ impl<M: Method> Future for Unicast<'_, M> {
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
         loop {
             let polled = match &mut self.0 {
-                State::Local(local) => Pin::new(local).poll(task),
+                State::Local(local) => match Pin::new(&mut *local).poll(task) {
+                    Poll::Ready(Err(error)) => match elsewhere(error, local) {
+                        Ok(remote) => {
+                            self.0 = State::Remote(remote);
+                            continue;
+                        }
+                        Err(error) => Poll::Ready(Err(error)),
+                    },
+                    polled => polled,
+                },
                 State::Remote(remote) => remote.as_mut().poll(task),
                 State::Done => return Poll::Pending,
                 State::Start(_) => {
@@ -89,15 +99,34 @@ fn start<M: Method>(call: Call<'_, M>) -> Result<State<'_, M>, CallError> {
             State::Local(ask.local(Arc::clone(served), Some(node.clone())))
         }
         Place::Node { node, local } => {
-            State::Remote(remote::unicast(node, Ask { local: local.clone(), ..ask }))
+            let ask = Ask { local: local.clone(), ..ask };
+            State::Remote(engine::unicast::run(node.clone(), ask, Log::default()).boxed())
         }
     })
 }
 
+/// Goes on with the other nodes that serve the method, if this one refused to begin.
+fn elsewhere<'a, M: Method>(
+    mut refused: CallError<Error<M>>,
+    local: &mut Local<M>,
+) -> Result<BoxFuture<'a, Answer<M>>, CallError<Error<M>>> {
+    if !matches!(refused, CallError::Overloaded { .. } | CallError::NoProvider(_)) {
+        return Err(refused);
+    }
+    let Some((node, ask)) = local.unbegun() else { return Err(refused) };
+    let view = node.mesh().view();
+    let mut others = view.providers(M::INFO.wire_id()).iter();
+    if !others.any(|provider| provider.node != node.id()) {
+        return Err(refused);
+    }
+    let log = refused.log_mut().map(std::mem::take).unwrap_or_default();
+    Ok(engine::unicast::run(node, ask, log).boxed())
+}
+
 /// A call whose options are merged and whose deadline is fixed: what the ways of making it read.
 pub(crate) struct Ask<'a, M: Method> {
-    /// The arguments.
-    pub(crate) args: M::Args,
+    /// The arguments, until an attempt takes them.
+    pub(crate) args: Option<M::Args>,
     /// Whom it is for.
     pub(crate) targets: Targets<'a>,
     /// When it was first polled.
@@ -156,6 +185,7 @@ impl<'a, M: Method> Ask<'a, M> {
         };
         let targets = targets::<M>(target, options.on, shared);
         let local = None;
+        let args = Some(args);
         let ask = Self { args, targets, started, deadline, watch, hedge, local, refused };
         (&shared.place, ask)
     }

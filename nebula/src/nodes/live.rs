@@ -23,7 +23,7 @@ const REMEMBERED: usize = 16_384;
 pub(crate) type Callers = Arc<ArcSwap<BTreeMap<NodeId, Arc<Caller>>>>;
 
 /// What is known of the nodes, always ready.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Live {
     nodes: ArcSwap<Nodes>,
     seen: Mutex<BTreeMap<String, Seen>>,
@@ -37,6 +37,10 @@ struct Seen {
 }
 
 impl Live {
+    pub(crate) fn new() -> Self {
+        Self { nodes: ArcSwap::from_pointee(Nodes::new(Vec::new())), seen: Mutex::default() }
+    }
+
     /// The newest snapshot.
     pub(crate) fn nodes(&self) -> Nodes {
         Nodes::clone(&self.nodes.load())

@@ -3,12 +3,11 @@
 //! A [`Topology`] says which nodes are configured, a [`Nodes`] snapshot which ones are there now
 //! and how they fare, and a [`Selector`] which of them a call is for.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the calls that use it come next"))]
 pub(crate) mod balance;
 pub(crate) mod info;
+pub(crate) mod live;
 pub(crate) mod parse;
 pub(crate) mod runtime;
-#[cfg_attr(not(test), expect(dead_code, reason = "the driver that uses it comes next"))]
 pub(crate) mod sample;
 pub(crate) mod selector;
 pub(crate) mod snapshot;

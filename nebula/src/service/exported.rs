@@ -24,8 +24,7 @@ pub(crate) fn export(served: &Arc<Served>, callers: &Callers) -> rpc::Service {
     let info = served.info();
     let methods = info.methods().iter().map(|method| {
         let gate = served.gate(method.position()).clone();
-        let exported =
-            rpc::Method::new(method.method_name(), method.wire_id(), method.key(), gate);
+        let exported = rpc::Method::new(method.method_name(), method.wire_id(), method.key(), gate);
         exported.spawned(method.is_spawned())
     });
     rpc::Service {

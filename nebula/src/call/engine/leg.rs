@@ -9,9 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::retry::Failed;
-use crate::call::{
-    ApiKey, Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why,
-};
+use crate::call::{ApiKey, Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why};
 use crate::node::Node;
 use crate::service::method::{Error, Method, Value};
 use crate::service::shape::ShapeOf;

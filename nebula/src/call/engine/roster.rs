@@ -57,13 +57,16 @@ impl Nobody {
 impl Roster {
     /// Finds the nodes for a call. While this node is still joining the cluster, or the records
     /// of nodes are on their way, it waits for better news, until the deadline of the call.
-    pub(crate) async fn find<M: Method>(
-        node: &Node,
-        ask: &mut Ask<'_, M>,
-    ) -> Result<Self, Nobody> {
+    pub(crate) async fn find<M: Method>(node: &Node, ask: &mut Ask<'_, M>) -> Result<Self, Nobody> {
         let mut news = node.mesh().watch_view();
         let mut joining = node.mesh().joining();
         let settled = Instant::now() + SETTLE;
+        if let (Targets::Selector(selector), Some(topology)) = (&ask.targets, node.topology())
+            && let Err(unknown) = topology.check(selector)
+        {
+            let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
+            return Err(Nobody::Why(why.node("the topology", &unknown.to_string())));
+        }
         loop {
             news.mark_unchanged();
             let view = node.mesh().view();
@@ -134,6 +137,22 @@ impl Roster {
         }
         let itself = targets.iter().position(|target| target.id == node.id());
         Ok(Self { targets, itself, selector })
+    }
+
+    /// Leaves out nodes that the topology does not name, and of several nodes under one name all
+    /// but one, so that a vote counts each configured node once.
+    pub(crate) fn keep_configured(&mut self, node: &Node) {
+        let declared = |name: &str| node.topology().is_none_or(|topology| topology.contains(name));
+        let mut kept: Vec<NodeRef> = Vec::new();
+        for target in self.targets.drain(..).filter(|target| declared(&target.name)) {
+            match kept.last_mut().filter(|last| last.name == target.name) {
+                Some(last) if node.mesh().peer(&last.id).suspect => *last = target,
+                Some(_) => {}
+                None => kept.push(target),
+            }
+        }
+        self.targets = kept;
+        self.itself = self.targets.iter().position(|target| target.id == node.id());
     }
 
     /// The order in which one of them is asked: this node first, then the less loaded of two

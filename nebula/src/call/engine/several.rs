@@ -11,13 +11,15 @@ use super::unicast::Arguments;
 use crate::call::local::Local;
 use crate::call::several::Legs;
 use crate::call::unicast::{Answer, Ask, Targets};
-use crate::call::{CallError, Log};
+use crate::call::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why};
 use crate::node::Node;
 use crate::nodes::Selector;
 use crate::service::method::Method;
 
 /// Finds whom to ask. Nothing is sent before the results are polled.
-pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Legs<M> {
+///
+/// For a vote, only nodes that the configuration names are asked, each name once.
+pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool) -> Legs<M> {
     let selector = match &ask.targets {
         Targets::Selector(selector) => Some(selector.clone()),
         Targets::Anyone | Targets::Node(_) | Targets::Pick(_) => None,
@@ -37,7 +39,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Legs<M> 
     } else {
         configured::<M>(&node, selector.as_ref(), one, roster.targets.len())
     };
-    if !chosen && !one {
+    if vote && !chosen && !one {
         roster.keep_configured(&node);
     }
     let mut arguments = Arguments::<M>::new(ask.args.take());
@@ -47,7 +49,9 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Legs<M> 
             let (served, watch) = (Arc::clone(served), ask.watch.clone());
             let times = (ask.started, ask.deadline);
             let call = match arguments.take(true) {
-                Ok(args) => Local::<M>::new(served, Some(node.clone()), args, times, watch).boxed(),
+                Ok(args) => {
+                    Local::<M>::new(served, Some(node.clone()), Some(args), times, watch).boxed()
+                }
                 Err(error) => std::future::ready(Err(error)).boxed(),
             };
             calls.push(call.map(move |answer| (at, answer)).boxed());
@@ -72,20 +76,39 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Legs<M> 
             .boxed(),
         );
     }
+    let started = ask.started;
+    let itself = roster.itself;
+    let silent = move |at: usize, target: &NodeRef| {
+        let path = if itself == Some(at) { Path::Local } else { Path::Direct };
+        Log::from(Attempt {
+            node: Some(target.id),
+            name: Arc::clone(&target.name),
+            path,
+            phase: Phase::Run,
+            elapsed: started.elapsed(),
+            outcome: Outcome::TimedOut,
+            executed: Executed::Unknown,
+        })
+    };
     Legs {
         targets: roster.targets,
         configured,
-        why: crate::call::Why::new(M::INFO.service_name(), M::INFO.method_name()),
+        why: Why::new(M::INFO.service_name(), M::INFO.method_name()),
         started: ask.started,
         deadline: ask.deadline,
         results: calls.into_iter().collect::<FuturesUnordered<_>>().boxed(),
-        log: Box::new(|_, _| Log::default()),
+        log: Box::new(silent),
     }
 }
 
 /// How many nodes should serve the call: those that the topology declares; without one, those
 /// that this node has seen serving and that did not leave in good order.
-fn configured<M: Method>(node: &Node, selector: Option<&Selector>, one: bool, live: usize) -> usize {
+fn configured<M: Method>(
+    node: &Node,
+    selector: Option<&Selector>,
+    one: bool,
+    live: usize,
+) -> usize {
     if one {
         return 1;
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::leg::{self, Broken};
 use super::roster::{Nobody, Roster};
 use crate::call::local::Local;
-use crate::call::retry::{FailoverMachine, Failed, Step};
+use crate::call::retry::{Failed, FailoverMachine, Step};
 use crate::call::unicast::{Answer, Ask};
 use crate::call::{ApiKey, CallError, Executed, Log};
 use crate::node::Node;
@@ -36,7 +36,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>, mut log: Log
     let mut arguments = Arguments::new(ask.args.take());
     loop {
         let Some(at) = order.next() else { return Err(CallError::Disconnected(log)) };
-        let (failed, tried) = match attempt(&node, &ask, &roster, at, &mut arguments).await? {
+        let (failed, tried) = match attempt(&node, &mut ask, &roster, at, &mut arguments).await? {
             Tried::Answered(Err(mut error)) => {
                 if let Some(made) = error.log_mut() {
                     made.prepend(log);
@@ -68,7 +68,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>, mut log: Log
 
 async fn attempt<M: Method>(
     node: &Node,
-    ask: &Ask<'_, M>,
+    ask: &mut Ask<'_, M>,
     roster: &Roster,
     at: usize,
     arguments: &mut Arguments<M>,
@@ -78,7 +78,7 @@ async fn attempt<M: Method>(
             let args = arguments.take(roster.targets.len() > 1)?;
             let times = (ask.started, ask.deadline);
             let (served, watch) = (Arc::clone(served), ask.watch.clone());
-            let local = Local::<M>::new(served, Some(node.clone()), args, times, watch);
+            let local = Local::<M>::new(served, Some(node.clone()), Some(args), times, watch);
             Ok(match local.await {
                 Err(error @ (CallError::Overloaded { .. } | CallError::NoProvider(_))) => {
                     Tried::Refused(error)

@@ -70,7 +70,7 @@ type Running<M> = (Machine<M>, Legs<M>);
 type Entries<M> = stream::Iter<std::vec::IntoIter<Entry<Value<M>, Error<M>>>>;
 
 async fn start<M: Method>(call: Call<'_, M>) -> Result<Running<M>, NoTarget> {
-    let mut legs = Legs::of(call).await;
+    let mut legs = Legs::of(call, false).await;
     let targets = std::mem::take(&mut legs.targets);
     Ok((AllMachine::new(targets, || legs.why.clone())?, legs))
 }

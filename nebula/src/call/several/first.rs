@@ -34,7 +34,7 @@ impl<'a, M: Method> IntoFuture for First<'a, M> {
 
     fn into_future(self) -> Self::IntoFuture {
         async move {
-            let mut legs = Legs::of(self.call).await;
+            let mut legs = Legs::of(self.call, false).await;
             let targets = std::mem::take(&mut legs.targets);
             let mut machine = FirstMachine::new(targets, || legs.why.clone())?;
             loop {

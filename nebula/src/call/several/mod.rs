@@ -24,7 +24,7 @@ use super::handle::Place;
 use super::local::{ALONE, Local};
 use super::unary::Call;
 use super::unicast::{Answer, Ask};
-use super::{CallError, Log, NodeRef, Why, remote};
+use super::{CallError, Log, NodeRef, Why, engine};
 use crate::service::info::Stragglers;
 use crate::service::input::panic_message;
 use crate::service::method::{Method, Value};
@@ -81,8 +81,8 @@ impl<M: Method> Legs<M> {
         }
     }
 
-    /// Finds the targets of a call.
-    async fn of(call: Call<'_, M>) -> Self {
+    /// Finds the targets of a call; for a `vote`, those that count in it.
+    async fn of(call: Call<'_, M>, vote: bool) -> Self {
         let (place, mut ask) = Ask::new(call);
         let refused = ask.refused.take();
         let mut legs = match place {
@@ -91,7 +91,7 @@ impl<M: Method> Legs<M> {
                 Self::one(target, ask.local(Arc::clone(served), None))
             }
             Place::Node { node, local } => {
-                remote::fan_out(node, Ask { local: local.clone(), ..ask }).await
+                engine::several::legs(node.clone(), Ask { local: local.clone(), ..ask }, vote).await
             }
         };
         if let Some(refused) = refused {

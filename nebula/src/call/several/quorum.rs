@@ -41,7 +41,7 @@ impl<'a, M: Method> IntoFuture for Quorum<'a, M> {
 
     fn into_future(self) -> Self::IntoFuture {
         async move {
-            let mut legs = Legs::of(self.call).await;
+            let mut legs = Legs::of(self.call, true).await;
             let targets = std::mem::take(&mut legs.targets);
             let required = (self.required)(legs.configured, targets.len());
             let mut machine = QuorumMachine::new(targets, required)?;
