@@ -1,4 +1,4 @@
-//! nebula
+//! Annotate a trait, serve it, and call it from any node of an encrypted, self-assembling cluster.
 
 mod builder;
 pub mod call;
