@@ -134,3 +134,6 @@ fn counts<M: Method>(success: Option<&Predicate<'_, M>>, answer: &Answer<M>) -> 
             }),
     }
 }
+
+#[cfg(test)]
+mod tests;
