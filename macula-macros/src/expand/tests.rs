@@ -1,0 +1,3 @@
+use quote::quote;
+
+use super::*;
