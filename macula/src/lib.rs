@@ -3,4 +3,5 @@
 pub mod directory;
 pub mod identity;
 pub(crate) mod join;
+pub mod rpc;
 pub(crate) mod transport;

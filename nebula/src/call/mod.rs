@@ -1,9 +1,43 @@
 //! One surface for every call.
 
 pub(crate) mod all;
+mod api_key;
+pub(crate) mod attempt;
+#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of calls are to come"))]
 pub(crate) mod error;
 pub(crate) mod fanout;
 pub(crate) mod first;
+pub(crate) mod handle;
+pub(crate) mod local;
+#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of calls are to come"))]
+pub(crate) mod log;
+pub(crate) mod options;
 pub(crate) mod quorum;
+pub(crate) mod remote;
+pub(crate) mod replies;
 pub(crate) mod reply;
 pub(crate) mod retry;
+pub(crate) mod targets;
+pub(crate) mod unary;
+pub(crate) mod unicast;
+pub(crate) mod unmet;
+pub(crate) mod votes;
+#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of calls are to come"))]
+pub(crate) mod why;
+
+pub use api_key::ApiKey;
+pub use attempt::{Attempt, Executed, Outcome, Path, Phase};
+pub use error::CallError;
+pub use log::Log;
+pub use options::Options;
+pub use replies::Replies;
+pub use reply::{Entry, NodeRef, Reply};
+pub use targets::{Chosen, Configured};
+pub use unary::Call;
+pub use unicast::Unicast;
+pub use unmet::{FirstError, QuorumError};
+pub use votes::Votes;
+pub use why::{NoTarget, Why};
+
+#[cfg(test)]
+pub(crate) use log::tests;

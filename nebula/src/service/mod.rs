@@ -1,1 +1,14 @@
-//! What runs on a node.
+//! What runs on a node, and what generated code says about it.
+//!
+//! A service is described by constants ([`info`]), typed by markers ([`method`], [`shape`],
+//! [`wire`]) and erased into one object that runs a method by its number ([`serve`]). The same
+//! generated arm serves both paths: typed arguments for callers in this process, bytes for the
+//! others ([`input`]).
+
+pub(crate) mod info;
+pub(crate) mod input;
+pub(crate) mod method;
+pub(crate) mod serve;
+pub(crate) mod served;
+pub(crate) mod shape;
+pub(crate) mod wire;

@@ -1,0 +1,3 @@
+//! Calls between nodes.
+
+pub mod admission;

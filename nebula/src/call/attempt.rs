@@ -1,0 +1,175 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+//! One try of a call on one node: where, how far it came, and whether the method may have run.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use macula::identity::NodeId;
+
+/// One try of a call on one node.
+///
+/// `Display` is one line: the node, the path, the phase, the time taken and the outcome.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The node that was asked, or `None` when no node was involved (a service called in process
+    /// without a node, or a name that was not resolved).
+    pub node: Option<NodeId>,
+    /// The node's name, for people.
+    pub name: Arc<str>,
+    /// How the bytes travelled, or would have travelled.
+    pub path: Path,
+    /// How far the attempt came.
+    pub phase: Phase,
+    /// From the start of this attempt to its end.
+    pub elapsed: Duration,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether the method ran in this attempt.
+    pub executed: Executed,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, path, phase, elapsed, outcome, executed, .. } = self;
+        write!(f, "{name} ({path}), {phase} phase, after {elapsed:.1?}: {outcome}; {executed}")
+    }
+}
+
+/// How a call travels to a node.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Path {
+    /// It stays in this process.
+    Local,
+    /// Over a connection between the two nodes.
+    Direct,
+    /// Through a third node that forwards the bytes, which it cannot read.
+    Relayed,
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "local",
+            Self::Direct => "direct",
+            Self::Relayed => "relayed",
+        })
+    }
+}
+
+/// How far an attempt came, in the order of a call's life.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Finding the node's address.
+    Resolve,
+    /// Connecting and proving the realm.
+    Dial,
+    /// Waiting for a place: in a send queue here or for admission there.
+    Queue,
+    /// The method was admitted and may be running.
+    Run,
+    /// A reply was on its way.
+    Reply,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "resolve",
+            Self::Dial => "dial",
+            Self::Queue => "queue",
+            Self::Run => "run",
+            Self::Reply => "reply",
+        })
+    }
+}
+
+/// How an attempt ended without a usable reply.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// No connection came about; the text says why.
+    Unreachable(Box<str>),
+    /// The node had no room for one more call.
+    Overloaded,
+    /// The node is shutting down and takes no new calls.
+    Draining,
+    /// The node does not serve the method (any more).
+    NotServed,
+    /// The node serves another shape of the method.
+    Incompatible,
+    /// The node does not let this caller in.
+    Denied,
+    /// The arguments are over the limit.
+    RequestTooLarge,
+    /// The reply is over the limit.
+    ReplyTooLarge,
+    /// The method panicked.
+    Panicked,
+    /// The connection ended while the call was under way; the text says why.
+    Reset(Box<str>),
+    /// The deadline passed.
+    TimedOut,
+    /// Nobody waited for the answer any more.
+    Cancelled,
+    /// The answer could not be understood; the text says why.
+    Malformed(Box<str>),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(why) => write!(f, "unreachable: {why}"),
+            Self::Overloaded => f.write_str("overloaded"),
+            Self::Draining => f.write_str("shutting down"),
+            Self::NotServed => f.write_str("does not serve the method"),
+            Self::Incompatible => f.write_str("serves another shape of the method"),
+            Self::Denied => f.write_str("denied"),
+            Self::RequestTooLarge => f.write_str("the arguments are too large"),
+            Self::ReplyTooLarge => f.write_str("the reply is too large"),
+            Self::Panicked => f.write_str("the method panicked"),
+            Self::Reset(why) => write!(f, "connection lost: {why}"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Malformed(why) => write!(f, "not understood: {why}"),
+        }
+    }
+}
+
+/// Whether a method ran: a proof or an admission of not knowing, never a guess.
+///
+/// `Display` says it in words: `did not run`, `ran`, `may have run`.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Executed {
+    /// It did not run and will not: nothing was sent, or the node refused it.
+    #[default]
+    No,
+    /// It ran, at least in part.
+    Yes,
+    /// It was sent and no answer tells.
+    Unknown,
+}
+
+impl Executed {
+    /// What two attempts say together: `Yes` over `Unknown` over `No`.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::No, Self::No) => Self::No,
+        }
+    }
+}
+
+impl fmt::Display for Executed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::No => "did not run",
+            Self::Yes => "ran",
+            Self::Unknown => "may have run",
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! What a generated client holds: whom to ask, and with which defaults.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::options::Options;
+use super::unary::Call;
+use crate::context::Context;
+use crate::node::Node;
+use crate::nodes::Selector;
+use crate::service::info::{MethodInfo, parse_selector};
+use crate::service::method::{Method, Service};
+use crate::service::serve::{Provider, Provides, erase};
+use crate::service::served::Served;
+
+/// The inside of the generated client of the service `S`. A clone is one reference count.
+///
+/// On a handle made by [`local`](Self::local) there are no nodes to choose among: selectors,
+/// `to` and `pick` are taken as matching the one service there is.
+pub struct Handle<S> {
+    shared: Arc<Shared>,
+    service: PhantomData<fn() -> S>,
+}
+
+/// What the calls of a handle read.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) place: Place,
+    pub(crate) options: Options,
+    /// The handler on whose behalf calls are made, when they are made in a task of its own.
+    pub(crate) within: Option<Context>,
+    /// The selectors that the attributes give, by index of the method.
+    selectors: Arc<[Option<Selector>]>,
+}
+
+/// Where calls of a handle start from.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// A service in this process, without a node.
+    Alone(Arc<Served>),
+    /// A node, with the service it serves itself, if it does.
+    Node { node: Node, local: Option<Arc<Served>> },
+}
+
+impl Place {
+    /// The time limit of calls from here when nothing nearer sets one.
+    pub(crate) fn default_timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Alone(_) => None,
+            Self::Node { node, .. } => node.default_timeout(),
+        }
+    }
+}
+
+impl Shared {
+    /// The selector that the attributes of the method or its service give.
+    pub(crate) fn selector(&self, method: &MethodInfo) -> Option<&Selector> {
+        self.selectors.get(usize::from(method.position()))?.as_ref()
+    }
+}
+
+impl<S: Service> Handle<S> {
+    /// Calls through `node`.
+    pub fn new(node: &Node) -> Self {
+        let local = node.served(S::INFO.service_name()).filter(|served| served.is::<S>());
+        Self::of(Place::Node { node: node.clone(), local: local.cloned() })
+    }
+
+    /// Calls `service` in this process.
+    pub fn local<T>(service: T) -> Self
+    where
+        Provider<T>: Provides<S>,
+    {
+        Self::of(Place::Alone(Served::new(erase::<S, T>(service))))
+    }
+
+    fn of(place: Place) -> Self {
+        let selectors = S::INFO
+            .by_index(|method| method.selector().or(S::INFO.selector()).map(parse_selector))
+            .into();
+        Self::sharing(Shared { place, options: Options::default(), within: None, selectors })
+    }
+}
+
+impl<S> Handle<S> {
+    /// The same with other defaults.
+    pub fn with(&self, set: impl FnOnce(Options) -> Options) -> Self {
+        let options = set(self.shared.options.clone());
+        Self::sharing(Shared { options, ..Shared::clone(&self.shared) })
+    }
+
+    /// The same for calls on behalf of the handler that was given `cx`: they inherit its
+    /// deadline, and end when its caller gives up.
+    pub fn within(&self, cx: &Context) -> Self {
+        Self::sharing(Shared { within: Some(cx.clone()), ..Shared::clone(&self.shared) })
+    }
+
+    /// A call of the method `M`. Nothing happens before it is awaited.
+    pub fn call<M: Method<Api = S>>(&self, args: M::Args) -> Call<'_, M> {
+        Call::new(&self.shared, args)
+    }
+
+    fn sharing(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared), service: PhantomData }
+    }
+}
+
+impl<S> Clone for Handle<S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), service: PhantomData }
+    }
+}
+
+impl<S> fmt::Debug for Handle<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("place", &self.shared.place)
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,230 @@
+//! A call that stays in this process: no encoding, no task, and no timer unless the body waits.
+//!
+//! The body is polled first, inside the panic guard and the scope of inheritance; only when it
+//! is pending is a timer made. At the deadline the body is dropped at once. Whatever path leads
+//! here, the gates of the service are the ones that calls from elsewhere pass.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+use futures_util::future::BoxFuture;
+use macula::rpc::admission::{Entry, Permit};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::{ApiKey, Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why};
+use crate::context::{Context, Scope};
+use crate::node::Node;
+use crate::service::input::{Input, Slot, Started, panic_message};
+use crate::service::method::{Error, Method, Value};
+use crate::service::served::Served;
+use crate::service::shape::ShapeOf;
+
+/// The name that a service called without a node has in logs and replies.
+pub(crate) const ALONE: &str = "local";
+
+/// One call of `M` on a service of this process.
+pub(crate) struct Local<M: Method> {
+    served: Arc<Served>,
+    /// The node it is served on; none for a client without a node.
+    node: Option<Node>,
+    args: Option<M::Args>,
+    started: Instant,
+    deadline: Instant,
+    /// Ends the call as soon as it is cancelled.
+    watch: Option<CancellationToken>,
+    stage: Stage<M>,
+    timer: Option<Pin<Box<Sleep>>>,
+    cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+enum Stage<M: Method> {
+    Start,
+    Queued(BoxFuture<'static, Permit>),
+    Running(Running<M>),
+    Done,
+}
+
+/// A body with its place in the gate. The body goes first, also when it is dropped.
+struct Running<M: Method> {
+    body: Option<BoxFuture<'static, M::Reply>>,
+    scope: Scope,
+    _permit: Permit,
+}
+
+impl<M: Method> Local<M> {
+    /// Prepares a call that started at `started`; nothing runs before the first poll.
+    pub(crate) fn new(
+        served: Arc<Served>,
+        node: Option<Node>,
+        args: M::Args,
+        (started, deadline): (Instant, Instant),
+        watch: Option<CancellationToken>,
+    ) -> Self {
+        Self {
+            served,
+            node,
+            args: Some(args),
+            started,
+            deadline,
+            watch,
+            stage: Stage::Start,
+            timer: None,
+            cancelled: None,
+        }
+    }
+
+    /// Starts the body, as the holder of `permit`.
+    fn run(&mut self, permit: Permit) -> Result<(), CallError<Error<M>>> {
+        let caller = self.node.as_ref().map(Node::as_caller);
+        let cx = Context::new(caller, self.deadline, None);
+        let scope = cx.scope();
+        let Some(args) = self.args.take() else {
+            return Err(CallError::Protocol(Log::default()));
+        };
+        let mut slot = Slot::<M>::new(args);
+        let index = M::INFO.position();
+        let body = match self.served.dispatch().dispatch(index, cx, Input::Slot(&mut slot)) {
+            Started::Filled => slot.into_body(),
+            Started::Body(_) | Started::Refused(_) | Started::Unknown => None,
+        };
+        if body.is_none() {
+            let theirs = self.served.info().at(index);
+            return Err(CallError::Incompatible {
+                ours: ApiKey::from_bytes(M::INFO.key()),
+                theirs: ApiKey::from_bytes(theirs.map_or([0; 8], |method| method.key())),
+                log: self.log(Phase::Queue, Outcome::Incompatible, Executed::No),
+            });
+        }
+        self.stage = Stage::Running(Running { body, scope, _permit: permit });
+        Ok(())
+    }
+
+    /// Whether the deadline passed or the caller's caller gave up.
+    fn poll_end(&mut self, task: &mut task::Context<'_>) -> Poll<CallError<Error<M>>> {
+        let (phase, executed) = match &self.stage {
+            Stage::Running(_) => (Phase::Run, Executed::Yes),
+            Stage::Start | Stage::Queued(_) | Stage::Done => (Phase::Queue, Executed::No),
+        };
+        if let Some(watch) = &self.watch {
+            let wait = || Box::pin(watch.clone().cancelled_owned());
+            if self.cancelled.get_or_insert_with(wait).as_mut().poll(task).is_ready() {
+                return Poll::Ready(CallError::Cancelled(self.log(
+                    phase,
+                    Outcome::Cancelled,
+                    executed,
+                )));
+            }
+        }
+        let deadline = self.deadline;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.as_mut().poll(task).is_ready() {
+            return Poll::Ready(CallError::Deadline(self.log(phase, Outcome::TimedOut, executed)));
+        }
+        Poll::Pending
+    }
+
+    fn log(&self, phase: Phase, outcome: Outcome, executed: Executed) -> Log {
+        Log::from(Attempt {
+            node: self.node.as_ref().map(Node::id),
+            name: self.node.as_ref().map_or(ALONE, Node::name).into(),
+            path: Path::Local,
+            phase,
+            elapsed: self.started.elapsed(),
+            outcome,
+            executed,
+        })
+    }
+
+    fn poll_stages(
+        &mut self,
+        task: &mut task::Context<'_>,
+    ) -> Poll<Result<Value<M>, CallError<Error<M>>>> {
+        loop {
+            match &mut self.stage {
+                Stage::Start => {
+                    if self.served.draining() {
+                        let method = M::INFO;
+                        let why = Why::new(method.service_name(), method.method_name());
+                        let name = self.node.as_ref().map_or(ALONE, Node::name);
+                        let why = why.node(name, "is shutting down");
+                        return Poll::Ready(Err(CallError::NoProvider(why)));
+                    }
+                    match self.served.gate(M::INFO.position()).enter() {
+                        Entry::Admitted(permit) => self.run(permit)?,
+                        Entry::Queued(waiting) => self.stage = Stage::Queued(waiting),
+                        Entry::Refused { retry_after } => {
+                            let log = self.log(Phase::Queue, Outcome::Overloaded, Executed::No);
+                            return Poll::Ready(Err(CallError::Overloaded { retry_after, log }));
+                        }
+                    }
+                }
+                Stage::Queued(waiting) => {
+                    let permit = waiting.as_mut().poll(task);
+                    // A turn that comes together with the end of the call comes too late.
+                    if let Poll::Ready(error) = self.poll_end(task) {
+                        return Poll::Ready(Err(error));
+                    }
+                    match permit {
+                        Poll::Ready(permit) => self.run(permit)?,
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
+                Stage::Running(running) => {
+                    let Some(body) = &mut running.body else { return Poll::Pending };
+                    let polled = running
+                        .scope
+                        .enter(|| catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task))));
+                    match polled {
+                        Ok(Poll::Ready(reply)) => {
+                            running.body = None;
+                            return Poll::Ready(M::Shape::split(reply).map_err(CallError::App));
+                        }
+                        Ok(Poll::Pending) => return self.poll_end(task).map(Err),
+                        Err(panic) => {
+                            let message = panic_message(panic).into();
+                            let log = self.log(Phase::Run, Outcome::Panicked, Executed::Yes);
+                            return Poll::Ready(Err(CallError::Panicked { message, log }));
+                        }
+                    }
+                }
+                Stage::Done => return Poll::Pending,
+            }
+        }
+    }
+}
+
+// No field is ever pinned in place: what needs it is boxed.
+impl<M: Method> Unpin for Local<M> {}
+
+impl<M: Method> Future for Local<M> {
+    type Output = Result<Value<M>, CallError<Error<M>>>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let polled = self.poll_stages(task);
+        if polled.is_ready() {
+            self.stage = Stage::Done;
+        }
+        polled
+    }
+}
+
+impl<M: Method> fmt::Debug for Local<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local").field("method", &M::INFO.method_name()).finish_non_exhaustive()
+    }
+}
+
+impl<M: Method> Drop for Running<M> {
+    /// A body that is still here was given up: whoever watches its context hears of it. What it
+    /// owns is the application's, so its destructors may panic; the caller is not to blame.
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take() {
+            self.scope.cancel();
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The call as it is written: a method, its arguments, and what is said on the way to `.await`.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use macula::identity::NodeId;
+
+use super::CallError;
+use super::handle::Shared;
+use super::options::Options;
+use super::targets::{Chosen, Configured};
+use super::unicast::Unicast;
+use crate::nodes::{NodeInfo, Nodes, Selector};
+use crate::service::method::{Error, Idempotent, Method, Value};
+
+/// A call of the method `M` that has not been made yet.
+///
+/// Awaiting it asks one node and gives `Result<T, CallError<E>>`; [`all`](Self::all),
+/// [`first`](Self::first) and [`quorum`](Self::quorum) ask several. It borrows its client, so a
+/// task takes the client along: `tokio::spawn(async move { users.find(1).await })`.
+/// `Targets` says whether the nodes to ask were named ([`Configured`]) or picked by a closure
+/// ([`Chosen`]).
+#[must_use = "a call does nothing until it is awaited: `.await`, or `.all()`, `.first()`, \
+              `.quorum(..)` first"]
+pub struct Call<'a, M: Method, Targets = Configured> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) args: M::Args,
+    pub(crate) options: Options,
+    pub(crate) target: Target<'a>,
+    pub(crate) hedge: bool,
+    targets: PhantomData<Targets>,
+}
+
+/// Whom a call is for, as far as the call itself says it.
+pub(crate) enum Target<'a> {
+    /// It does not: the selector of the options, else anyone who serves the method.
+    Unsaid,
+    /// Exactly this node.
+    Node(NodeId),
+    /// Those that the closure takes from the nodes that serve the method.
+    Pick(Pick<'a>),
+}
+
+/// A closure that chooses nodes.
+pub(crate) type Pick<'a> = Box<dyn FnOnce(Nodes) -> Vec<NodeInfo> + Send + 'a>;
+
+impl fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsaid => f.write_str("Unsaid"),
+            Self::Node(id) => f.debug_tuple("Node").field(id).finish(),
+            Self::Pick(_) => f.write_str("Pick"),
+        }
+    }
+}
+
+impl<'a, M: Method> Call<'a, M> {
+    pub(crate) fn new(shared: &'a Shared, args: M::Args) -> Self {
+        Self {
+            shared,
+            args,
+            options: Options::default(),
+            target: Target::Unsaid,
+            hedge: false,
+            targets: PhantomData,
+        }
+    }
+
+    /// Asks only nodes that the selector means. One that means no node never widens.
+    pub fn on(mut self, selector: Selector) -> Self {
+        self.target = Target::Unsaid;
+        self.options = self.options.on(selector);
+        self
+    }
+
+    /// Asks exactly this node.
+    pub fn to(mut self, node: NodeId) -> Self {
+        self.target = Target::Node(node);
+        self
+    }
+
+    /// Asks the node that `choose` takes from those that serve the method now.
+    pub fn pick(
+        self,
+        choose: impl FnOnce(Nodes) -> Option<NodeInfo> + Send + 'a,
+    ) -> Call<'a, M, Chosen> {
+        self.pick_many(choose)
+    }
+
+    /// Asks the nodes that `choose` takes from those that serve the method now, each once.
+    pub fn pick_many<I: IntoIterator<Item = NodeInfo>>(
+        self,
+        choose: impl FnOnce(Nodes) -> I + Send + 'a,
+    ) -> Call<'a, M, Chosen> {
+        let choose = |nodes| choose(nodes).into_iter().collect();
+        Call {
+            shared: self.shared,
+            args: self.args,
+            options: self.options,
+            target: Target::Pick(Box::new(choose)),
+            hedge: self.hedge,
+            targets: PhantomData,
+        }
+    }
+}
+
+impl<'a, M: Method, Targets> Call<'a, M, Targets> {
+    /// Sets how long the call may take from its first poll, 24 hours at most (more is cut to
+    /// that). A handler's own deadline cannot be exceeded. With zero the call fails at once with
+    /// [`CallError::Deadline`], and nothing is sent.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options = self.options.timeout(timeout);
+        self
+    }
+
+    /// Asks a second node when the first is slow, and takes the answer that comes first.
+    pub fn hedge(mut self) -> Self
+    where
+        M: Idempotent,
+    {
+        self.hedge = true;
+        self
+    }
+}
+
+impl<'a, M: Method, Targets> IntoFuture for Call<'a, M, Targets> {
+    type Output = Result<Value<M>, CallError<Error<M>>>;
+    type IntoFuture = Unicast<'a, M>;
+
+    fn into_future(self) -> Unicast<'a, M> {
+        let Self { shared, args, options, target, hedge, .. } = self;
+        Unicast::new(Call { shared, args, options, target, hedge, targets: PhantomData })
+    }
+}
+
+impl<M: Method, Targets> fmt::Debug for Call<'_, M, Targets> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("method", &M::INFO.method_name())
+            .field("options", &self.options)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}

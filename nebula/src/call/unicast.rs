@@ -1,0 +1,178 @@
+//! One call to one node: what is decided once, before anything runs or is sent.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+use futures_util::future::BoxFuture;
+use macula::identity::NodeId;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::handle::{Place, Shared};
+use super::local::Local;
+use super::options::TIMEOUT_DEFAULT;
+use super::remote;
+use super::unary::{Call, Pick, Target};
+use super::{CallError, Log};
+use crate::context::{Context, Inherited};
+use crate::node::Node;
+use crate::nodes::Selector;
+use crate::service::method::{Error, Method, Value};
+use crate::service::served::Served;
+
+/// What an awaited call of the method `M` gives.
+pub(crate) type Answer<M> = Result<Value<M>, CallError<Error<M>>>;
+
+/// The future of a [`Call`]. Nothing happens before its first poll; dropping it gives the call up.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Unicast<'a, M: Method>(State<'a, M>);
+
+enum State<'a, M: Method> {
+    Start(Call<'a, M>),
+    Local(Local<M>),
+    Remote(BoxFuture<'a, Answer<M>>),
+    Done,
+}
+
+impl<'a, M: Method> Unicast<'a, M> {
+    pub(crate) fn new(call: Call<'a, M>) -> Self {
+        Self(State::Start(call))
+    }
+}
+
+impl<M: Method> Unpin for Unicast<'_, M> {}
+
+impl<M: Method> Future for Unicast<'_, M> {
+    type Output = Answer<M>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let polled = match &mut self.0 {
+                State::Local(local) => Pin::new(local).poll(task),
+                State::Remote(remote) => remote.as_mut().poll(task),
+                State::Done => return Poll::Pending,
+                State::Start(_) => {
+                    let State::Start(call) = std::mem::replace(&mut self.0, State::Done) else {
+                        continue;
+                    };
+                    match start(call) {
+                        Ok(next) => self.0 = next,
+                        Err(error) => return Poll::Ready(Err(error.widen())),
+                    }
+                    continue;
+                }
+            };
+            if polled.is_ready() {
+                self.0 = State::Done;
+            }
+            return polled;
+        }
+    }
+}
+
+impl<M: Method> fmt::Debug for Unicast<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unicast").field("method", &M::INFO.method_name()).finish_non_exhaustive()
+    }
+}
+
+fn start<M: Method>(call: Call<'_, M>) -> Result<State<'_, M>, CallError> {
+    let (place, ask) = Ask::new(call)?;
+    Ok(match place {
+        Place::Alone(served) => State::Local(ask.local(Arc::clone(served), None)),
+        Place::Node { node, local: Some(served) } if ask.is_for_anyone() && !served.draining() => {
+            State::Local(ask.local(Arc::clone(served), Some(node.clone())))
+        }
+        Place::Node { node, local } => {
+            State::Remote(remote::unicast(node, Ask { local: local.clone(), ..ask }))
+        }
+    })
+}
+
+/// A call whose options are merged and whose deadline is fixed: what the ways of making it read.
+pub(crate) struct Ask<'a, M: Method> {
+    /// The arguments.
+    pub(crate) args: M::Args,
+    /// Whom it is for.
+    pub(crate) targets: Targets<'a>,
+    /// When it was first polled.
+    pub(crate) started: Instant,
+    /// When it must end, with whatever result.
+    pub(crate) deadline: Instant,
+    /// Ends the call as soon as it is cancelled: the handler on whose behalf a task makes it has
+    /// lost its caller.
+    pub(crate) watch: Option<CancellationToken>,
+    /// Whether a second node may be asked while the first is slow.
+    pub(crate) hedge: bool,
+    /// The service on the asking node itself, if it serves it.
+    pub(crate) local: Option<Arc<Served>>,
+}
+
+/// Whom a call is for, once call, client and attributes are merged.
+pub(crate) enum Targets<'a> {
+    /// Anyone who serves the method.
+    Anyone,
+    /// The nodes that the selector means.
+    Selector(Selector),
+    /// Exactly this node.
+    Node(NodeId),
+    /// Those that the closure takes from the nodes that serve the method, each once.
+    Pick(Pick<'a>),
+}
+
+impl<'a, M: Method> Ask<'a, M> {
+    /// Merges what is said of a call and fixes its deadline. Refuses calls that are over before
+    /// they begin; nothing was sent then, so their log is empty.
+    pub(crate) fn new<T>(call: Call<'a, M, T>) -> Result<(&'a Place, Self), CallError> {
+        let Call { shared, args, options, target, hedge, .. } = call;
+        let timeout = options
+            .timeout
+            .or(shared.options.timeout)
+            .or(M::INFO.default_timeout())
+            .or(shared.place.default_timeout())
+            .unwrap_or(TIMEOUT_DEFAULT);
+        let inherited = Inherited::now();
+        let within = shared.within.as_ref();
+        let watch = within.map(Context::token).cloned();
+        let given_up = inherited.is_some_and(|inherited| inherited.cancelled)
+            || watch.as_ref().is_some_and(CancellationToken::is_cancelled);
+        if given_up {
+            return Err(CallError::Cancelled(Log::default()));
+        }
+        let started = Instant::now();
+        let mut deadline = started + timeout;
+        for outer in [inherited.map(|inherited| inherited.deadline), within.map(Context::deadline)]
+        {
+            deadline = outer.map_or(deadline, |outer| deadline.min(outer));
+        }
+        if deadline <= started {
+            return Err(CallError::Deadline(Log::default()));
+        }
+        let targets = targets::<M>(target, options.on, shared);
+        Ok((&shared.place, Self { args, targets, started, deadline, watch, hedge, local: None }))
+    }
+
+    fn is_for_anyone(&self) -> bool {
+        matches!(self.targets, Targets::Anyone)
+    }
+
+    /// The same call on a service of this process.
+    pub(crate) fn local(self, served: Arc<Served>, node: Option<Node>) -> Local<M> {
+        Local::new(served, node, self.args, (self.started, self.deadline), self.watch)
+    }
+}
+
+fn targets<'a, M: Method>(said: Target<'a>, on: Option<Selector>, shared: &Shared) -> Targets<'a> {
+    match said {
+        Target::Unsaid => {}
+        Target::Node(id) => return Targets::Node(id),
+        Target::Pick(pick) => return Targets::Pick(pick),
+    }
+    let selector = on.or_else(|| shared.options.on.clone());
+    match selector.or_else(|| shared.selector(M::INFO).cloned()) {
+        Some(selector) => Targets::Selector(selector),
+        None => Targets::Anyone,
+    }
+}

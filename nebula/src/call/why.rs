@@ -1,0 +1,223 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+//! Why there was nobody to ask.
+
+use std::fmt;
+
+/// How many nodes or addresses a [`Why`] lists; the rest are counted.
+const MAX_LISTED: usize = 256;
+/// How many of them its sentence names.
+const MAX_NAMED: usize = 3;
+
+/// Why there was nobody to ask: the method wanted, and for each known node what removed it.
+///
+/// `Display` is one sentence that names up to three nodes; `{:#}` adds one line for each of up to
+/// 256. One pointer wide.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Why(Box<Reasons>);
+
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Reasons {
+    service: Box<str>,
+    method: Box<str>,
+    nodes: Listed,
+    joining: Listed,
+}
+
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Listed {
+    pairs: Vec<(Box<str>, Box<str>)>,
+    left_out: usize,
+}
+
+impl Why {
+    /// Nobody could be asked for `service.method`; the reasons follow.
+    pub(crate) fn new(service: &str, method: &str) -> Self {
+        Self(Box::new(Reasons {
+            service: service.into(),
+            method: method.into(),
+            ..Reasons::default()
+        }))
+    }
+
+    /// A known node, and the clause or fact that removed it: `lacks the tag db`.
+    pub(crate) fn node(mut self, name: &str, reason: &str) -> Self {
+        self.0.nodes.add(name, reason);
+        self
+    }
+
+    /// This node is still joining, and trying `address` ended so: `connection refused`.
+    pub(crate) fn joining(mut self, address: &str, reason: &str) -> Self {
+        self.0.joining.add(address, reason);
+        self
+    }
+
+    /// The name of the service that was wanted.
+    pub fn service(&self) -> &str {
+        &self.0.service
+    }
+
+    /// The name of the method that was wanted.
+    pub fn method(&self) -> &str {
+        &self.0.method
+    }
+
+    /// Known nodes (at most 256) by name, each with what kept it from being asked.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.nodes.iter()
+    }
+
+    /// Addresses (at most 256) tried in vain to join the cluster, each with the reason; empty once
+    /// this node has joined.
+    pub fn tried(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.joining.iter()
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reasons { service, method, nodes, joining } = &*self.0;
+        if joining.total() > 0 {
+            write!(
+                f,
+                "nobody can be asked for `{service}.{method}`: this node is still joining the \
+                 cluster, check the seeds and the cookie; tried "
+            )?;
+            joining.write(f)?;
+            if f.alternate() && nodes.total() > 0 {
+                nodes.write_lines(f)?;
+            }
+            return Ok(());
+        }
+        match nodes.total() {
+            0 => write!(
+                f,
+                "nobody can be asked for `{service}.{method}`: no node is known, so serve \
+                 `{service}` on this one or give it a seed to join others"
+            ),
+            1 => {
+                write!(f, "the only known node cannot be asked for `{service}.{method}`: ")?;
+                nodes.write(f)
+            }
+            known => {
+                write!(f, "none of the {known} known nodes can be asked for ")?;
+                write!(f, "`{service}.{method}`: ")?;
+                nodes.write(f)
+            }
+        }
+    }
+}
+
+impl Listed {
+    fn add(&mut self, name: &str, reason: &str) {
+        if self.pairs.len() < MAX_LISTED {
+            self.pairs.push((name.into(), reason.into()));
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
+        }
+    }
+
+    fn total(&self) -> usize {
+        self.pairs.len().saturating_add(self.left_out)
+    }
+
+    fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, reason)| (&**name, &**reason))
+    }
+
+    /// The first few in one line; with `{:#}` all of them below it as well.
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, reason)) in self.iter().take(MAX_NAMED).enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{name} ({reason})")?;
+        }
+        if let more @ 1.. = self.total().saturating_sub(MAX_NAMED) {
+            write!(f, " and {more} more")?;
+        }
+        if f.alternate() { self.write_lines(f) } else { Ok(()) }
+    }
+
+    fn write_lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, reason) in self.iter() {
+            write!(f, "\n  {name}: {reason}")?;
+        }
+        match self.left_out {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more"),
+        }
+    }
+}
+
+/// A fan-out had no target: nothing was called. The reason is inside.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NoTarget(pub Why);
+
+impl fmt::Display for NoTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for NoTarget {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_known() {
+        assert_eq!(
+            Why::new("Users", "find").to_string(),
+            "nobody can be asked for `Users.find`: no node is known, so serve `Users` on this one \
+             or give it a seed to join others"
+        );
+    }
+
+    #[test]
+    fn sentence_names_three_and_the_long_form_all() {
+        let mut why = Why::new("Users", "find").node("a@h", "lacks the tag db");
+        assert_eq!(
+            why.to_string(),
+            "the only known node cannot be asked for `Users.find`: a@h (lacks the tag db)"
+        );
+        for name in ["b@h", "c@h", "d@h"] {
+            why = why.node(name, "does not serve it");
+        }
+        let sentence = "none of the 4 known nodes can be asked for `Users.find`: a@h (lacks the \
+                        tag db), b@h (does not serve it), c@h (does not serve it) and 1 more";
+        assert_eq!(NoTarget(why.clone()).to_string(), sentence);
+        assert_eq!(
+            format!("{:#}", NoTarget(why.clone())),
+            format!(
+                "{sentence}\n  a@h: lacks the tag db\n  b@h: does not serve it\
+                 \n  c@h: does not serve it\n  d@h: does not serve it"
+            )
+        );
+        assert_eq!(why.nodes().len(), 4);
+        assert_eq!((why.service(), why.method()), ("Users", "find"));
+    }
+
+    #[test]
+    fn joining_is_said_first() {
+        let why = Why::new("Users", "find")
+            .node("web@h", "does not serve it")
+            .joining("10.0.0.1:9443", "connection refused");
+        let sentence = "nobody can be asked for `Users.find`: this node is still joining the \
+                        cluster, check the seeds and the cookie; tried 10.0.0.1:9443 (connection \
+                        refused)";
+        assert_eq!(why.to_string(), sentence);
+        assert_eq!(
+            format!("{why:#}"),
+            format!("{sentence}\n  10.0.0.1:9443: connection refused\n  web@h: does not serve it")
+        );
+        assert_eq!(why.tried().next(), Some(("10.0.0.1:9443", "connection refused")));
+    }
+
+    #[test]
+    fn bounded() {
+        let why = (0..300).fold(Why::new("S", "m"), |why, i| why.node(&format!("n{i}"), "down"));
+        assert_eq!(why.nodes().len(), MAX_LISTED);
+        assert!(why.to_string().contains("300 known nodes"), "{why}");
+        assert!(format!("{why:#}").ends_with("\n  and 44 more"), "{why:#}");
+        assert_eq!(size_of::<Why>(), size_of::<usize>());
+    }
+}

@@ -1,0 +1,8 @@
+//! What a program of this crate usually names: `use nebula::prelude::*;`.
+//!
+//! No derive of another crate is here: a program depends on `serde` itself.
+
+pub use crate::call::{Call, CallError};
+pub use crate::context::Context;
+pub use crate::node::Node;
+pub use crate::nodes::{Selector, node, tag};

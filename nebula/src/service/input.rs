@@ -1,0 +1,188 @@
+//! One entry for both paths of a call: typed arguments that give a typed future, or bytes that
+//! give a future of bytes.
+//!
+//! The typed path allocates the body's future and nothing else. The path of bytes decodes before
+//! anything runs, so that what cannot be read is known not to have run, and contains panics and
+//! the inherited deadline itself, since its driver knows neither the method nor its types.
+
+#![deny(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used
+)]
+
+use std::any::Any;
+use std::fmt;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use super::method::Method;
+use super::shape::ShapeOf;
+use super::wire::Args;
+use crate::context::{Context, Scope};
+
+/// The longest panic message that is kept, in bytes.
+const PANIC_MESSAGE_MAX: usize = 1024;
+
+/// The arguments of a call, as they come to a dispatcher.
+pub enum Input<'s> {
+    /// The encoded arguments of a caller elsewhere.
+    Wire(Bytes),
+    /// A [`Slot`] of the method that is called.
+    Slot(&'s mut dyn Any),
+}
+
+impl Input<'_> {
+    /// Starts `body` with the arguments found here. Nothing of it runs before the future that
+    /// [`Started`] carries (or the slot) is polled.
+    pub fn run<M, F, Fut>(self, cx: Context, body: F) -> Started
+    where
+        M: Method,
+        F: FnOnce(Context, M::Args) -> Fut + Send + 'static,
+        Fut: Future<Output = M::Reply> + Send + 'static,
+    {
+        match self {
+            Self::Slot(slot) => {
+                let Some(slot) = slot.downcast_mut::<Slot<M>>() else { return Started::Unknown };
+                let Some(args) = slot.args.take() else { return Started::Unknown };
+                slot.body = Some(Box::pin(body(cx, args)));
+                Started::Filled
+            }
+            Self::Wire(bytes) => {
+                // A hand-written `Deserialize` may panic as well as refuse.
+                let args = match catch_unwind(AssertUnwindSafe(|| M::Args::decode(&bytes))) {
+                    Ok(Ok(args)) => args,
+                    Ok(Err(error)) => return Started::Refused(Fault::Malformed(error.to_string())),
+                    Err(panic) => {
+                        return Started::Refused(Fault::Malformed(panic_message(panic)));
+                    }
+                };
+                let scope = cx.scope();
+                Started::Body(Box::pin(encoded::<M>(scope, body(cx, args))))
+            }
+        }
+    }
+
+    /// The answer for a method number that the service does not have.
+    pub fn unknown(self) -> Started {
+        Started::Unknown
+    }
+}
+
+impl fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wire(bytes) => write!(f, "Wire({} bytes)", bytes.len()),
+            Self::Slot(_) => f.write_str("Slot"),
+        }
+    }
+}
+
+/// Where a caller in this process leaves the arguments and finds the body's future.
+pub struct Slot<M: Method> {
+    args: Option<M::Args>,
+    body: Option<BoxFuture<'static, M::Reply>>,
+}
+
+impl<M: Method> Slot<M> {
+    /// A slot with arguments in it.
+    pub fn new(args: M::Args) -> Self {
+        Self { args: Some(args), body: None }
+    }
+
+    /// The body, once [`Started::Filled`] said that it is here.
+    pub fn into_body(self) -> Option<BoxFuture<'static, M::Reply>> {
+        self.body
+    }
+}
+
+impl<M: Method> fmt::Debug for Slot<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("method", &M::INFO.method_name()).finish_non_exhaustive()
+    }
+}
+
+/// What became of a call that was handed to a dispatcher.
+pub enum Started {
+    /// The body is in the slot.
+    Filled,
+    /// The body, ending with the encoded reply. Dropping it stops the handler.
+    Body(BoxFuture<'static, Result<Vec<u8>, Fault>>),
+    /// The call was refused; nothing ran.
+    Refused(Fault),
+    /// The service has no such method, or the slot belongs to another one; nothing ran.
+    Unknown,
+}
+
+impl fmt::Debug for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Filled => f.write_str("Filled"),
+            Self::Body(_) => f.write_str("Body"),
+            Self::Refused(fault) => f.debug_tuple("Refused").field(fault).finish(),
+            Self::Unknown => f.write_str("Unknown"),
+        }
+    }
+}
+
+/// Why a call that came as bytes has no reply.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Fault {
+    /// The arguments cannot be read. Nothing ran.
+    #[error("the arguments cannot be read: {0}")]
+    Malformed(String),
+    /// The body panicked. It ran, at least in part.
+    #[error("the handler panicked: {0}")]
+    Panicked(String),
+    /// The reply refuses to be written. The body ran to its end.
+    #[error("{0}")]
+    Unencodable(String),
+}
+
+/// Runs the body inside its scope, contains its panic, and encodes what it returns.
+async fn encoded<M: Method>(
+    mut scope: Scope,
+    body: impl Future<Output = M::Reply> + Send,
+) -> Result<Vec<u8>, Fault> {
+    let mut body = pin!(body);
+    let reply = poll_fn(|task| {
+        let polled = scope.enter(|| catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task))));
+        match polled {
+            Ok(Poll::Ready(reply)) => Poll::Ready(Ok(reply)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(panic) => Poll::Ready(Err(Fault::Panicked(panic_message(panic)))),
+        }
+    })
+    .await?;
+    let encode = || {
+        let mut out = Vec::new();
+        M::Shape::encode(&reply, &mut out).map(|()| out)
+    };
+    match catch_unwind(AssertUnwindSafe(encode)) {
+        Ok(Ok(out)) => Ok(out),
+        Ok(Err(error)) => Err(Fault::Unencodable(error.to_string())),
+        Err(panic) => Err(Fault::Panicked(panic_message(panic))),
+    }
+}
+
+/// The text of a panic, cut to a length that may be sent and logged.
+pub(crate) fn panic_message(panic: Box<dyn Any + Send>) -> String {
+    let text = if let Some(text) = panic.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text.as_str()
+    } else {
+        "a panic without a message"
+    };
+    let message = text[..text.floor_char_boundary(PANIC_MESSAGE_MAX)].to_owned();
+    // The payload is the application's: dropping it may panic again.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
+    message
+}

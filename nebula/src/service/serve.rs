@@ -1,0 +1,92 @@
+//! From a value that implements a service trait to one object that runs its methods by number.
+
+use std::any::TypeId;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::info::ServiceInfo;
+use super::input::{Input, Started};
+use super::method::Service;
+use crate::context::Context;
+
+/// Covers a service implementation, so that generated code may implement [`Provides`] for every
+/// `T` of a trait that is not ours.
+#[derive(Debug)]
+pub struct Provider<T>(pub T);
+
+/// A provider of the service `S`. Generated, once per trait.
+pub trait Provides<S>: Send + Sync + 'static {
+    /// Starts the method with the index `method`.
+    fn dispatch(self: Arc<Self>, method: u16, cx: Context, input: Input<'_>) -> Started;
+}
+
+/// A value that a node can serve: it implements a `#[service]` trait.
+///
+/// `S` is the generated client of that trait. It is inferred when the value implements one
+/// service; with several, name it: `builder.serve_as::<UsersClient>(store)`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` implements no service",
+    label = "no `#[service]` trait is implemented for this type",
+    note = "write `impl YourService for {Self} {{ … }}` for a trait annotated with `#[service]`"
+)]
+pub trait Serve<S>: Sized {
+    /// Hides the type behind the numbers of its methods.
+    fn erase(self) -> Arc<dyn Dispatch>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, S: Service> Serve<S> for T
+where
+    Provider<T>: Provides<S>,
+{
+    fn erase(self) -> Arc<dyn Dispatch> {
+        erase::<S, T>(self)
+    }
+}
+
+/// A service whose implementation is hidden.
+pub trait Dispatch: Send + Sync + 'static {
+    /// Its names and methods.
+    fn info(&self) -> &'static ServiceInfo;
+    /// The identity of the generated client: two contracts of one name differ here.
+    fn contract(&self) -> TypeId;
+    /// Starts the method with the index `method`.
+    fn dispatch(&self, method: u16, cx: Context, input: Input<'_>) -> Started;
+}
+
+impl fmt::Debug for dyn Dispatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dispatch").field(&self.info().service_name()).finish()
+    }
+}
+
+/// Hides `service` behind the numbers of its methods.
+pub fn erase<S: Service, T>(service: T) -> Arc<dyn Dispatch>
+where
+    Provider<T>: Provides<S>,
+{
+    Arc::new(Erased::<S, Provider<T>> {
+        provider: Arc::new(Provider(service)),
+        service: PhantomData,
+    })
+}
+
+struct Erased<S, P> {
+    provider: Arc<P>,
+    service: PhantomData<fn() -> S>,
+}
+
+impl<S: Service, P: Provides<S>> Dispatch for Erased<S, P> {
+    fn info(&self) -> &'static ServiceInfo {
+        S::INFO
+    }
+
+    fn contract(&self) -> TypeId {
+        TypeId::of::<S>()
+    }
+
+    fn dispatch(&self, method: u16, cx: Context, input: Input<'_>) -> Started {
+        Arc::clone(&self.provider).dispatch(method, cx, input)
+    }
+}

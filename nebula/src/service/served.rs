@@ -1,0 +1,88 @@
+//! A service in its place on a node: the object that runs it, and the gates before it.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use macula::rpc::admission::Gate;
+
+use super::info::ServiceInfo;
+use super::serve::Dispatch;
+
+/// How many calls run at once, and how many wait, where a method does not say.
+const DEFAULT_CONCURRENT: u32 = 1024;
+const DEFAULT_QUEUE: u32 = 1024;
+
+/// A service and what guards it. Calls from this process and from elsewhere pass the same gates.
+pub(crate) struct Served {
+    dispatch: Arc<dyn Dispatch>,
+    /// Of the methods that set no bound of their own.
+    shared: Arc<Gate>,
+    /// By index, for the methods that do.
+    own: Box<[Option<Arc<Gate>>]>,
+    draining: AtomicBool,
+}
+
+impl Served {
+    /// Puts gates before a service, as its attributes ask.
+    pub(crate) fn new(dispatch: Arc<dyn Dispatch>) -> Arc<Self> {
+        let gate = |running: Option<u32>, queue: Option<u32>| {
+            let running = running.unwrap_or(DEFAULT_CONCURRENT) as usize;
+            Gate::new(running, queue.unwrap_or(DEFAULT_QUEUE) as usize)
+        };
+        let own = dispatch.info().by_index(|method| {
+            let bounded = method.concurrency().is_some() || method.queue_len().is_some();
+            bounded.then(|| gate(method.concurrency(), method.queue_len()))
+        });
+        let (own, shared) = (own.into(), gate(None, None));
+        Arc::new(Self { dispatch, shared, own, draining: AtomicBool::new(false) })
+    }
+
+    /// The object that runs it.
+    pub(crate) fn dispatch(&self) -> &dyn Dispatch {
+        &*self.dispatch
+    }
+
+    /// Its names and methods.
+    pub(crate) fn info(&self) -> &'static ServiceInfo {
+        self.dispatch.info()
+    }
+
+    /// Whether it is the service of the generated client `S`, and not one of the same name.
+    pub(crate) fn is<S: 'static>(&self) -> bool {
+        self.dispatch.contract() == TypeId::of::<S>()
+    }
+
+    /// The gate that calls of the method with this index pass.
+    pub(crate) fn gate(&self, method: u16) -> &Arc<Gate> {
+        self.own.get(usize::from(method)).and_then(Option::as_ref).unwrap_or(&self.shared)
+    }
+
+    /// Whether it takes no new calls any more.
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    /// Takes no new calls from now on.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Relaxed);
+    }
+
+    /// Waits until no call runs or waits.
+    pub(crate) async fn idle(&self) {
+        self.shared.idle().await;
+        for gate in self.own.iter().flatten() {
+            gate.idle().await;
+        }
+    }
+}
+
+impl fmt::Debug for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Served")
+            .field("service", &self.info().service_name())
+            .field("draining", &self.draining())
+            .finish_non_exhaustive()
+    }
+}
