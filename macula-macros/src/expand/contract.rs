@@ -18,8 +18,8 @@ pub(crate) fn expand(service: &Service) -> TokenStream {
     let members = item.items.iter().map(member);
     let docs = service.usable.then(|| {
         let link =
-            format!("- [`{0}`]: calls this service, wherever it is provided.", service.client);
-        quote!(#[doc = ""] #[doc = "# Generated items"] #[doc = ""] #[doc = #link])
+            format!(" - [`{0}`]: calls this service, wherever it is provided.", service.client);
+        quote!(#[doc = ""] #[doc = " # Generated items"] #[doc = ""] #[doc = #link])
     });
     quote! {
         #(#outer)* #docs

@@ -1,6 +1,7 @@
 //! How a call reaches the implementation, and the trait for the client of a transparent service.
+//! Goes into a block where `__nebula` is nebula's private module.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 
@@ -13,15 +14,14 @@ pub(crate) fn expand(service: &Service, transparent: bool) -> TokenStream {
     let arms = service.methods.iter().map(|method| arm(service, method, &cx));
     let transparent = transparent.then(|| transparent_impl(service));
     quote! {
-        #[allow(clippy::all, clippy::pedantic, deprecated, unused_variables)]
         #[automatically_derived]
-        impl<T: #ident> #krate::__private::Provides<#client> for #krate::__private::Provider<T> {
+        impl<T: #ident> __nebula::Provides<#client> for __nebula::Provider<T> {
             fn dispatch(
                 self: ::std::sync::Arc<Self>,
                 method: u16,
                 #cx: #krate::Context,
-                input: #krate::__private::Input<'_>,
-            ) -> #krate::__private::Started {
+                input: __nebula::Input<'_>,
+            ) -> __nebula::Started {
                 match method {
                     #(#arms)*
                     _ => input.unknown(),
@@ -35,7 +35,7 @@ pub(crate) fn expand(service: &Service, transparent: bool) -> TokenStream {
 fn arm(service: &Service, method: &Method, cx: &Ident) -> TokenStream {
     let module = &service.module;
     let Method { cfgs, index, ident, marker, .. } = method;
-    let args = method.arg_names();
+    let (index, args) = (Literal::u16_unsuffixed(*index), method.arg_names());
     let body = if method.takes_context {
         quote!(self.0.#ident(&#cx, #args).await)
     } else {
@@ -64,7 +64,6 @@ fn transparent_impl(service: &Service) -> TokenStream {
         }
     });
     quote! {
-        #[allow(clippy::all, clippy::pedantic, deprecated, non_snake_case)]
         #[automatically_derived]
         impl #ident for #client { #(#methods)* }
     }

@@ -27,13 +27,23 @@ pub(crate) fn service(args: TokenStream, item: TokenStream) -> TokenStream {
     let contract = contract::expand(&service);
     // A method left out for its faults must not look like one that the client forgot.
     let transparent = service.args.transparent && errors.count() == 0;
-    let generated = if service.usable {
-        [client::expand(&service), dispatch::expand(&service, transparent)]
-    } else {
-        Default::default()
-    };
+    let generated = service.usable.then(|| {
+        let krate = &service.krate;
+        let client = client::expand(&service);
+        let descriptions = client::descriptions(&service);
+        let dispatch = dispatch::expand(&service, transparent);
+        quote! {
+            #client
+            #[allow(clippy::all, deprecated, non_snake_case)]
+            const _: () = {
+                use #krate::__private as __nebula;
+                #descriptions
+                #dispatch
+            };
+        }
+    });
     let errors = errors.into_tokens();
-    quote!(#contract #(#generated)* #errors)
+    quote!(#contract #generated #errors)
 }
 
 /// `sel!(tokens)`.
