@@ -80,8 +80,8 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// arguments of owned types, and returns an owned type. Used outside a `#[service]` trait,
 /// `#[api]` is an error that says so.
 #[proc_macro_attribute]
-pub fn api(_args: TokenStream, item: TokenStream) -> TokenStream {
-    recover::api_alone(item.into()).into()
+pub fn api(args: TokenStream, item: TokenStream) -> TokenStream {
+    recover::api_alone(args.into(), item.into()).into()
 }
 
 /// A selector in the short form, checked when it is compiled: `sel!(&db !@backup)`.

@@ -24,6 +24,8 @@ pub(crate) struct Service {
     pub(crate) module: Ident,
     /// `::nebula`, or where the user says it is.
     pub(crate) krate: Path,
+    /// How the user wrote `api` in `#[api]`, each way once.
+    pub(crate) api_paths: Vec<Path>,
     /// Whether client and dispatch can be made at all.
     pub(crate) usable: bool,
 }
@@ -53,8 +55,9 @@ pub(crate) fn build(mut item: ItemTrait, args: ServiceArgs, errors: &mut Errors)
     let usable = check::the_trait(&item, errors);
     let mut methods: Vec<Method> = Vec::new();
     let mut marked: Vec<Ident> = Vec::new();
+    let mut api_paths = Vec::new();
     for member in &mut item.items {
-        let api = take_api(member, errors);
+        let api = take_api(member, &mut api_paths, errors);
         if let (TraitItem::Fn(function), Some(options)) = (member, api) {
             let index = u16::try_from(marked.len()).unwrap_or(u16::MAX);
             marked.push(function.sig.ident.clone());
@@ -85,12 +88,13 @@ pub(crate) fn build(mut item: ItemTrait, args: ServiceArgs, errors: &mut Errors)
         item,
         methods,
         args,
+        api_paths,
         usable,
     }
 }
 
 /// Removes `#[api]` from a member and reads its options.
-fn take_api(member: &mut TraitItem, errors: &mut Errors) -> Option<ApiArgs> {
+fn take_api(member: &mut TraitItem, paths: &mut Vec<Path>, errors: &mut Errors) -> Option<ApiArgs> {
     let attrs = match member {
         TraitItem::Fn(member) => &mut member.attrs,
         TraitItem::Const(member) => &mut member.attrs,
@@ -100,6 +104,10 @@ fn take_api(member: &mut TraitItem, errors: &mut Errors) -> Option<ApiArgs> {
     };
     let mut options = None;
     for attr in attrs.extract_if(.., |attr| is_api(attr)) {
+        let text = |path: &Path| path.to_token_stream().to_string();
+        if paths.iter().all(|path| text(path) != text(attr.path())) {
+            paths.push(attr.path().clone());
+        }
         if options.is_some() {
             errors.at(attr, "`#[api]` is written twice: put all options into one");
             continue;

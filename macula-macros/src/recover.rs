@@ -93,8 +93,15 @@ pub(crate) fn unread(item: TokenStream, error: Error, mut errors: Errors) -> Tok
     quote!(#item #errors)
 }
 
-/// `#[api]` where no `#[service]` took it away.
-pub(crate) fn api_alone(item: TokenStream) -> TokenStream {
+/// The argument of the one `#[api]` that `#[service]` leaves behind.
+pub(crate) const SEEN: &str = "__seen_by_service";
+
+/// `#[api]` where no `#[service]` took it away. The one that `#[service]` left behind vanishes
+/// with its item.
+pub(crate) fn api_alone(args: TokenStream, item: TokenStream) -> TokenStream {
+    if args.to_string() == SEEN {
+        return TokenStream::new();
+    }
     let error = Error::new(
         Span::call_site(),
         "`#[api]` marks a method of a `#[service]` trait: write `#[service]` above the trait, \
@@ -129,11 +136,10 @@ mod tests {
         let text = not_a_trait(item, Errors::default()).to_string();
         assert!(text.contains("struct S") && text.contains("goes on a trait"), "{text}");
 
-        let text = api_alone(quote!(
-            async fn find(&self) {}
-        ))
-        .to_string();
-        assert!(text.starts_with("async fn find") && text.contains("compile_error"), "{text}");
+        let text = api_alone(TokenStream::new(), "async fn f() {}".parse().unwrap()).to_string();
+        assert!(text.starts_with("async fn f") && text.contains("compile_error"), "{text}");
+        let left_behind = "const _: () = ();".parse().unwrap();
+        assert!(api_alone(SEEN.parse().unwrap(), left_behind).is_empty());
     }
 
     #[test]

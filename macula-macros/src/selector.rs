@@ -287,8 +287,8 @@ fn flat(tokens: TokenStream) -> Vec<TokenTree> {
 
 /// Whether nothing stands between two neighbours in the source.
 ///
-/// Only the compiler knows the place of a token, and only of tokens that someone typed; of others
-/// it is assumed, since no two names can follow each other without a sigil between them.
+/// Told apart on one line only: tokens of different lines, or of none, may have been brought
+/// together by a macro, and no two names can follow each other without a sigil between them.
 fn touch(left: &TokenTree, right: &TokenTree) -> bool {
     if !proc_macro::is_available() {
         return true;
@@ -299,9 +299,8 @@ fn touch(left: &TokenTree, right: &TokenTree) -> bool {
     };
     let (left, right) = (place(left), place(right));
     let (end, start) = (left.end(), right.start());
-    let point = |span: proc_macro::Span| (span.line(), span.column());
-    let same = point(left.start()) == point(start) && point(end) == point(right.end());
-    same || left.file() != right.file() || point(end) == point(start)
+    let apart = end.line() == start.line() && end.column() < start.column();
+    !apart || left.file() != right.file()
 }
 
 // ---- text

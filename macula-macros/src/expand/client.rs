@@ -51,13 +51,13 @@ pub(crate) fn expand(service: &Service) -> TokenStream {
                 &self,
                 set: impl ::core::ops::FnOnce(#krate::Options) -> #krate::Options,
             ) -> Self {
-                Self(self.0.with(set))
+                Self(#krate::__private::Handle::with(&self.0, set))
             }
 
             /// The same client for a task that a handler spawns: its calls inherit the deadline
             /// and the cancellation of `cx`.
             #vis fn within(&self, cx: &#krate::Context) -> Self {
-                Self(self.0.within(cx))
+                Self(#krate::__private::Handle::within(&self.0, cx))
             }
 
             #(#methods)*
@@ -113,7 +113,7 @@ fn client_method(service: &Service, method: &Method) -> TokenStream {
     quote! {
         #(#client_attrs)* #gap #[doc = #returns]
         #vis fn #ident(&self, #(#params),*) -> #krate::Call<'_, #module::#marker> {
-            self.0.call((#args))
+            #krate::__private::Handle::call(&self.0, (#args))
         }
     }
 }

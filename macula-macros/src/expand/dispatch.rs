@@ -33,14 +33,15 @@ pub(crate) fn expand(service: &Service, transparent: bool) -> TokenStream {
 }
 
 fn arm(service: &Service, method: &Method, cx: &Ident) -> TokenStream {
-    let module = &service.module;
+    let (module, contract) = (&service.module, &service.item.ident);
     let Method { cfgs, index, ident, marker, .. } = method;
     let (index, args) = (Literal::u16_unsuffixed(*index), method.arg_names());
+    // By path: in scope may be another trait's method of this name that takes `self` by value.
     let body = if method.takes_context {
-        quote!(self.0.#ident(&#cx, #args).await)
+        quote!(#contract::#ident(&self.0, &#cx, #args).await)
     } else {
         // The context lives as long as the body: its end is what cancels.
-        quote!(let _ = &#cx; self.0.#ident(#args).await)
+        quote!(let _ = &#cx; #contract::#ident(&self.0, #args).await)
     };
     quote! {
         #(#cfgs)*

@@ -7,7 +7,7 @@ mod dispatch;
 #[cfg(test)]
 mod tests;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use syn::Item;
 
@@ -43,7 +43,10 @@ pub(crate) fn service(args: TokenStream, item: TokenStream) -> TokenStream {
         }
     });
     let errors = errors.into_tokens();
-    quote!(#contract #generated #errors)
+    // Its import would count as unused otherwise: the compiler never sees the one on a method.
+    let seen = Ident::new(recover::SEEN, Span::call_site());
+    let api = service.api_paths.iter().map(|path| quote!(#[#path(#seen)] const _: () = ();));
+    quote!(#contract #generated #(#api)* #errors)
 }
 
 /// `sel!(tokens)`.
