@@ -13,6 +13,7 @@ pub use builder::NodeBuilder;
 pub use call::{Call, CallError, Options};
 pub use context::{Caller, Context};
 pub use error::Error;
+pub use macula_macros::{api, sel, service};
 pub use node::Node;
 pub use nodes::Selector;
 pub use service::info::Stragglers;

@@ -6,3 +6,4 @@ pub use crate::call::{Call, CallError, at_least, available_majority, majority};
 pub use crate::context::Context;
 pub use crate::node::Node;
 pub use crate::nodes::{Selector, node, tag};
+pub use macula_macros::{api, sel, service};

@@ -1,0 +1,256 @@
+//! The client, and what nebula knows of each method: a marker type and its description.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{GenericArgument, PathArguments, Type, Visibility};
+
+use crate::args::Stragglers;
+use crate::model::{Method, Service, bare, last_segment};
+use crate::names;
+
+pub(crate) fn expand(service: &Service) -> TokenStream {
+    let (krate, ident, client, module) =
+        (&service.krate, &service.item.ident, &service.client, &service.module);
+    let vis = &service.item.vis;
+    let hidden = service.item.attrs.iter().filter(|attr| {
+        let list = attr.meta.require_list();
+        attr.path().is_ident("doc") && list.is_ok_and(|list| list.tokens.to_string() == "hidden")
+    });
+    let about = [
+        format!(" Calls [`{ident}`], wherever it is provided: one method for each of its"),
+        " `#[api]` methods, whose calls are set up before they are awaited. Cheap to clone.".into(),
+    ];
+    let methods = service.methods.iter().map(|method| client_method(service, method));
+    let inner_vis = one_deeper(vis);
+    let markers = service.methods.iter().map(|method| {
+        let (cfgs, marker) = (&method.cfgs, &method.marker);
+        quote!(#(#cfgs)* #inner_vis struct #marker;)
+    });
+    quote! {
+        #(#hidden)*
+        #(#[doc = #about])*
+        #[allow(dead_code, unreachable_pub)]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+        #vis struct #client(#krate::__private::Handle<#client>);
+
+        #[allow(clippy::all, dead_code, deprecated, non_snake_case, unreachable_pub)]
+        impl #client {
+            /// A client whose calls go through `node`: to any node that provides the service.
+            #vis fn new(node: &#krate::Node) -> Self {
+                Self(#krate::__private::Handle::new(node))
+            }
+
+            /// A client that calls `service` itself, without node and network: the mock of a test.
+            #vis fn local(service: impl #ident) -> Self {
+                Self(#krate::__private::Handle::local(service))
+            }
+
+            /// The same client with other defaults for its calls.
+            #vis fn with(
+                &self,
+                set: impl ::core::ops::FnOnce(#krate::Options) -> #krate::Options,
+            ) -> Self {
+                Self(#krate::__private::Handle::with(&self.0, set))
+            }
+
+            /// The same client for a task that a handler spawns: its calls inherit the deadline
+            /// and the cancellation of `cx`.
+            #vis fn within(&self, cx: &#krate::Context) -> Self {
+                Self(#krate::__private::Handle::within(&self.0, cx))
+            }
+
+            #(#methods)*
+        }
+
+        #[doc(hidden)]
+        #[allow(missing_debug_implementations, non_camel_case_types, unreachable_pub)]
+        #vis mod #module { #(#markers)* }
+    }
+}
+
+/// What nebula knows of the service and of each method; goes into a block where `__nebula` is
+/// nebula's private module.
+pub(crate) fn descriptions(service: &Service) -> TokenStream {
+    let client = &service.client;
+    let impls = service.methods.iter().map(|method| method_impl(service, method));
+    let info = service_info(service);
+    quote! {
+        #(#impls)*
+        #[automatically_derived]
+        impl __nebula::Service for #client {
+            const INFO: &'static __nebula::ServiceInfo = &#info;
+        }
+    }
+}
+
+/// The markers live one module deeper, and must be seen exactly as far as the trait: further, and
+/// a private argument type would leak; less, and the client could not name them.
+fn one_deeper(vis: &Visibility) -> TokenStream {
+    let Visibility::Restricted(restricted) = vis else {
+        return match vis {
+            Visibility::Inherited => quote!(pub(super)),
+            vis => vis.to_token_stream(),
+        };
+    };
+    let path = &restricted.path;
+    let first = path.segments.first().map(|first| first.ident.to_string());
+    let rest = path.segments.iter().skip(1);
+    match first.as_deref() {
+        Some("self") => quote!(pub(in super #(::#rest)*)),
+        Some("super") => quote!(pub(in super::#path)),
+        _ => vis.to_token_stream(),
+    }
+}
+
+fn client_method(service: &Service, method: &Method) -> TokenStream {
+    let (krate, module, vis) = (&service.krate, &service.module, &service.item.vis);
+    let Method { ident, marker, client_attrs, .. } = method;
+    let params = method.args.iter().map(|(name, ty)| quote!(#name: #ty));
+    let args = method.arg_names();
+    let gap = method.documented.then(|| quote!(#[doc = ""]));
+    let returns = format!(" Returns `{}`.", names::readable(&method.reply));
+    quote! {
+        #(#client_attrs)* #gap #[doc = #returns]
+        #vis fn #ident(&self, #(#params),*) -> #krate::Call<'_, #module::#marker> {
+            #krate::__private::Handle::call(&self.0, (#args))
+        }
+    }
+}
+
+fn method_impl(service: &Service, method: &Method) -> TokenStream {
+    let (krate, client, module) = (&service.krate, &service.client, &service.module);
+    let Method { marker, cfgs, reply, .. } = method;
+    let types = method.args.iter().map(|(_, ty)| ty);
+    let (shape, info) = (shape(reply), method_info(service, method));
+    let idempotent = method
+        .options
+        .idempotent
+        .then(|| quote!(#(#cfgs)* impl #krate::Idempotent for #module::#marker {}));
+    let wires = wire_assertions(method);
+    quote! {
+        #(#cfgs)*
+        impl __nebula::Method for #module::#marker {
+            type Api = #client;
+            type Args = (#(#types,)*);
+            type Reply = #reply;
+            type Shape = #shape;
+            const INFO: &'static __nebula::MethodInfo = &#info;
+        }
+        #idempotent
+        #wires
+    }
+}
+
+/// Whether the reply is a `Result`: written down where its name tells, so that an editor needs to
+/// evaluate nothing, and asked of the type where it does not.
+fn shape(reply: &Type) -> TokenStream {
+    let told = match (bare(reply), last_segment(reply)) {
+        (Type::Tuple(_), _) => Some(false),
+        (_, Some(last)) if last.ident == "Result" => Some(true),
+        (_, Some(last)) if ["Option", "Vec"].iter().any(|name| last.ident == name) => Some(false),
+        _ if is_primitive(reply) => Some(false),
+        _ => None,
+    };
+    match told {
+        Some(result) => quote!(__nebula::Shape<#result>),
+        None => quote! {
+            __nebula::Shape<{
+                #[allow(unused_imports)]
+                use __nebula::ProbeFallback as _;
+                __nebula::Probe::<#reply>::RESULT
+            }>
+        },
+    }
+}
+
+/// Types that cross the mesh whatever a user defines; `()` is one of them.
+fn is_primitive(ty: &Type) -> bool {
+    const NAMES: [&str; 17] = [
+        "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64",
+        "i128", "isize", "f32", "f64", "String",
+    ];
+    match bare(ty) {
+        Type::Tuple(tuple) => tuple.elems.is_empty(),
+        Type::Path(path) => NAMES.iter().any(|name| path.path.is_ident(name)),
+        _ => false,
+    }
+}
+
+fn method_info(service: &Service, method: &Method) -> TokenStream {
+    let (service_name, name, index) = (&service.wire_name, &method.wire_name, method.index);
+    let index = Literal::u16_unsuffixed(index);
+    let signature = names::signature(method.args.iter().map(|(_, ty)| ty), &method.reply);
+    let options = &method.options;
+    let mut chain = quote! {
+        __nebula::MethodInfo::new(#service_name, #name, #signature).index(#index)
+    };
+    chain.extend(options.idempotent.then(|| quote!(.idempotent())));
+    chain.extend(
+        options.timeout_ms.map(Literal::u64_unsuffixed).map(|time| quote!(.timeout_ms(#time))),
+    );
+    chain.extend(
+        options
+            .max_concurrent
+            .map(Literal::u32_unsuffixed)
+            .map(|bodies| quote!(.max_concurrent(#bodies))),
+    );
+    chain.extend(options.queue.map(Literal::u32_unsuffixed).map(|calls| quote!(.queue(#calls))));
+    chain.extend(options.on.as_ref().map(|selector| quote!(.on(#selector))));
+    chain.extend(options.stragglers.map(|stragglers| match stragglers {
+        Stragglers::Cancel => quote!(.stragglers_cancel()),
+        Stragglers::Finish => quote!(.stragglers_finish()),
+    }));
+    chain.extend(options.spawn.then(|| quote!(.spawn())));
+    chain.extend(
+        options.version.map(Literal::u32_unsuffixed).map(|version| quote!(.version(#version))),
+    );
+    chain
+}
+
+fn service_info(service: &Service) -> TokenStream {
+    let (module, name) = (&service.module, &service.wire_name);
+    let methods = service.methods.iter().map(|Method { cfgs, marker, .. }| {
+        quote!(#(#cfgs)* <#module::#marker as __nebula::Method>::INFO)
+    });
+    let args = &service.args;
+    let mut chain = quote!(__nebula::ServiceInfo::new(#name, &[#(#methods),*]));
+    chain.extend(args.global.then(|| quote!(.global())));
+    chain.extend(args.version.as_ref().map(|version| quote!(.version(#version))));
+    chain.extend(args.on.as_ref().map(|selector| quote!(.on(#selector))));
+    chain.extend(args.transparent.then(|| quote!(.transparent())));
+    chain
+}
+
+/// A type that cannot cross the mesh is reported where it is written. Primitive types are left
+/// out; should a user's own type have such a name, the bounds of `Method` still hold it.
+fn wire_assertions(method: &Method) -> TokenStream {
+    let mut seen = Vec::new();
+    let mut out = TokenStream::new();
+    let mut parts = Vec::new();
+    method.args.iter().for_each(|(_, ty)| parts.push(ty));
+    reply_parts(&method.reply, &mut parts);
+    for ty in parts.into_iter().filter(|ty| !is_primitive(ty)) {
+        let text = names::readable(ty);
+        if !seen.contains(&text) {
+            let cfgs = &method.cfgs;
+            let wire = quote_spanned!(ty.span()=> assert_wire::<#ty>());
+            out.extend(quote!(#(#cfgs)* __nebula::#wire;));
+            seen.push(text);
+        }
+    }
+    out
+}
+
+/// Value and error of a `Result` are asserted each on its own; an alias hides what it holds.
+fn reply_parts<'t>(reply: &'t Type, parts: &mut Vec<&'t Type>) {
+    let segment = last_segment(reply).filter(|last| last.ident == "Result");
+    if let Some(PathArguments::AngleBracketed(arguments)) = segment.map(|last| &last.arguments) {
+        parts.extend(arguments.args.iter().filter_map(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty),
+            _ => None,
+        }));
+    } else if segment.is_none() {
+        parts.push(reply);
+    }
+}

@@ -1,0 +1,65 @@
+//! The pieces that a service becomes. The user's trait comes first, in its own tokens; everything
+//! beside it is small, since the work is done by generics in nebula.
+
+mod client;
+mod contract;
+mod dispatch;
+#[cfg(test)]
+mod tests;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+use syn::Item;
+
+use crate::recover::Errors;
+use crate::{args, model, recover, selector};
+
+/// `#[service(args)] item`.
+pub(crate) fn service(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let args = args::service(args, &mut errors);
+    let item_trait = match syn::parse2(item.clone()) {
+        Ok(Item::Trait(item_trait)) => item_trait,
+        Ok(other) => return recover::not_a_trait(other, errors),
+        Err(error) => return recover::unread(item, error, errors),
+    };
+    let service = model::build(item_trait, args, &mut errors);
+    let contract = contract::expand(&service);
+    // A method left out for its faults must not look like one that the client forgot.
+    let transparent = service.args.transparent && errors.count() == 0;
+    let generated = service.usable.then(|| {
+        let krate = &service.krate;
+        let client = client::expand(&service);
+        let descriptions = client::descriptions(&service);
+        let dispatch = dispatch::expand(&service, transparent);
+        quote! {
+            #client
+            #[allow(clippy::all, deprecated, non_snake_case)]
+            const _: () = {
+                use #krate::__private as __nebula;
+                #descriptions
+                #dispatch
+            };
+        }
+    });
+    let errors = errors.into_tokens();
+    // Its import would count as unused otherwise: the compiler never sees the one on a method.
+    let seen = Ident::new(recover::SEEN, Span::call_site());
+    let api = service.api_paths.iter().map(|path| quote!(#[#path(#seen)] const _: () = ();));
+    quote!(#contract #generated #(#api)* #errors)
+}
+
+/// `sel!(tokens)`.
+pub(crate) fn sel(tokens: TokenStream) -> TokenStream {
+    match selector::from_tokens(tokens) {
+        Ok(text) => quote! {{
+            static SELECTOR: ::std::sync::LazyLock<::nebula::Selector> =
+                ::std::sync::LazyLock::new(|| ::nebula::__private::parse_selector(#text));
+            ::core::clone::Clone::clone(&*SELECTOR)
+        }},
+        Err(error) => {
+            let error = error.to_compile_error();
+            quote!({ #error })
+        }
+    }
+}

@@ -1,0 +1,456 @@
+//! The short form of a selector, checked at compile time: `&db !@backup`.
+//!
+//! ```text
+//! selector = all { "|" all }
+//! all      = clause { clause }                      side by side means and
+//! clause   = [ "!" ] ( "&" name | "@" name | "(" selector ")" | "*" )
+//! ```
+//!
+//! One walk, two readers: tokens (`sel!`, where names are glued from tokens that touch and a
+//! fault has a token) and text (`on = ".."`, where a fault has the whole literal). The grammar is
+//! that of nebula's own reader, which reads what is written here.
+//!
+//! Limits: 4 KiB of text, 32 parentheses inside each other.
+
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use syn::ext::IdentExt as _;
+use syn::{Error, Lit};
+
+const MAX_BYTES: usize = 4096;
+const MAX_DEPTH: usize = 32;
+const EMPTY: &str = "a selector is empty: leave it out to mean every node, or write `*`";
+const CLAUSE: &str = "`&tag` or `@node` expected here";
+const QUOTE: &str = "a quote is out of place: names are quoted right after `&` or `@`, with `\"`";
+
+/// Checks the selector in `tokens` and gives its text, spaced the same way whatever the source.
+pub(crate) fn from_tokens(tokens: TokenStream) -> syn::Result<String> {
+    let mut lexemes = Vec::new();
+    read_tokens(tokens, &mut lexemes);
+    walk(lexemes, Span::call_site())
+}
+
+/// Checks the selector in a text literal.
+pub(crate) fn check_text(text: &str) -> Result<(), String> {
+    if text.len() > MAX_BYTES {
+        return Err(format!(
+            "a selector may be {MAX_BYTES} bytes long, this one is {}",
+            text.len()
+        ));
+    }
+    walk(read_text(text), Span::call_site()).map(drop).map_err(|error| error.to_string())
+}
+
+struct Lexeme {
+    kind: Kind,
+    span: Span,
+}
+
+enum Kind {
+    /// `&name` or `@name`.
+    Name(char, String),
+    Not,
+    Or,
+    Open,
+    Close,
+    /// A word without sigil, `*` among them.
+    Word(String),
+    Fault(String),
+}
+
+fn walk(lexemes: Vec<Lexeme>, everything: Span) -> syn::Result<String> {
+    if lexemes.is_empty() {
+        return Err(Error::new(everything, EMPTY));
+    }
+    let mut walk = Walk { lexemes, at: 0, depth: 0, text: String::new() };
+    walk.selector()?;
+    match walk.lexemes.get(walk.at) {
+        None if walk.text.len() > MAX_BYTES => {
+            let bytes = walk.text.len();
+            let fault = format!("a selector may be {MAX_BYTES} bytes long, this one is {bytes}");
+            Err(Error::new(everything, fault))
+        }
+        None => Ok(walk.text),
+        Some(stray) => Err(Error::new(stray.span, "this `)` closes nothing")),
+    }
+}
+
+struct Walk {
+    lexemes: Vec<Lexeme>,
+    at: usize,
+    depth: usize,
+    text: String,
+}
+
+impl Walk {
+    fn selector(&mut self) -> syn::Result<()> {
+        self.all()?;
+        while let Some(Kind::Or) = self.peek() {
+            self.at += 1;
+            self.text.push_str(" | ");
+            self.all()?;
+        }
+        Ok(())
+    }
+
+    fn all(&mut self) -> syn::Result<()> {
+        self.clause()?;
+        while !matches!(self.peek(), None | Some(Kind::Or | Kind::Close)) {
+            self.text.push(' ');
+            self.clause()?;
+        }
+        Ok(())
+    }
+
+    fn clause(&mut self) -> syn::Result<()> {
+        if let Some(Kind::Not) = self.peek() {
+            self.at += 1;
+            self.text.push('!');
+        }
+        let span = self.here();
+        let fault = match self.lexemes.get(self.at).map(|lexeme| &lexeme.kind) {
+            Some(Kind::Name(sigil, name)) => {
+                let name = if name.chars().all(is_bare) { name.clone() } else { quoted(name) };
+                self.text.push(*sigil);
+                self.text.push_str(&name);
+                self.at += 1;
+                return Ok(());
+            }
+            Some(Kind::Open) => return self.group(span),
+            Some(Kind::Word(word)) if word == "*" => {
+                self.text.push('*');
+                self.at += 1;
+                return Ok(());
+            }
+            Some(Kind::Word(word)) => {
+                format!("`{word}`: write `&{word}` for a tag or `@{word}` for a node")
+            }
+            Some(Kind::Fault(fault)) => fault.clone(),
+            None | Some(Kind::Or | Kind::Close | Kind::Not) => CLAUSE.to_owned(),
+        };
+        Err(Error::new(span, fault))
+    }
+
+    fn group(&mut self, opened: Span) -> syn::Result<()> {
+        if self.depth == MAX_DEPTH {
+            let fault = format!("at most {MAX_DEPTH} parentheses may be inside each other");
+            return Err(Error::new(opened, fault));
+        }
+        self.depth += 1;
+        self.at += 1;
+        self.text.push('(');
+        self.selector()?;
+        self.text.push(')');
+        self.depth -= 1;
+        match self.peek() {
+            Some(Kind::Close) => {
+                self.at += 1;
+                Ok(())
+            }
+            _ => Err(Error::new(opened, "a closing `)` is missing")),
+        }
+    }
+
+    fn peek(&self) -> Option<&Kind> {
+        self.lexemes.get(self.at).map(|lexeme| &lexeme.kind)
+    }
+
+    /// The next token, or the last one at the end.
+    fn here(&self) -> Span {
+        let lexeme = self.lexemes.get(self.at).or(self.lexemes.last());
+        lexeme.map_or_else(Span::call_site, |lexeme| lexeme.span)
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn is_bare(c: char) -> bool {
+    !c.is_whitespace() && !"\"'&|!@()".contains(c)
+}
+
+fn name_expected(sigil: char) -> Kind {
+    Kind::Fault(format!("a name is expected right after `{sigil}`"))
+}
+
+fn full_name(name: &str) -> Kind {
+    Kind::Fault(format!("a full name needs quotes: write `@\"{name}\"`"))
+}
+
+// ---- tokens
+
+fn read_tokens(tokens: TokenStream, out: &mut Vec<Lexeme>) {
+    let tokens = flat(tokens);
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        let span = token.span();
+        at += 1;
+        let kind = match token {
+            TokenTree::Punct(sigil) if matches!(sigil.as_char(), '&' | '@') => {
+                named(&tokens, &mut at, sigil.as_char())
+            }
+            TokenTree::Punct(punct) if punct.as_char() == '!' => Kind::Not,
+            TokenTree::Punct(punct) if punct.as_char() == '|' => Kind::Or,
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis => {
+                out.push(Lexeme { kind: Kind::Open, span: group.span_open() });
+                read_tokens(group.stream(), out);
+                out.push(Lexeme { kind: Kind::Close, span: group.span_close() });
+                continue;
+            }
+            TokenTree::Group(_) => Kind::Fault("only `( )` group clauses".to_owned()),
+            other => {
+                at -= 1;
+                let mut word = String::new();
+                glue(&tokens, &mut at, &mut word);
+                if word.is_empty() {
+                    at += 1;
+                    let quote = matches!(other, TokenTree::Literal(_));
+                    Kind::Fault(if quote { QUOTE } else { CLAUSE }.to_owned())
+                } else {
+                    Kind::Word(word)
+                }
+            }
+        };
+        out.push(Lexeme { kind, span });
+    }
+}
+
+/// What follows a sigil at `tokens[at - 1]`.
+fn named(tokens: &[TokenTree], at: &mut usize, sigil: char) -> Kind {
+    let mut name = String::new();
+    match tokens.get(*at) {
+        Some(next) if !touch(&tokens[*at - 1], next) => return name_expected(sigil),
+        Some(next) => match string(next) {
+            Some(text) => {
+                *at += 1;
+                name = text;
+            }
+            None => glue(tokens, at, &mut name),
+        },
+        None => {}
+    }
+    if name.is_empty() {
+        return name_expected(sigil);
+    }
+    let follows = |token: &TokenTree| matches!(token, TokenTree::Punct(p) if p.as_char() == '@');
+    if sigil == '@'
+        && tokens.get(*at).is_some_and(|next| follows(next) && touch(&tokens[*at - 1], next))
+    {
+        name.push('@');
+        *at += 1;
+        glue(tokens, at, &mut name);
+        return full_name(&name);
+    }
+    Kind::Name(sigil, name)
+}
+
+/// Adds the run of tokens from `at` that are part of a name and touch each other.
+fn glue(tokens: &[TokenTree], at: &mut usize, name: &mut String) {
+    let start = *at;
+    while let Some(token) = tokens.get(*at) {
+        let piece = match token {
+            TokenTree::Ident(ident) => ident.unraw().to_string(),
+            TokenTree::Punct(punct) if is_bare(punct.as_char()) => punct.as_char().to_string(),
+            TokenTree::Literal(literal) => literal.to_string(),
+            _ => return,
+        };
+        let touches = *at == start || touch(&tokens[*at - 1], token);
+        if !touches || !piece.chars().all(is_bare) {
+            return;
+        }
+        name.push_str(&piece);
+        *at += 1;
+    }
+}
+
+fn string(token: &TokenTree) -> Option<String> {
+    let TokenTree::Literal(literal) = token else { return None };
+    match Lit::new(literal.clone()) {
+        Lit::Str(text) => Some(text.value()),
+        _ => None,
+    }
+}
+
+/// The tokens without the invisible groups that `macro_rules` puts around its fragments.
+fn flat(tokens: TokenStream) -> Vec<TokenTree> {
+    let mut out = Vec::new();
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+                out.extend(flat(Group::stream(&group)));
+            }
+            token => out.push(token),
+        }
+    }
+    out
+}
+
+/// Whether nothing stands between two neighbours in the source.
+///
+/// Told apart on one line only: tokens of different lines, or of none, may have been brought
+/// together by a macro, and no two names can follow each other without a sigil between them.
+fn touch(left: &TokenTree, right: &TokenTree) -> bool {
+    if !proc_macro::is_available() {
+        return true;
+    }
+    let place = |token: &TokenTree| match token {
+        TokenTree::Group(group) => group.span_open().unwrap(),
+        token => token.span().unwrap(),
+    };
+    let (left, right) = (place(left), place(right));
+    let (end, start) = (left.end(), right.start());
+    let apart = end.line() == start.line() && end.column() < start.column();
+    !apart || left.file() != right.file()
+}
+
+// ---- text
+
+fn read_text(text: &str) -> Vec<Lexeme> {
+    let mut out = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(next) = rest.chars().next() {
+        let kind = match next {
+            '&' | '@' => text_name(next, &mut rest),
+            '!' | '|' | '(' | ')' => {
+                rest = &rest[1..];
+                match next {
+                    '!' => Kind::Not,
+                    '|' => Kind::Or,
+                    '(' => Kind::Open,
+                    _ => Kind::Close,
+                }
+            }
+            '"' | '\'' => {
+                rest = "";
+                Kind::Fault(QUOTE.to_owned())
+            }
+            _ => Kind::Word(bare(&mut rest)),
+        };
+        out.push(Lexeme { kind, span: Span::call_site() });
+        rest = rest.trim_start();
+    }
+    out
+}
+
+fn text_name(sigil: char, rest: &mut &str) -> Kind {
+    *rest = &rest[1..];
+    let name = if rest.starts_with('"') {
+        match text_quoted(rest) {
+            Some(name) => name,
+            None => {
+                *rest = "";
+                return Kind::Fault("a closing quote is missing".to_owned());
+            }
+        }
+    } else {
+        bare(rest)
+    };
+    if name.is_empty() {
+        return name_expected(sigil);
+    }
+    if sigil == '@' && rest.starts_with('@') {
+        *rest = &rest[1..];
+        return full_name(&format!("{name}@{}", bare(rest)));
+    }
+    Kind::Name(sigil, name)
+}
+
+fn bare(rest: &mut &str) -> String {
+    let end = rest.find(|c| !is_bare(c)).unwrap_or(rest.len());
+    let (word, after) = rest.split_at(end);
+    *rest = after;
+    word.to_owned()
+}
+
+fn text_quoted(rest: &mut &str) -> Option<String> {
+    let mut name = String::new();
+    let mut chars = rest.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => {
+                *rest = &rest[at + 1..];
+                return Some(name);
+            }
+            '\\' => {
+                let escaped = chars.next_if(|(_, c)| matches!(c, '"' | '\\'));
+                name.push(escaped.map_or('\\', |(_, c)| c));
+            }
+            c => name.push(c),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(source: &str) -> Result<String, String> {
+        from_tokens(source.parse().unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn tokens_become_text() {
+        for (source, text) in [
+            ("&db", "&db"),
+            ("&db !@backup", "&db !@backup"),
+            ("&db|!(&x @y)", "&db | !(&x @y)"),
+            ("@\"full@host\"", "@\"full@host\""),
+            ("@\"plain\"", "@plain"),
+            ("(&db | &x) !@db-1.eu", "(&db | &x) !@db-1.eu"),
+            ("&type &1db &r#fn", "&type &1db &fn"),
+            ("*", "*"),
+            ("!*|&a/b:c", "!* | &a/b:c"),
+            ("@\"with space\"", "@\"with space\""),
+            ("@\"a\\\"b\\\\c\"", "@\"a\\\"b\\\\c\""),
+        ] {
+            assert_eq!(tokens(source).as_deref(), Ok(text), "{source}");
+            assert_eq!(check_text(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn both_readers_find_the_same_fault() {
+        for (source, says) in [
+            ("", "a selector is empty"),
+            ("&db !backup", "`backup`: write `&backup` for a tag or `@backup` for a node"),
+            ("&db |", CLAUSE),
+            ("| &db", CLAUSE),
+            ("()", CLAUSE),
+            ("!!&db", CLAUSE),
+            ("&", "a name is expected right after `&`"),
+            ("&a && &b", "a name is expected right after `&`"),
+            ("&a || &b", CLAUSE),
+            ("@web@h1", "a full name needs quotes: write `@\"web@h1\"`"),
+            ("\"db\"", "a quote is out of place"),
+        ] {
+            let fault = tokens(source).unwrap_err();
+            assert!(fault.contains(says), "{source}: {fault}");
+            let fault = check_text(source).unwrap_err();
+            assert!(fault.contains(says), "{source}: {fault}");
+        }
+        assert!(tokens("[&db]").unwrap_err().contains("only `( )` group"));
+    }
+
+    #[test]
+    fn text_has_faults_of_its_own() {
+        for (text, says) in [
+            ("(&db", "closing `)` is missing"),
+            ("&db)", "closes nothing"),
+            ("@\"db", "closing quote"),
+        ] {
+            assert!(check_text(text).unwrap_err().contains(says), "{text}");
+        }
+        assert_eq!(check_text("@2e @x^y &ärger"), Ok(()));
+    }
+
+    #[test]
+    fn size_and_depth_are_bounded() {
+        let nested = |depth| format!("{}&a{}", "(".repeat(depth), ")".repeat(depth));
+        assert_eq!(check_text(&nested(32)), Ok(()));
+        assert!(check_text(&nested(33)).unwrap_err().contains("at most 32"));
+        assert!(check_text(&nested(50_000)).is_err());
+        assert!(check_text(&"&a ".repeat(2000)).unwrap_err().contains("4096 bytes"));
+        assert!(tokens(&"&a ".repeat(2000)).unwrap_err().contains("4096 bytes"));
+    }
+}

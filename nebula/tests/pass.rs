@@ -1,0 +1,18 @@
+//! Traits that `#[service]` must accept: each is expanded, compiled and called.
+
+#[path = "pass/arguments.rs"]
+mod arguments;
+#[path = "pass/attributes.rs"]
+mod attributes;
+#[path = "pass/names.rs"]
+mod names;
+#[path = "pass/places.rs"]
+mod places;
+#[path = "pass/selectors.rs"]
+mod selectors;
+#[path = "pass/shadowed.rs"]
+mod shadowed;
+#[path = "pass/shapes.rs"]
+mod shapes;
+#[path = "pass/transparent.rs"]
+mod transparent;
