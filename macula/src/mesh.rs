@@ -175,14 +175,20 @@ impl Mesh {
     /// How this node stands with a peer.
     pub fn peer(&self, node: &NodeId) -> PeerState {
         use crate::transport::pool::Route;
-        match self.0.pool().route(node, Instant::now()) {
-            Route::Linked(link) => PeerState {
-                connected: true,
-                suspect: link.silent.load(Ordering::Relaxed),
-                in_flight: link.calls().len(),
-                late_replies: link.calls().unclaimed(),
-                load: link.load.load(Ordering::Relaxed),
-            },
+        let route = self.0.pool().route(node, Instant::now());
+        match route {
+            Route::Linked(link) => {
+                let calls = link.calls();
+                let (in_flight, late_replies) = (calls.len(), calls.unclaimed());
+                drop(calls);
+                PeerState {
+                    connected: true,
+                    suspect: link.silent.load(Ordering::Relaxed),
+                    in_flight,
+                    late_replies,
+                    load: link.load.load(Ordering::Relaxed),
+                }
+            }
             Route::Backoff { .. } => PeerState { suspect: true, ..PeerState::default() },
             Route::Dialling(_) | Route::None => PeerState::default(),
         }

@@ -117,6 +117,10 @@ async fn neighbours_meet_and_call_each_other() {
     assert_eq!(response.result.unwrap(), "hello");
     assert!(response.load.is_some());
 
+    let peer = client.peer(&server.id());
+    assert!(peer.connected && !peer.suspect, "{peer:?}");
+    assert_eq!((peer.in_flight, peer.late_replies), (0, 0));
+
     for size in [0, 1, 32 << 10, (32 << 10) + 1, 5 << 20] {
         let body = Bytes::from(vec![7; size]);
         let response = client.call_to(server.id(), request(ECHO, body.clone())).await;

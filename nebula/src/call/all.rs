@@ -30,6 +30,7 @@ impl<T, E> AllMachine<T, E> {
         Ok(Self { fanout: Fanout::new(targets), deadline: false })
     }
 
+    #[cfg(test)]
     /// Whom to ask; results are fed by the index in here.
     pub(crate) fn targets(&self) -> &[NodeRef] {
         self.fanout.targets()

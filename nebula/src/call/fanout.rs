@@ -58,6 +58,7 @@ impl<T, E> Fanout<T, E> {
         }
     }
 
+    #[cfg(test)]
     /// Whom to ask; results are fed by the index in here.
     pub(crate) fn targets(&self) -> &[NodeRef] {
         &self.targets

@@ -33,6 +33,7 @@ impl<T, E> FirstMachine<T, E> {
         Ok(Self { fanout: Fanout::new(targets), ended: false })
     }
 
+    #[cfg(test)]
     /// Whom to ask; results are fed by the index in here.
     pub(crate) fn targets(&self) -> &[NodeRef] {
         self.fanout.targets()

@@ -1,9 +1,9 @@
 //! One surface for every call.
 //!
-//! A call is written with [`unary::Call`] and made as a [`unicast`] or as one of [`several`].
-//! What it merges and fixes once is an `Ask`; [`local`] answers it in this process, [`engine`]
-//! through the mesh. What to make of several answers is decided by the state machines in `all`,
-//! `first`, `quorum` and `retry`.
+//! A call is written with [`Call`] and made by awaiting it, or [`All`], [`First`] or [`Quorum`] of
+//! it. What is merged and fixed once, before any attempt, is an `Ask` (in `unicast`); `local`
+//! answers it in this process, `engine` through the mesh. What to make of several answers is
+//! decided by the state machines in `all`, `first`, `quorum` and `retry`, driven by `several`.
 
 pub(crate) mod all;
 mod api_key;

@@ -40,6 +40,7 @@ impl<T, E> QuorumMachine<T, E> {
         Ok(Self { fanout, required, end: None })
     }
 
+    #[cfg(test)]
     /// Whom to ask; results are fed by the index in here.
     pub(crate) fn targets(&self) -> &[NodeRef] {
         self.fanout.targets()

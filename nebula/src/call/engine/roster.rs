@@ -15,7 +15,7 @@ use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
 use crate::nodes::balance::{self, Candidate};
 use crate::nodes::live::info;
-use crate::nodes::{NodeInfo, Nodes, Selector};
+use crate::nodes::{NodeInfo, Nodes};
 use crate::service::input::panic_message;
 use crate::service::method::Method;
 
@@ -29,8 +29,6 @@ pub(crate) struct Roster {
     pub(crate) targets: Vec<NodeRef>,
     /// Where in `targets` this node itself is.
     pub(crate) itself: Option<usize>,
-    /// What the call was restricted to, if it was by names and tags.
-    pub(crate) selector: Option<Selector>,
 }
 
 /// Why a call can be made to nobody.
@@ -93,10 +91,6 @@ impl Roster {
     fn look<M: Method>(node: &Node, ask: &mut Ask<'_, M>, view: &View) -> Result<Self, Nobody> {
         let providers = view.providers(M::INFO.wire_id());
         let local = ask.local.as_ref().filter(|served| !served.draining());
-        let selector = match &ask.targets {
-            Targets::Selector(selector) => Some(selector.clone()),
-            Targets::Anyone | Targets::Node(_) | Targets::Pick(_) => None,
-        };
         let mut other_shape = None;
         let mut named = BTreeSet::new();
         for known in view.nodes() {
@@ -136,7 +130,7 @@ impl Roster {
             targets = picked::<M>(node, ask, view, &targets)?;
         }
         let itself = targets.iter().position(|target| target.id == node.id());
-        Ok(Self { targets, itself, selector })
+        Ok(Self { targets, itself })
     }
 
     /// Leaves out nodes that the topology does not name, and of several nodes under one name all
