@@ -282,13 +282,13 @@ fn context_comes_first(sig: &Signature, errors: &mut Errors) {
 
 fn owned_arguments(sig: &Signature, errors: &mut Errors) {
     for (_, ty) in parameter_types(sig).filter(|(_, ty)| !is_context(ty)) {
-        owned(ty, "an argument", errors);
+        owned(ty, "an argument", true, errors);
     }
 }
 
 fn owned_reply(sig: &Signature, errors: &mut Errors) {
     if let ReturnType::Type(_, ty) = &sig.output {
-        owned(ty, "a reply", errors);
+        owned(ty, "a reply", true, errors);
     }
 }
 
@@ -302,8 +302,9 @@ fn few_arguments(sig: &Signature, errors: &mut Errors) {
     }
 }
 
-/// A type holds nothing borrowed, nothing unnamed and nothing unsized, down to its arguments.
-fn owned(ty: &Type, what: &str, errors: &mut Errors) {
+/// A type holds nothing borrowed and nothing unnamed, down to its arguments; and where it is not
+/// behind a pointer such as `Box<str>`, nothing unsized.
+fn owned(ty: &Type, what: &str, sized: bool, errors: &mut Errors) {
     match bare(ty) {
         Type::Reference(reference) => {
             let instead = owned_form(reference);
@@ -319,19 +320,20 @@ fn owned(ty: &Type, what: &str, errors: &mut Errors) {
         Type::FnPtr(ty) => errors.at(ty, format!("{what} is data: a function cannot be sent")),
         Type::Ptr(ty) => errors.at(ty, format!("{what} is data: a pointer cannot be sent")),
         Type::Never(ty) => errors.at(ty, format!("{what} has values, `!` has none")),
+        Type::Slice(slice) if !sized => owned(&slice.elem, what, true, errors),
         Type::Slice(slice) => {
             let item = names::readable(&slice.elem);
             errors.at(slice, format!("{what} has a known size: write `Vec<{item}>`"));
         }
-        Type::Array(array) => owned(&array.elem, what, errors),
-        Type::Tuple(tuple) => tuple.elems.iter().for_each(|ty| owned(ty, what, errors)),
-        Type::Path(path) => owned_path(path, what, errors),
+        Type::Array(array) => owned(&array.elem, what, true, errors),
+        Type::Tuple(tuple) => tuple.elems.iter().for_each(|ty| owned(ty, what, true, errors)),
+        Type::Path(path) => owned_path(path, what, sized, errors),
         _ => {}
     }
 }
 
-fn owned_path(path: &TypePath, what: &str, errors: &mut Errors) {
-    if path.path.is_ident("str") {
+fn owned_path(path: &TypePath, what: &str, sized: bool, errors: &mut Errors) {
+    if sized && path.path.is_ident("str") {
         errors.at(path, format!("{what} has a known size: write `String`"));
     }
     if path.path.segments.first().is_some_and(|first| first.ident == "Self") {
@@ -342,9 +344,10 @@ fn owned_path(path: &TypePath, what: &str, errors: &mut Errors) {
     }
     for segment in &path.path.segments {
         let PathArguments::AngleBracketed(arguments) = &segment.arguments else { continue };
+        let sized = ["Option", "Result", "Vec"].iter().any(|name| segment.ident == name);
         for argument in &arguments.args {
             match argument {
-                GenericArgument::Type(ty) => owned(ty, what, errors),
+                GenericArgument::Type(ty) => owned(ty, what, sized, errors),
                 GenericArgument::Lifetime(lifetime) if lifetime.ident != "static" => {
                     errors.at(lifetime, format!("{what} crosses the mesh, so it borrows nothing"))
                 }
@@ -400,7 +403,7 @@ fn transparent_context(method: &Method, errors: &mut Errors) {
         errors.at(
             &method.ident,
             format!(
-                "a client has no `&Context` to give: take it from `{}`, or leave out `transparent`",
+                "a client has no `&Context` to give: remove it from `{}`, or leave out `transparent`",
                 method.ident
             ),
         );
