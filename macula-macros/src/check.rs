@@ -386,7 +386,7 @@ pub(crate) fn transparent(
 }
 
 fn transparent_result(method: &Method, errors: &mut Errors) {
-    if !last_segment(&method.reply).is_some_and(|last| last.ident == "Result") {
+    if last_segment(&method.reply).is_none_or(|last| last.ident != "Result") {
         let reply = names::readable(&method.reply);
         errors.at(
             &method.reply,

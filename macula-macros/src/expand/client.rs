@@ -1,6 +1,6 @@
 //! The client, and what nebula knows of each method: a marker type and its description.
 
-use proc_macro2::{Ident, Literal, Span, TokenStream};
+use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Type, Visibility};
@@ -9,7 +9,7 @@ use crate::args::Stragglers;
 use crate::model::{Method, Service, bare, last_segment};
 use crate::names;
 
-pub(crate) fn expand(service: &Service) -> TokenStream {
+pub(crate) fn expand(service: &Service, lints: &TokenStream) -> TokenStream {
     let (krate, ident, client, module) =
         (&service.krate, &service.item.ident, &service.client, &service.module);
     let vis = &service.item.vis;
@@ -23,18 +23,25 @@ pub(crate) fn expand(service: &Service) -> TokenStream {
     ];
     let methods = service.methods.iter().map(|method| client_method(service, method));
     let inner_vis = one_deeper(vis);
+    // An error about the client shows the name of the trait, one about a method its name.
+    let definition = {
+        let vis = spanned(vis.to_token_stream(), client.span());
+        quote_spanned!(client.span()=> #vis struct #client(#krate::__private::Handle<#client>);)
+    };
     let markers = service.methods.iter().map(|method| {
         let (cfgs, marker) = (&method.cfgs, &method.marker);
-        quote!(#(#cfgs)* #inner_vis struct #marker;)
+        let vis = spanned(inner_vis.clone(), marker.span());
+        let marker = quote_spanned!(marker.span()=> #vis struct #marker;);
+        quote!(#(#cfgs)* #marker)
     });
     quote! {
         #(#hidden)*
         #(#[doc = #about])*
-        #[allow(dead_code, unreachable_pub)]
+        #lints
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
-        #vis struct #client(#krate::__private::Handle<#client>);
+        #definition
 
-        #[allow(clippy::all, dead_code, deprecated, non_snake_case, unreachable_pub)]
+        #lints
         impl #client {
             /// A client whose calls go through `node`: to any node that provides the service.
             #vis fn new(node: &#krate::Node) -> Self {
@@ -64,7 +71,8 @@ pub(crate) fn expand(service: &Service) -> TokenStream {
         }
 
         #[doc(hidden)]
-        #[allow(missing_debug_implementations, non_camel_case_types, unreachable_pub)]
+        #lints
+        #[allow(missing_copy_implementations, missing_debug_implementations)]
         #vis mod #module { #(#markers)* }
     }
 }
@@ -75,13 +83,15 @@ pub(crate) fn descriptions(service: &Service) -> TokenStream {
     let client = &service.client;
     let impls = service.methods.iter().map(|method| method_impl(service, method));
     let info = service_info(service);
-    let header = quote_spanned!(client.span()=> impl __nebula::Service for #client);
+    let service = quote_spanned! {client.span()=>
+        impl __nebula::Service for #client {
+            const INFO: &'static __nebula::ServiceInfo = &#info;
+        }
+    };
     quote! {
         #(#impls)*
         #[automatically_derived]
-        #header {
-            const INFO: &'static __nebula::ServiceInfo = &#info;
-        }
+        #service
     }
 }
 
@@ -104,6 +114,22 @@ fn one_deeper(vis: &Visibility) -> TokenStream {
     }
 }
 
+/// The same tokens, as if they stood at `span`.
+fn spanned(tokens: TokenStream, span: Span) -> TokenStream {
+    let moved = tokens.into_iter().map(|token| match token {
+        TokenTree::Group(group) => {
+            let mut moved = Group::new(group.delimiter(), spanned(group.stream(), span));
+            moved.set_span(span);
+            TokenTree::Group(moved)
+        }
+        mut token => {
+            token.set_span(span);
+            token
+        }
+    });
+    moved.collect()
+}
+
 fn client_method(service: &Service, method: &Method) -> TokenStream {
     let (krate, module, vis) = (&service.krate, &service.module, &service.item.vis);
     let Method { ident, marker, client_attrs, .. } = method;
@@ -124,19 +150,24 @@ fn method_impl(service: &Service, method: &Method) -> TokenStream {
     let Method { marker, cfgs, reply, .. } = method;
     let (args, assertions) = arguments(method);
     let (shape, info) = (shape(reply), method_info(service, method));
-    let idempotent = method
-        .options
-        .idempotent
-        .then(|| quote!(#(#cfgs)* impl #krate::Idempotent for #module::#marker {}));
-    quote! {
-        #(#cfgs)*
+    let name = marker.span();
+    let idempotent = method.options.idempotent.then(|| {
+        let idempotent = quote_spanned!(name=> impl #krate::Idempotent for #module::#marker {});
+        quote!(#(#cfgs)* #idempotent)
+    });
+    let reply = quote_spanned!(reply.span()=> type Reply = #reply;);
+    let described = quote_spanned! {name=>
         impl __nebula::Method for #module::#marker {
             type Api = #client;
-            type Args = #args;
-            type Reply = #reply;
+            #args
+            #reply
             type Shape = #shape;
             const INFO: &'static __nebula::MethodInfo = &#info;
         }
+    };
+    quote! {
+        #(#cfgs)*
+        #described
         #idempotent
         #assertions
     }
@@ -233,7 +264,7 @@ fn service_info(service: &Service) -> TokenStream {
     chain
 }
 
-/// The tuple of the arguments, and what reports an argument that cannot cross the mesh where it
+/// The type of the arguments, a tuple, and what reports an argument that cannot cross the mesh where it
 /// is written: the tuple itself if it is the only one, and an assertion for each of several.
 /// Primitive types need none.
 fn arguments(method: &Method) -> (TokenStream, TokenStream) {
@@ -242,7 +273,7 @@ fn arguments(method: &Method) -> (TokenStream, TokenStream) {
         [only] => only.span(),
         _ => method.ident.span(),
     };
-    let tuple = quote_spanned!(at=> (#(#types,)*));
+    let tuple = quote_spanned!(at=> type Args = (#(#types,)*););
     let mut seen = Vec::new();
     let mut assertions = TokenStream::new();
     for ty in types.iter().filter(|ty| types.len() > 1 && !is_primitive(ty)) {

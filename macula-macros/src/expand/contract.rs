@@ -23,15 +23,12 @@ pub(crate) fn expand(service: &Service) -> TokenStream {
             format!(" - [`{0}`]: calls this service, wherever it is provided.", service.client);
         quote!(#[doc = ""] #[doc = " # Generated items"] #[doc = ""] #[doc = #link])
     });
-    quote! {
+    let mut expanded = quote! {
         #(#outer)* #docs
-        #vis #unsafety #auto #trait_token #ident #generics:
-            #(#supertraits)* #bounds #clause
-        {
-            #(#inner)*
-            #(#members)*
-        }
-    }
+        #vis #unsafety #auto #trait_token #ident #generics: #(#supertraits)* #bounds #clause
+    };
+    item.brace_token.surround(&mut expanded, |body| body.extend(quote!(#(#inner)* #(#members)*)));
+    expanded
 }
 
 fn split(attrs: &[Attribute]) -> (Vec<&Attribute>, Vec<&Attribute>) {
@@ -69,7 +66,10 @@ fn desugared(function: &TraitItemFn, bound: Option<WherePredicate>) -> TokenStre
     }
     let clause = sig.generics.where_clause.take();
     match &function.default {
-        None => quote!(#(#outer)* #sig #output #clause;),
+        None => {
+            let end = function.semi_token;
+            quote!(#(#outer)* #sig #output #clause #end)
+        }
         Some(block) => {
             // An `async fn` keeps its arguments to its end, used or not.
             let kept = sig.inputs.iter().filter_map(|input| match input {

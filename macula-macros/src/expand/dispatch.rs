@@ -13,25 +13,26 @@ pub(crate) fn expand(service: &Service, transparent: bool) -> TokenStream {
     let cx = Ident::new("cx", Span::mixed_site());
     let arms = service.methods.iter().map(|method| arm(service, method, &cx));
     let transparent = transparent.then(|| transparent_impl(service));
+    let dispatch = quote! {
+        fn dispatch(
+            self: ::std::sync::Arc<Self>,
+            method: u16,
+            #cx: #krate::Context,
+            input: __nebula::Input<'_>,
+        ) -> __nebula::Started {
+            match method {
+                #(#arms)*
+                _ => input.unknown(),
+            }
+        }
+    };
     // Where rustc lists the services of a type, it shows the traits' names.
-    let header = quote_spanned! {ident.span()=>
-        impl<T: #ident> __nebula::Provides<#client> for __nebula::Provider<T>
+    let provides = quote_spanned! {ident.span()=>
+        impl<T: #ident> __nebula::Provides<#client> for __nebula::Provider<T> { #dispatch }
     };
     quote! {
         #[automatically_derived]
-        #header {
-            fn dispatch(
-                self: ::std::sync::Arc<Self>,
-                method: u16,
-                #cx: #krate::Context,
-                input: __nebula::Input<'_>,
-            ) -> __nebula::Started {
-                match method {
-                    #(#arms)*
-                    _ => input.unknown(),
-                }
-            }
-        }
+        #provides
         #transparent
     }
 }
@@ -60,11 +61,11 @@ fn transparent_impl(service: &Service) -> TokenStream {
         let params = method.args.iter().map(|(name, ty)| quote!(#name: #ty));
         let args = method.arg_names();
         // A missing `From<CallError>` is reported at the reply.
-        let into_app = quote_spanned!(reply.span()=> into_app());
+        let into_app = quote_spanned!(reply.span()=> |error| error.into_app());
         quote! {
             #(#cfgs)*
             async fn #ident(&self, #(#params),*) -> #reply {
-                #client::#ident(self, #args).await.map_err(|error| error.#into_app)
+                #client::#ident(self, #args).await.map_err(#into_app)
             }
         }
     });
