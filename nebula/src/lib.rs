@@ -1,4 +1,4 @@
-//! nebula
+//! Annotate a trait, serve it, and call it from any node of an encrypted, self-assembling cluster.
 
 mod builder;
 pub mod call;
@@ -32,7 +32,7 @@ pub mod __private {
     };
     pub use crate::service::input::{Fault, Input, Slot, Started};
     pub use crate::service::method::{Error, Method, Service, Value};
-    pub use crate::service::serve::{Dispatch, Provider, Provides, Serve, erase};
+    pub use crate::service::serve::{Described, Dispatch, Provider, Provides, Serve, erase};
     pub use crate::service::shape::{Probe, ProbeFallback, Shape, ShapeOf};
     pub use crate::service::wire::{Args, Malformed, Unencodable, Wire, assert_wire};
 }

@@ -11,7 +11,7 @@ use crate::Result;
 use crate::builder::NodeBuilder;
 use crate::context::Caller;
 use crate::error::Error;
-use crate::nodes::{NodeFacts, NodeInfo};
+use crate::nodes::{NodeFacts, NodeInfo, Topology};
 use crate::service::served::Served;
 
 /// A running node: serves what it was given, and makes calls for its clients.
@@ -29,6 +29,7 @@ pub(crate) struct Shared {
     /// Who its calls come from, as handlers see it.
     pub(crate) caller: Arc<Caller>,
     pub(crate) services: BTreeMap<&'static str, Arc<Served>>,
+    pub(crate) topology: Option<Topology>,
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) grace: Duration,
 }
@@ -92,6 +93,11 @@ impl Node {
         Arc::clone(&self.shared.caller)
     }
 
+    /// Which nodes there should be, if it was told.
+    pub(crate) fn topology(&self) -> Option<&Topology> {
+        self.shared.topology.as_ref()
+    }
+
     /// The time limit of its calls when nothing nearer sets one.
     pub(crate) fn default_timeout(&self) -> Option<Duration> {
         self.shared.default_timeout
@@ -109,6 +115,7 @@ impl Shared {
     pub(crate) fn new(
         mut facts: NodeFacts,
         services: BTreeMap<&'static str, Arc<Served>>,
+        topology: Option<Topology>,
         (default_timeout, grace): (Option<Duration>, Duration),
     ) -> Self {
         facts.is_self = true;
@@ -123,6 +130,7 @@ impl Shared {
             info: NodeInfo::new(facts),
             caller: Arc::new(caller),
             services,
+            topology,
             default_timeout,
             grace,
         }

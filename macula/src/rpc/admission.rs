@@ -37,9 +37,9 @@ pub struct Gate {
     max_concurrent: usize,
     max_queued: usize,
     places: Semaphore,
-    running: AtomicUsize,
     queued: AtomicUsize,
     entered: AtomicUsize,
+    left: AtomicUsize,
     /// Smoothed time that a call holds its place, in nanoseconds; zero before the first sample.
     held_ns: AtomicU64,
 }
@@ -53,9 +53,9 @@ impl Gate {
             max_concurrent,
             max_queued: queue,
             places: Semaphore::new(max_concurrent),
-            running: AtomicUsize::new(0),
             queued: AtomicUsize::new(0),
             entered: AtomicUsize::new(0),
+            left: AtomicUsize::new(0),
             held_ns: AtomicU64::new(0),
         })
     }
@@ -87,7 +87,10 @@ impl Gate {
 
     /// How many calls hold a place.
     pub fn running(&self) -> usize {
-        self.running.load(Relaxed)
+        // Read in this order, a call that ends in between counts as running rather than as less
+        // than none.
+        let left = self.left.load(Relaxed);
+        self.entered.load(Relaxed).saturating_sub(left)
     }
 
     /// How many calls wait for one.
@@ -169,8 +172,7 @@ pub struct Permit {
 
 impl Permit {
     fn new(gate: Arc<Gate>) -> Self {
-        gate.running.fetch_add(1, Relaxed);
-        let sampled = gate.entered.fetch_add(1, Relaxed) % SAMPLE_EVERY == 0;
+        let sampled = gate.entered.fetch_add(1, Relaxed).is_multiple_of(SAMPLE_EVERY);
         Self { gate, since: sampled.then(Instant::now) }
     }
 }
@@ -180,7 +182,7 @@ impl Drop for Permit {
         if let Some(since) = self.since {
             self.gate.sample(since.elapsed());
         }
-        self.gate.running.fetch_sub(1, Relaxed);
+        self.gate.left.fetch_add(1, Relaxed);
         self.gate.places.add_permits(1);
     }
 }

@@ -6,12 +6,13 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
 
 use futures_util::future::BoxFuture;
 use macula::rpc::admission::{Entry, Permit};
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -77,6 +78,11 @@ impl<M: Method> Local<M> {
         }
     }
 
+    /// When it started, and when it must end.
+    pub(crate) fn times(&self) -> (Instant, Instant) {
+        (self.started, self.deadline)
+    }
+
     /// Starts the body, as the holder of `permit`.
     fn run(&mut self, permit: Permit) -> Result<(), CallError<Error<M>>> {
         let caller = self.node.as_ref().map(Node::as_caller);
@@ -103,7 +109,8 @@ impl<M: Method> Local<M> {
         Ok(())
     }
 
-    /// Whether the deadline passed or the caller's caller gave up.
+    /// Whether the deadline passed or the caller's caller gave up. A body that uses up the task's
+    /// cooperative budget at every poll must not keep this from being seen.
     fn poll_end(&mut self, task: &mut task::Context<'_>) -> Poll<CallError<Error<M>>> {
         let (phase, executed) = match &self.stage {
             Stage::Running(_) => (Phase::Run, Executed::Yes),
@@ -111,7 +118,8 @@ impl<M: Method> Local<M> {
         };
         if let Some(watch) = &self.watch {
             let wait = || Box::pin(watch.clone().cancelled_owned());
-            if self.cancelled.get_or_insert_with(wait).as_mut().poll(task).is_ready() {
+            let cancelled = self.cancelled.get_or_insert_with(wait).as_mut();
+            if pin!(unconstrained(cancelled)).poll(task).is_ready() {
                 return Poll::Ready(CallError::Cancelled(self.log(
                     phase,
                     Outcome::Cancelled,
@@ -121,7 +129,7 @@ impl<M: Method> Local<M> {
         }
         let deadline = self.deadline;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if timer.as_mut().poll(task).is_ready() {
+        if pin!(unconstrained(timer.as_mut())).poll(task).is_ready() {
             return Poll::Ready(CallError::Deadline(self.log(phase, Outcome::TimedOut, executed)));
         }
         Poll::Pending

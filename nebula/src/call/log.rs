@@ -162,6 +162,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_is_left_out_of_the_later_log_still_counts() {
+        let mut log = Log::default();
+        for _ in 0..MAX_KEPT {
+            log.push(attempt("a", Executed::No));
+        }
+        log.push(attempt("left out", Executed::Yes));
+        log.prepend(Log::from(attempt("first", Executed::No)));
+        assert_eq!(log.executed(), Executed::Yes);
+        assert!(log.to_string().ends_with("\n  and 2 more"), "{log}");
+    }
+
+    #[test]
     fn earlier_attempts_come_first() {
         let mut log = Log::from(attempt("second", Executed::No));
         log.prepend(Log::from(attempt("first", Executed::Unknown)));

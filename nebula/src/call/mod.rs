@@ -1,28 +1,41 @@
 //! One surface for every call.
+//!
+//! A call is written with [`Call`] and made by awaiting it, or [`All`], [`First`] or [`Quorum`] of
+//! it. What is merged and fixed once, before any attempt, is an `Ask` (in `unicast`); `local`
+//! answers it in this process, `remote` through the mesh. What to make of several answers is
+//! decided by the state machines in `all`, `first`, `quorum` and `retry`, driven by `several`.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of remote calls are to come"))]
 pub(crate) mod all;
 mod api_key;
 pub(crate) mod attempt;
-#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of calls are to come"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of remote calls are to come"))]
 pub(crate) mod error;
 pub(crate) mod fanout;
+#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of remote calls are to come"))]
 pub(crate) mod first;
 pub(crate) mod handle;
 pub(crate) mod local;
-#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of calls are to come"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of remote calls are to come"))]
 pub(crate) mod log;
 pub(crate) mod options;
+#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of remote calls are to come"))]
 pub(crate) mod quorum;
 pub(crate) mod remote;
 pub(crate) mod replies;
 pub(crate) mod reply;
+#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of calls are to come"))]
 pub(crate) mod retry;
+pub(crate) mod several;
+#[cfg(test)]
+mod strategy_tests;
 pub(crate) mod targets;
+pub(crate) mod threshold;
 pub(crate) mod unary;
 pub(crate) mod unicast;
 pub(crate) mod unmet;
 pub(crate) mod votes;
-#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of calls are to come"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the drivers of remote calls are to come"))]
 pub(crate) mod why;
 
 pub use api_key::ApiKey;
@@ -32,7 +45,11 @@ pub use log::Log;
 pub use options::Options;
 pub use replies::Replies;
 pub use reply::{Entry, NodeRef, Reply};
+pub use several::{All, First, Quorum};
 pub use targets::{Chosen, Configured};
+pub use threshold::{
+    AtLeast, AvailableMajority, Majority, Threshold, at_least, available_majority, majority,
+};
 pub use unary::Call;
 pub use unicast::Unicast;
 pub use unmet::{FirstError, QuorumError};

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::several::Legs;
 use super::unicast::{Answer, Ask, Targets};
-use super::{CallError, Why};
+use super::{CallError, NodeRef, Why};
 use crate::node::Node;
 use crate::nodes::Nodes;
 use crate::service::input::panic_message;
@@ -22,6 +23,24 @@ pub(crate) fn unicast<'a, M: Method>(node: &Node, mut ask: Ask<'a, M>) -> BoxFut
         Ok(served) => ask.local(served, Some(node.clone())).boxed(),
         Err(why) => futures_util::future::ready(Err(CallError::NoProvider(why))).boxed(),
     }
+}
+
+/// Finds whom to ask among several. Nothing is sent before the results are polled.
+pub(crate) fn fan_out<'a, M: Method>(node: &Node, mut ask: Ask<'a, M>) -> BoxFuture<'a, Legs<M>> {
+    let configured = node.topology().map(|topology| match &ask.targets {
+        Targets::Anyone => topology.len(),
+        Targets::Selector(selector) => topology.configured(selector).len(),
+        Targets::Node(_) | Targets::Pick(_) => 1,
+    });
+    let legs = match itself::<M>(node, &mut ask) {
+        Ok(served) => {
+            let target = NodeRef { id: node.id(), name: node.name().into() };
+            Legs::one(target, ask.local(served, Some(node.clone())))
+        }
+        Err(why) => Legs::none(why, ask.deadline),
+    };
+    let configured = configured.unwrap_or(legs.targets.len());
+    futures_util::future::ready(Legs { configured, ..legs }).boxed()
 }
 
 /// The asking node's own service, if the call is for it.

@@ -9,7 +9,9 @@ use macula::identity::NodeId;
 use super::CallError;
 use super::handle::Shared;
 use super::options::Options;
+use super::several::{All, First, Quorum};
 use super::targets::{Chosen, Configured};
+use super::threshold::Threshold;
 use super::unicast::Unicast;
 use crate::nodes::{NodeInfo, Nodes, Selector};
 use crate::service::method::{Error, Idempotent, Method, Value};
@@ -124,13 +126,35 @@ impl<'a, M: Method, Targets> Call<'a, M, Targets> {
     }
 }
 
+impl<'a, M: Method, Targets> Call<'a, M, Targets> {
+    /// Asks every target and waits for all of them: one entry a node.
+    pub fn all(self) -> All<'a, M> {
+        All::new(self.targeted())
+    }
+
+    /// Asks every target and takes the first success.
+    pub fn first(self) -> First<'a, M> {
+        First::new(self.targeted())
+    }
+
+    /// Asks every target and ends as soon as enough succeeded, or too few can.
+    pub fn quorum<Q: Threshold<Targets>>(self, successes: Q) -> Quorum<'a, M> {
+        Quorum::new(self.targeted(), move |configured, live| successes.required(configured, live))
+    }
+
+    /// The same call, now that nothing depends on where its targets come from.
+    fn targeted(self) -> Call<'a, M> {
+        let Self { shared, args, options, target, hedge, .. } = self;
+        Call { shared, args, options, target, hedge, targets: PhantomData }
+    }
+}
+
 impl<'a, M: Method, Targets> IntoFuture for Call<'a, M, Targets> {
     type Output = Result<Value<M>, CallError<Error<M>>>;
     type IntoFuture = Unicast<'a, M>;
 
     fn into_future(self) -> Unicast<'a, M> {
-        let Self { shared, args, options, target, hedge, .. } = self;
-        Unicast::new(Call { shared, args, options, target, hedge, targets: PhantomData })
+        Unicast::new(self.targeted())
     }
 }
 

@@ -79,7 +79,10 @@ impl<M: Method> fmt::Debug for Unicast<'_, M> {
 }
 
 fn start<M: Method>(call: Call<'_, M>) -> Result<State<'_, M>, CallError> {
-    let (place, ask) = Ask::new(call)?;
+    let (place, mut ask) = Ask::new(call);
+    if let Some(refused) = ask.refused.take() {
+        return Err(refused);
+    }
     Ok(match place {
         Place::Alone(served) => State::Local(ask.local(Arc::clone(served), None)),
         Place::Node { node, local: Some(served) } if ask.is_for_anyone() && !served.draining() => {
@@ -105,9 +108,12 @@ pub(crate) struct Ask<'a, M: Method> {
     /// lost its caller.
     pub(crate) watch: Option<CancellationToken>,
     /// Whether a second node may be asked while the first is slow.
+    #[expect(dead_code, reason = "the driver that hedges is to come")]
     pub(crate) hedge: bool,
     /// The service on the asking node itself, if it serves it.
     pub(crate) local: Option<Arc<Served>>,
+    /// The call was over before it began: nothing may be sent.
+    pub(crate) refused: Option<CallError>,
 }
 
 /// Whom a call is for, once call, client and attributes are merged.
@@ -123,9 +129,8 @@ pub(crate) enum Targets<'a> {
 }
 
 impl<'a, M: Method> Ask<'a, M> {
-    /// Merges what is said of a call and fixes its deadline. Refuses calls that are over before
-    /// they begin; nothing was sent then, so their log is empty.
-    pub(crate) fn new<T>(call: Call<'a, M, T>) -> Result<(&'a Place, Self), CallError> {
+    /// Merges what is said of a call and fixes its deadline.
+    pub(crate) fn new(call: Call<'a, M>) -> (&'a Place, Self) {
         let Call { shared, args, options, target, hedge, .. } = call;
         let timeout = options
             .timeout
@@ -136,22 +141,23 @@ impl<'a, M: Method> Ask<'a, M> {
         let inherited = Inherited::now();
         let within = shared.within.as_ref();
         let watch = within.map(Context::token).cloned();
-        let given_up = inherited.is_some_and(|inherited| inherited.cancelled)
-            || watch.as_ref().is_some_and(CancellationToken::is_cancelled);
-        if given_up {
-            return Err(CallError::Cancelled(Log::default()));
-        }
         let started = Instant::now();
         let mut deadline = started + timeout;
         for outer in [inherited.map(|inherited| inherited.deadline), within.map(Context::deadline)]
         {
             deadline = outer.map_or(deadline, |outer| deadline.min(outer));
         }
-        if deadline <= started {
-            return Err(CallError::Deadline(Log::default()));
-        }
+        let given_up = inherited.is_some_and(|inherited| inherited.cancelled)
+            || watch.as_ref().is_some_and(CancellationToken::is_cancelled);
+        let refused = match deadline <= started {
+            _ if given_up => Some(CallError::Cancelled(Log::default())),
+            true => Some(CallError::Deadline(Log::default())),
+            false => None,
+        };
         let targets = targets::<M>(target, options.on, shared);
-        Ok((&shared.place, Self { args, targets, started, deadline, watch, hedge, local: None }))
+        let local = None;
+        let ask = Self { args, targets, started, deadline, watch, hedge, local, refused };
+        (&shared.place, ask)
     }
 
     fn is_for_anyone(&self) -> bool {

@@ -53,7 +53,6 @@ impl Selector {
 
     /// The first clause that removes the node, worded for an error (`lacks &db`, `excluded by
     /// !@backup`), or `None` if the node is meant.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the errors that quote it come next"))]
     pub(crate) fn rejecting_clause(&self, name: &str, tags: &BTreeSet<String>) -> Option<String> {
         // No clause of an `All` is an `All`, so there is one level to look through.
         let clauses = match &*self.0 {

@@ -16,9 +16,24 @@ use crate::context::Context;
 pub struct Provider<T>(pub T);
 
 /// A provider of the service `S`. Generated, once per trait.
-pub trait Provides<S>: Send + Sync + 'static {
+pub trait Provides<S>: Described<S> + Send + Sync + 'static {
     /// Starts the method with the index `method`.
     fn dispatch(self: Arc<Self>, method: u16, cx: Context, input: Input<'_>) -> Started;
+}
+
+/// What is known of the service `S`, for every `S` that is one.
+///
+/// As a supertrait of [`Provides`] it says that `S` is a service without a bound on `S`. With
+/// one, a value of two services would be reported twice.
+pub trait Described<S> {
+    /// Its names and methods.
+    fn info() -> &'static ServiceInfo;
+}
+
+impl<P, S: Service> Described<S> for P {
+    fn info() -> &'static ServiceInfo {
+        S::INFO
+    }
 }
 
 /// A value that a node can serve: it implements a `#[service]` trait.
@@ -36,7 +51,7 @@ pub trait Serve<S>: Sized {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T, S: Service> Serve<S> for T
+impl<T, S: 'static> Serve<S> for T
 where
     Provider<T>: Provides<S>,
 {
@@ -62,7 +77,7 @@ impl fmt::Debug for dyn Dispatch {
 }
 
 /// Hides `service` behind the numbers of its methods.
-pub fn erase<S: Service, T>(service: T) -> Arc<dyn Dispatch>
+pub fn erase<S: 'static, T>(service: T) -> Arc<dyn Dispatch>
 where
     Provider<T>: Provides<S>,
 {
@@ -77,9 +92,9 @@ struct Erased<S, P> {
     service: PhantomData<fn() -> S>,
 }
 
-impl<S: Service, P: Provides<S>> Dispatch for Erased<S, P> {
+impl<S: 'static, P: Provides<S>> Dispatch for Erased<S, P> {
     fn info(&self) -> &'static ServiceInfo {
-        S::INFO
+        P::info()
     }
 
     fn contract(&self) -> TypeId {

@@ -102,10 +102,10 @@ mod tests {
 
     #[test]
     fn a_result_is_recognised_behind_aliases() {
-        assert!(Probe::<Result<(), u8>>::RESULT);
-        assert!(Probe::<AliasOfAlias>::RESULT);
-        assert!(!Probe::<Option<u8>>::RESULT);
-        assert!(!Probe::<()>::RESULT);
+        const { assert!(Probe::<Result<(), u8>>::RESULT) };
+        const { assert!(Probe::<AliasOfAlias>::RESULT) };
+        const { assert!(!Probe::<Option<u8>>::RESULT) };
+        const { assert!(!Probe::<()>::RESULT) };
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! What `#[service(global)]` makes of a trait, written by hand.
+#![allow(unreachable_pub, reason = "generated items are as visible as the trait")]
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::contract::{PutError, UsersClient};
-use crate::store::{NEVER, PANICS, Probe, Store, ada};
+use crate::store::{BUSY, NEVER, PANICS, Probe, Store, ada};
 
 const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -40,6 +40,24 @@ async fn the_deadline_drops_a_pending_body_at_once() {
     assert_eq!((&*attempt.name, attempt.phase), ("local", Phase::Run));
     assert_eq!(attempt.outcome, Outcome::TimedOut);
     drop(call);
+}
+
+#[tokio::test]
+async fn a_busy_body_cannot_outlive_the_deadline() {
+    let store = Store::new();
+    let users = UsersClient::local(store.clone());
+    let error = users.find(BUSY).timeout(ms(20)).await.unwrap_err();
+    assert!(matches!(error, CallError::Deadline(_)));
+    assert_eq!(store.0.dropped.load(SeqCst), 1);
+}
+
+#[tokio::test]
+async fn where_there_is_no_node_every_choice_means_the_one_service() {
+    let users = UsersClient::local(Store::new());
+    let nowhere = nebula::nodes::tag("nowhere");
+    assert!(users.find(7).on(nowhere.clone()).await.is_ok());
+    assert!(users.find(7).pick(|_| None).await.is_ok());
+    assert_eq!(users.find(7).on(nowhere).all().await.unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

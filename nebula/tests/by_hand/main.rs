@@ -6,3 +6,4 @@ mod store;
 mod dispatch;
 mod local;
 mod node;
+mod several;

@@ -10,33 +10,34 @@ use tokio::sync::Semaphore;
 use crate::contract::{Alias, PutError, User, Users, UsersClient};
 
 /// Ids that make `find` misbehave.
-pub const PANICS: u64 = 1000;
-pub const NEVER: u64 = 1001;
+pub(crate) const PANICS: u64 = 1000;
+pub(crate) const NEVER: u64 = 1001;
+pub(crate) const BUSY: u64 = 1002;
 
 #[derive(Clone)]
-pub struct Store(pub Arc<Probe>);
+pub(crate) struct Store(pub(crate) Arc<Probe>);
 
 #[derive(Default)]
-pub struct Probe {
-    pub running: AtomicUsize,
-    pub most: AtomicUsize,
-    pub dropped: AtomicUsize,
-    pub next: Option<UsersClient>,
-    pub tokens: Option<tokio::sync::mpsc::UnboundedSender<Context>>,
-    pub turn: Option<Semaphore>,
+pub(crate) struct Probe {
+    pub(crate) running: AtomicUsize,
+    pub(crate) most: AtomicUsize,
+    pub(crate) dropped: AtomicUsize,
+    pub(crate) next: Option<UsersClient>,
+    pub(crate) tokens: Option<tokio::sync::mpsc::UnboundedSender<Context>>,
+    pub(crate) turn: Option<Semaphore>,
 }
 
 impl Store {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Arc::default())
     }
 
-    pub fn of(probe: Probe) -> Self {
+    pub(crate) fn of(probe: Probe) -> Self {
         Self(Arc::new(probe))
     }
 }
 
-pub fn ada(id: u64) -> User {
+pub(crate) fn ada(id: u64) -> User {
     User { id, name: "Ada".into() }
 }
 
@@ -64,6 +65,9 @@ impl Users for Store {
         match id {
             PANICS => panic!("the index is broken"),
             NEVER => std::future::pending().await,
+            BUSY => loop {
+                tokio::task::consume_budget().await;
+            },
             0 => None,
             _ => Some(ada(id)),
         }

@@ -152,6 +152,20 @@ fn sentences() {
     }
 }
 
+/// An earlier attempt that may have run must not blur which side was too large.
+#[test]
+fn too_large_names_the_side_that_the_last_attempt_saw() {
+    let sentence = |earlier, outcome, executed| {
+        let mut log = log(&[earlier]);
+        log.push(Attempt { outcome, executed, ..attempt("db@h1", executed) });
+        CallError::<String>::TooLarge { limit: 9, log }.to_string()
+    };
+    let reply = sentence(Executed::No, Outcome::ReplyTooLarge, Executed::Unknown);
+    assert!(reply.starts_with("the reply is more than 9 bytes, and the method may"), "{reply}");
+    let request = sentence(Executed::Yes, Outcome::RequestTooLarge, Executed::No);
+    assert!(request.starts_with("the arguments are more than 9 bytes"), "{request}");
+}
+
 #[test]
 fn converts_into_a_boxed_error() {
     fn method() -> Result<(), CallError<String>> {

@@ -1,0 +1,204 @@
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(60);
+const NOW: Option<Duration> = Some(Duration::ZERO);
+
+fn rng() -> SmallRng {
+    SmallRng::seed_from_u64(7)
+}
+
+fn failed(executed: Executed) -> Failed {
+    Failed { executed, again: NOW }
+}
+
+fn plenty() -> RetryBudget {
+    RetryBudget::new(TOKEN, 1_000_000)
+}
+
+#[test]
+fn the_rule() {
+    use Executed::{No, Unknown, Yes};
+    let table = [
+        (No, false, Step::TryNext),
+        (No, true, Step::TryNext),
+        (Unknown, false, Step::GiveUp),
+        (Unknown, true, Step::TryNext),
+        (Yes, false, Step::GiveUp),
+        (Yes, true, Step::GiveUp),
+    ];
+    for (executed, idempotent, expected) in table {
+        let step = FailoverMachine::new(2, idempotent).on_failure(
+            failed(executed),
+            LONG,
+            &plenty(),
+            &mut rng(),
+        );
+        assert_eq!(step, expected, "{executed:?}, idempotent: {idempotent}");
+    }
+}
+
+#[test]
+fn every_candidate_is_tried_before_starting_over() {
+    let (mut call, budget, mut rng) = (FailoverMachine::new(3, false), plenty(), rng());
+    let mut step = || call.on_failure(failed(Executed::No), LONG, &budget, &mut rng);
+    for round in 0..4 {
+        assert_eq!((step(), step()), (Step::TryNext, Step::TryNext), "round {round}");
+        assert!(matches!(step(), Step::StartOver { after } if after <= BACKOFF_CAP));
+    }
+}
+
+#[test]
+fn starts_over_only_if_a_node_may_change_its_mind() {
+    let never = Failed { executed: Executed::No, again: None };
+    let after = |second: Failed| {
+        let (mut call, budget, mut rng) = (FailoverMachine::new(2, true), plenty(), rng());
+        assert_eq!(call.on_failure(never, LONG, &budget, &mut rng), Step::TryNext);
+        call.on_failure(second, LONG, &budget, &mut rng)
+    };
+    assert_eq!(after(never), Step::GiveUp);
+    let told = Duration::from_secs(2);
+    let later = Failed { executed: Executed::No, again: Some(told) };
+    assert_eq!(after(later), Step::StartOver { after: told });
+}
+
+#[test]
+fn waits_for_the_readiest_node_of_the_round() {
+    let told =
+        |seconds| Failed { executed: Executed::No, again: Some(Duration::from_secs(seconds)) };
+    let (mut call, budget, mut rng) = (FailoverMachine::new(2, false), plenty(), rng());
+    let mut step = |seconds| call.on_failure(told(seconds), LONG, &budget, &mut rng);
+    assert_eq!(step(3), Step::TryNext);
+    assert_eq!(step(5), Step::StartOver { after: Duration::from_secs(3) });
+    // What nodes said in the round before is forgotten.
+    assert_eq!(step(9), Step::TryNext);
+    assert_eq!(step(7), Step::StartOver { after: Duration::from_secs(7) });
+}
+
+#[test]
+fn nothing_starts_after_the_deadline() {
+    let on_failure = |candidates, again, remaining| {
+        FailoverMachine::new(candidates, true).on_failure(
+            Failed { executed: Executed::No, again },
+            remaining,
+            &plenty(),
+            &mut rng(),
+        )
+    };
+    assert_eq!(on_failure(2, NOW, Duration::ZERO), Step::GiveUp);
+    let second = Duration::from_secs(1);
+    assert_eq!(on_failure(1, Some(second), second), Step::GiveUp);
+    assert_eq!(on_failure(1, Some(second), 2 * second), Step::StartOver { after: second });
+}
+
+#[test]
+fn one_call_is_bounded() {
+    let (mut call, budget, mut rng) = (FailoverMachine::new(3, true), plenty(), rng());
+    let steps =
+        std::iter::repeat_with(|| call.on_failure(failed(Executed::No), LONG, &budget, &mut rng));
+    assert_eq!(steps.take_while(|step| *step != Step::GiveUp).count() as u32, MAX_ATTEMPTS - 1);
+}
+
+#[test]
+fn an_empty_budget_stops_retries_and_traffic_refills_it() {
+    let budget = RetryBudget::default();
+    let retry = || {
+        FailoverMachine::new(2, true).on_failure(failed(Executed::No), LONG, &budget, &mut rng())
+    };
+    for _ in 0..10 {
+        assert_eq!(retry(), Step::TryNext);
+    }
+    assert_eq!(retry(), Step::GiveUp);
+    for _ in 0..4 {
+        budget.deposit();
+    }
+    assert_eq!(retry(), Step::GiveUp);
+    budget.deposit();
+    assert_eq!((retry(), retry()), (Step::TryNext, Step::GiveUp));
+}
+
+#[test]
+fn giving_up_costs_no_budget() {
+    let budget = RetryBudget::new(0, 1);
+    let mut rng = rng();
+    let mut call = FailoverMachine::new(2, false);
+    assert_eq!(call.on_failure(failed(Executed::Yes), LONG, &budget, &mut rng), Step::GiveUp);
+    let mut call = FailoverMachine::new(1, false);
+    let never = Failed { executed: Executed::No, again: None };
+    assert_eq!(call.on_failure(never, LONG, &budget, &mut rng), Step::GiveUp);
+    assert!(budget.withdraw());
+    assert!(!budget.withdraw());
+}
+
+#[test]
+fn backoff_spreads_over_its_whole_range() {
+    let mut rng = rng();
+    for (round, most) in [(0, 10), (1, 20), (2, 40), (5, 320), (6, 500), (40, 500), (u32::MAX, 500)]
+    {
+        let most = Duration::from_millis(most);
+        let waits: Vec<_> = (0..500).map(|_| backoff(round, &mut rng)).collect();
+        assert!(waits.iter().all(|wait| *wait <= most), "round {round}");
+        assert!(waits.iter().any(|wait| *wait < most / 10), "round {round}");
+        assert!(waits.iter().any(|wait| *wait > most * 9 / 10), "round {round}");
+    }
+}
+
+fn any_failure() -> impl Strategy<Value = Failed> {
+    let executed = prop_oneof![Just(Executed::No), Just(Executed::Yes), Just(Executed::Unknown)];
+    let again = proptest::option::of((0_u64..2000).prop_map(Duration::from_millis));
+    (executed, again).prop_map(|(executed, again)| Failed { executed, again })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever the failures, the time and the budget: what ran is never run again, and what may
+    /// have run only if that is harmless.
+    #[test]
+    fn a_method_that_is_not_idempotent_runs_at_most_once(
+        failures in proptest::collection::vec((any_failure(), 0_u64..5000), 1..60),
+        candidates in 0_usize..6,
+        idempotent in any::<bool>(),
+        reserve in 0_u32..40,
+        seed in any::<u64>(),
+    ) {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let budget = RetryBudget::new(200, reserve);
+        let mut call = FailoverMachine::new(candidates, idempotent);
+        let mut may_have_run = 0;
+        for (failure, millis) in failures {
+            may_have_run += u32::from(failure.executed != Executed::No);
+            let remaining = Duration::from_millis(millis);
+            let step = call.on_failure(failure, remaining, &budget, &mut rng);
+            match step {
+                Step::GiveUp => break,
+                Step::TryNext => prop_assert!(candidates > 1 && !remaining.is_zero()),
+                Step::StartOver { after } => prop_assert!(after < remaining),
+            }
+            prop_assert!(failure.executed != Executed::Yes);
+            prop_assert!(idempotent || failure.executed == Executed::No);
+        }
+        prop_assert!(idempotent || may_have_run <= 1);
+    }
+
+    #[test]
+    fn retries_are_a_share_of_the_traffic(
+        permille in 0_u32..=1000,
+        reserve in 1_u32..50,
+        calls in proptest::collection::vec(0_u32..4, 0..400),
+    ) {
+        let budget = RetryBudget::new(permille, reserve);
+        let (mut made, mut granted) = (0_u64, 0_u64);
+        for retries in calls {
+            budget.deposit();
+            made += 1;
+            for _ in 0..retries {
+                granted += u64::from(budget.withdraw());
+            }
+            prop_assert!(granted * 1000 <= u64::from(reserve) * 1000 + u64::from(permille) * made);
+        }
+    }
+}

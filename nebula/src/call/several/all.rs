@@ -1,0 +1,94 @@
+use std::fmt;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{self, Stream, StreamExt};
+
+use super::super::all::AllMachine;
+use super::super::unary::Call;
+use super::super::{Entry, NoTarget, Replies};
+use super::Legs;
+use crate::service::method::{Error, Method, Value};
+
+/// A call to every target, which has not been made yet.
+///
+/// Awaiting it gives one entry a node, in a stable order; nodes that were silent until the
+/// deadline are `Deadline`. [`stream`](Self::stream) gives the entries as they come.
+#[must_use = "a call does nothing until it is awaited"]
+pub struct All<'a, M: Method>(Call<'a, M>);
+
+impl<'a, M: Method> All<'a, M> {
+    pub(crate) fn new(call: Call<'a, M>) -> Self {
+        Self(call)
+    }
+
+    /// The entries in the order of their arrival, and at the deadline those of the silent nodes.
+    /// Nothing is sent before the first poll; without any target it ends at once.
+    pub fn stream(
+        self,
+    ) -> impl Stream<Item = Entry<Value<M>, Error<M>>> + Send + Unpin + use<'a, M> {
+        stream::once(start(self.0))
+            .flat_map(|started| match started {
+                Ok((machine, legs)) => {
+                    stream::unfold(Some((machine, legs)), step).flatten().boxed()
+                }
+                Err(NoTarget(_)) => stream::empty().boxed(),
+            })
+            .boxed()
+    }
+}
+
+impl<'a, M: Method> IntoFuture for All<'a, M> {
+    type Output = Result<Replies<Value<M>, Error<M>>, NoTarget>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move {
+            let (mut machine, mut legs) = start(self.0).await?;
+            loop {
+                let Some((index, answer, elapsed)) = legs.next().await else {
+                    machine.on_deadline();
+                    break;
+                };
+                if machine.on_reply(index, answer, elapsed).is_some() {
+                    break;
+                }
+            }
+            Ok(machine.finish(legs.started.elapsed(), &mut legs.log))
+        }
+        .boxed()
+    }
+}
+
+impl<M: Method> fmt::Debug for All<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("All").field(&self.0).finish()
+    }
+}
+
+type Machine<M> = AllMachine<Value<M>, Error<M>>;
+type Running<M> = (Machine<M>, Legs<M>);
+type Entries<M> = stream::Iter<std::vec::IntoIter<Entry<Value<M>, Error<M>>>>;
+
+async fn start<M: Method>(call: Call<'_, M>) -> Result<Running<M>, NoTarget> {
+    let mut legs = Legs::of(call).await;
+    let targets = std::mem::take(&mut legs.targets);
+    Ok((AllMachine::new(targets, || legs.why.clone())?, legs))
+}
+
+/// Waits for one result, and gives the entries that are known then.
+async fn step<M: Method>(running: Option<Running<M>>) -> Option<(Entries<M>, Option<Running<M>>)> {
+    let (mut machine, mut legs) = running?;
+    let ended = match legs.next().await {
+        Some((index, answer, elapsed)) => machine.on_reply(index, answer, elapsed).is_some(),
+        None => {
+            machine.on_deadline();
+            true
+        }
+    };
+    let mut entries: Vec<_> = machine.drain().collect();
+    if !ended {
+        return Some((stream::iter(entries), Some((machine, legs))));
+    }
+    entries.extend(machine.finish(legs.started.elapsed(), &mut legs.log));
+    Some((stream::iter(entries), None))
+}

@@ -1,0 +1,62 @@
+use std::fmt;
+
+use futures_util::future::{BoxFuture, FutureExt};
+
+use super::super::first::FirstMachine;
+use super::super::unary::Call;
+use super::super::{FirstError, Reply};
+use super::{Legs, Predicate, counts};
+use crate::service::method::{Error, Method, Value};
+
+/// A call to every target of which the first success counts, which has not been made yet.
+#[must_use = "a call does nothing until it is awaited"]
+pub struct First<'a, M: Method> {
+    call: Call<'a, M>,
+    success: Option<Predicate<'a, M>>,
+}
+
+impl<'a, M: Method> First<'a, M> {
+    pub(crate) fn new(call: Call<'a, M>) -> Self {
+        Self { call, success: None }
+    }
+
+    /// Counts only values of which `success` is true. Failures never count, and neither does a
+    /// value on which `success` panics.
+    pub fn success(mut self, success: impl Fn(&Value<M>) -> bool + Send + 'a) -> Self {
+        self.success = Some(Box::new(success));
+        self
+    }
+}
+
+impl<'a, M: Method> IntoFuture for First<'a, M> {
+    type Output = Result<Reply<Value<M>>, FirstError<Value<M>, Error<M>>>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move {
+            let mut legs = Legs::of(self.call).await;
+            let targets = std::mem::take(&mut legs.targets);
+            let mut machine = FirstMachine::new(targets, || legs.why.clone())?;
+            loop {
+                let Some((index, answer, elapsed)) = legs.next().await else {
+                    machine.on_deadline();
+                    break;
+                };
+                let success = counts::<M>(self.success.as_ref(), &answer);
+                if machine.on_reply(index, answer, elapsed, success).is_some() {
+                    break;
+                }
+            }
+            let result = machine.finish(legs.started.elapsed(), &mut legs.log);
+            legs.decided();
+            result
+        }
+        .boxed()
+    }
+}
+
+impl<M: Method> fmt::Debug for First<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("First").field(&self.call).finish()
+    }
+}

@@ -1,0 +1,123 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+//! How many successes make a quorum.
+
+use super::targets::Configured;
+
+/// More than half of the *configured* nodes, live or not: two such quorums always share a node, on
+/// whichever side of a partition they are.
+///
+/// Of 1, 2, 3, 4, 5, 6, 7 configured nodes it needs 1, 2, 2, 3, 3, 4, 4.
+pub const fn majority() -> Majority {
+    Majority(())
+}
+
+/// More than half of the nodes that are *live* now. Both sides of a partition can have one at
+/// once, so it proves nothing about the nodes out of reach.
+pub const fn available_majority() -> AvailableMajority {
+    AvailableMajority(())
+}
+
+/// At least `successes` nodes, whatever the number of nodes.
+///
+/// A quorum of 0 would prove nothing: it is refused before any call, as
+/// [`QuorumError::Unreachable`](super::QuorumError::Unreachable) with `required: 0`.
+pub const fn at_least(successes: usize) -> AtLeast {
+    AtLeast(successes)
+}
+
+/// See [`majority`].
+#[derive(Clone, Copy, Debug)]
+pub struct Majority(());
+
+/// See [`available_majority`].
+#[derive(Clone, Copy, Debug)]
+pub struct AvailableMajority(());
+
+/// See [`at_least`].
+#[derive(Clone, Copy, Debug)]
+pub struct AtLeast(usize);
+
+/// How many successes make a quorum: [`majority`], [`available_majority`] or [`at_least`].
+///
+/// `Targets` is where the targets come from: [`Configured`] or [`Chosen`](super::Chosen). The
+/// trait is sealed. A majority of the configured nodes cannot be asked of chosen ones:
+///
+/// ```compile_fail,E0277
+/// use nebula::call::{Chosen, Threshold, majority};
+///
+/// fn quorum_of_chosen(_: impl Threshold<Chosen>) {}
+/// quorum_of_chosen(majority());
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` counts the configured nodes, and these targets come from a closure",
+    label = "needs targets that the configuration names",
+    note = "say `available_majority()` or `at_least(n)` here, or choose the targets with `.on(selector)`"
+)]
+pub trait Threshold<Targets>: sealed::Required + Copy + Send + Sync + 'static {}
+
+impl Threshold<Configured> for Majority {}
+impl<Targets> Threshold<Targets> for AvailableMajority {}
+impl<Targets> Threshold<Targets> for AtLeast {}
+
+pub(crate) mod sealed {
+    /// The arithmetic of a threshold.
+    #[allow(unnameable_types, reason = "this is what seals the public trait")]
+    pub trait Required {
+        /// How many successes are needed when `configured` nodes should be there and `live` of
+        /// them are.
+        fn required(&self, configured: usize, live: usize) -> usize;
+    }
+}
+
+impl sealed::Required for Majority {
+    fn required(&self, configured: usize, _live: usize) -> usize {
+        configured / 2 + 1
+    }
+}
+
+impl sealed::Required for AvailableMajority {
+    fn required(&self, _configured: usize, live: usize) -> usize {
+        live / 2 + 1
+    }
+}
+
+impl sealed::Required for AtLeast {
+    fn required(&self, _configured: usize, _live: usize) -> usize {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::targets::Chosen;
+    use super::sealed::Required;
+    use super::*;
+
+    #[test]
+    fn majorities_of_one_to_seven() {
+        for (nodes, expected) in (1..=7).zip([1, 2, 2, 3, 3, 4, 4]) {
+            assert_eq!(majority().required(nodes, 0), expected, "{nodes} configured");
+            assert_eq!(available_majority().required(99, nodes), expected, "{nodes} live");
+        }
+        // Nobody configured: one success is still needed, so such a quorum is unreachable.
+        assert_eq!(majority().required(0, 0), 1);
+        assert_eq!(available_majority().required(5, 0), 1);
+    }
+
+    #[test]
+    fn at_least_is_taken_by_its_word() {
+        for successes in 0..5 {
+            assert_eq!(at_least(successes).required(3, 2), successes);
+        }
+    }
+
+    #[test]
+    fn only_majority_needs_configured_targets() {
+        fn check<Targets>(_: impl Threshold<Targets>) {}
+        check::<Configured>(majority());
+        check::<Configured>(available_majority());
+        check::<Configured>(at_least(1));
+        check::<Chosen>(available_majority());
+        check::<Chosen>(at_least(1));
+    }
+}
