@@ -8,7 +8,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::{
     FnArg, GenericParam, ItemTrait, Pat, ReceiverKind, ReturnType, Safety, Signature, TraitItem,
-    TraitItemFn, Type, TypeParamBound, TypePath, TypeReference,
+    TraitItemFn, Type, TypeParamBound,
 };
 
 use self::owned::owned;
