@@ -1,14 +1,17 @@
 //! The rules of a service, one function each. A rule that is broken adds a fault under the tokens
 //! to change, and says what to write instead.
 
+mod owned;
+
 use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::{
-    FnArg, GenericArgument, GenericParam, ItemTrait, Pat, PathArguments, ReceiverKind, ReturnType,
-    Safety, Signature, TraitItem, TraitItemFn, Type, TypeParamBound, TypePath, TypeReference,
+    FnArg, GenericParam, ItemTrait, Pat, ReceiverKind, ReturnType, Safety, Signature, TraitItem,
+    TraitItemFn, Type, TypeParamBound,
 };
 
+use self::owned::owned;
 use crate::model::{Method, bare, is_context, last_segment};
 use crate::names;
 use crate::recover::{Errors, is_api};
@@ -282,13 +285,13 @@ fn context_comes_first(sig: &Signature, errors: &mut Errors) {
 
 fn owned_arguments(sig: &Signature, errors: &mut Errors) {
     for (_, ty) in parameter_types(sig).filter(|(_, ty)| !is_context(ty)) {
-        owned(ty, "an argument", errors);
+        owned(ty, "an argument", true, errors);
     }
 }
 
 fn owned_reply(sig: &Signature, errors: &mut Errors) {
     if let ReturnType::Type(_, ty) = &sig.output {
-        owned(ty, "a reply", errors);
+        owned(ty, "a reply", true, errors);
     }
 }
 
@@ -299,68 +302,6 @@ fn few_arguments(sig: &Signature, errors: &mut Errors) {
             &sig.ident,
             format!("`{}` takes {args} arguments, at most {MAX_ARGS} are possible: put them in a struct", sig.ident),
         );
-    }
-}
-
-/// A type holds nothing borrowed, nothing unnamed and nothing unsized, down to its arguments.
-fn owned(ty: &Type, what: &str, errors: &mut Errors) {
-    match bare(ty) {
-        Type::Reference(reference) => {
-            let instead = owned_form(reference);
-            errors.at(ty, format!("{what} crosses the mesh, so it is owned: write `{instead}`"));
-        }
-        Type::ImplTrait(ty) => errors
-            .at(ty, format!("{what} has a type both sides know: `impl Trait` is not one, name it")),
-        Type::TraitObject(ty) => errors.at(
-            ty,
-            format!("{what} has a type both sides know: `dyn Trait` is not one, write an enum"),
-        ),
-        Type::Infer(ty) => errors.at(ty, format!("{what} has a type both sides know: name it")),
-        Type::FnPtr(ty) => errors.at(ty, format!("{what} is data: a function cannot be sent")),
-        Type::Ptr(ty) => errors.at(ty, format!("{what} is data: a pointer cannot be sent")),
-        Type::Never(ty) => errors.at(ty, format!("{what} has values, `!` has none")),
-        Type::Slice(slice) => {
-            let item = names::readable(&slice.elem);
-            errors.at(slice, format!("{what} has a known size: write `Vec<{item}>`"));
-        }
-        Type::Array(array) => owned(&array.elem, what, errors),
-        Type::Tuple(tuple) => tuple.elems.iter().for_each(|ty| owned(ty, what, errors)),
-        Type::Path(path) => owned_path(path, what, errors),
-        _ => {}
-    }
-}
-
-fn owned_path(path: &TypePath, what: &str, errors: &mut Errors) {
-    if path.path.is_ident("str") {
-        errors.at(path, format!("{what} has a known size: write `String`"));
-    }
-    if path.path.segments.first().is_some_and(|first| first.ident == "Self") {
-        errors.at(
-            path,
-            format!("{what} has a type both sides know: `Self` differs from node to node"),
-        );
-    }
-    for segment in &path.path.segments {
-        let PathArguments::AngleBracketed(arguments) = &segment.arguments else { continue };
-        for argument in &arguments.args {
-            match argument {
-                GenericArgument::Type(ty) => owned(ty, what, errors),
-                GenericArgument::Lifetime(lifetime) if lifetime.ident != "static" => {
-                    errors.at(lifetime, format!("{what} crosses the mesh, so it borrows nothing"))
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-/// `&str` → `String`, `&[T]` → `Vec<T>`, `&T` → `T`.
-fn owned_form(reference: &TypeReference) -> String {
-    match bare(&reference.elem) {
-        Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
-        Type::Slice(slice) => format!("Vec<{}>", names::readable(&slice.elem)),
-        Type::Reference(inner) => owned_form(inner),
-        other => names::readable(other),
     }
 }
 
@@ -383,7 +324,7 @@ pub(crate) fn transparent(
 }
 
 fn transparent_result(method: &Method, errors: &mut Errors) {
-    if !last_segment(&method.reply).is_some_and(|last| last.ident == "Result") {
+    if last_segment(&method.reply).is_none_or(|last| last.ident != "Result") {
         let reply = names::readable(&method.reply);
         errors.at(
             &method.reply,
@@ -400,7 +341,7 @@ fn transparent_context(method: &Method, errors: &mut Errors) {
         errors.at(
             &method.ident,
             format!(
-                "a client has no `&Context` to give: take it from `{}`, or leave out `transparent`",
+                "a client has no `&Context` to give: remove it from `{}`, or leave out `transparent`",
                 method.ident
             ),
         );

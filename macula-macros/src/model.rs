@@ -18,6 +18,8 @@ pub(crate) struct Service {
     pub(crate) item: ItemTrait,
     /// Its `#[api]` methods that keep every rule.
     pub(crate) methods: Vec<Method>,
+    /// Its `#[api]` methods that break a rule.
+    pub(crate) refused: Vec<Ident>,
     pub(crate) args: ServiceArgs,
     pub(crate) wire_name: String,
     pub(crate) client: Ident,
@@ -55,6 +57,7 @@ pub(crate) fn build(mut item: ItemTrait, args: ServiceArgs, errors: &mut Errors)
     let usable = check::the_trait(&item, errors);
     let mut methods: Vec<Method> = Vec::new();
     let mut marked: Vec<Ident> = Vec::new();
+    let mut refused = Vec::new();
     let mut api_paths = Vec::new();
     for member in &mut item.items {
         let api = take_api(member, &mut api_paths, errors);
@@ -70,6 +73,8 @@ pub(crate) fn build(mut item: ItemTrait, args: ServiceArgs, errors: &mut Errors)
                 if check::distinct_wire_name(&method, &methods, errors) {
                     methods.push(method);
                 }
+            } else {
+                refused.push(function.sig.ident.clone());
             }
         }
     }
@@ -87,6 +92,7 @@ pub(crate) fn build(mut item: ItemTrait, args: ServiceArgs, errors: &mut Errors)
         krate: args.krate.clone().unwrap_or_else(|| syn::parse_quote!(::nebula)),
         item,
         methods,
+        refused,
         args,
         api_paths,
         usable,

@@ -1,15 +1,15 @@
 //! The client, and what nebula knows of each method: a marker type and its description.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{GenericArgument, PathArguments, Type, Visibility};
+use syn::{Type, Visibility};
 
 use crate::args::Stragglers;
 use crate::model::{Method, Service, bare, last_segment};
 use crate::names;
 
-pub(crate) fn expand(service: &Service) -> TokenStream {
+pub(crate) fn expand(service: &Service, lints: &TokenStream) -> TokenStream {
     let (krate, ident, client, module) =
         (&service.krate, &service.item.ident, &service.client, &service.module);
     let vis = &service.item.vis;
@@ -23,18 +23,25 @@ pub(crate) fn expand(service: &Service) -> TokenStream {
     ];
     let methods = service.methods.iter().map(|method| client_method(service, method));
     let inner_vis = one_deeper(vis);
+    // An error about the client shows the name of the trait, one about a method its name.
+    let definition = {
+        let vis = spanned(vis.to_token_stream(), client.span());
+        quote_spanned!(client.span()=> #vis struct #client(#krate::__private::Handle<#client>);)
+    };
     let markers = service.methods.iter().map(|method| {
         let (cfgs, marker) = (&method.cfgs, &method.marker);
-        quote!(#(#cfgs)* #inner_vis struct #marker;)
+        let vis = spanned(inner_vis.clone(), marker.span());
+        let marker = quote_spanned!(marker.span()=> #vis struct #marker;);
+        quote!(#(#cfgs)* #marker)
     });
     quote! {
         #(#hidden)*
         #(#[doc = #about])*
-        #[allow(dead_code, unreachable_pub)]
+        #lints
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
-        #vis struct #client(#krate::__private::Handle<#client>);
+        #definition
 
-        #[allow(clippy::all, dead_code, deprecated, non_snake_case, unreachable_pub)]
+        #lints
         impl #client {
             /// A client whose calls go through `node`: to any node that provides the service.
             #vis fn new(node: &#krate::Node) -> Self {
@@ -64,7 +71,8 @@ pub(crate) fn expand(service: &Service) -> TokenStream {
         }
 
         #[doc(hidden)]
-        #[allow(missing_debug_implementations, non_camel_case_types, unreachable_pub)]
+        #lints
+        #[allow(missing_copy_implementations, missing_debug_implementations)]
         #vis mod #module { #(#markers)* }
     }
 }
@@ -75,12 +83,15 @@ pub(crate) fn descriptions(service: &Service) -> TokenStream {
     let client = &service.client;
     let impls = service.methods.iter().map(|method| method_impl(service, method));
     let info = service_info(service);
-    quote! {
-        #(#impls)*
-        #[automatically_derived]
+    let service = quote_spanned! {client.span()=>
         impl __nebula::Service for #client {
             const INFO: &'static __nebula::ServiceInfo = &#info;
         }
+    };
+    quote! {
+        #(#impls)*
+        #[automatically_derived]
+        #service
     }
 }
 
@@ -103,6 +114,22 @@ fn one_deeper(vis: &Visibility) -> TokenStream {
     }
 }
 
+/// The same tokens, as if they stood at `span`.
+fn spanned(tokens: TokenStream, span: Span) -> TokenStream {
+    let moved = tokens.into_iter().map(|token| match token {
+        TokenTree::Group(group) => {
+            let mut moved = Group::new(group.delimiter(), spanned(group.stream(), span));
+            moved.set_span(span);
+            TokenTree::Group(moved)
+        }
+        mut token => {
+            token.set_span(span);
+            token
+        }
+    });
+    moved.collect()
+}
+
 fn client_method(service: &Service, method: &Method) -> TokenStream {
     let (krate, module, vis) = (&service.krate, &service.module, &service.item.vis);
     let Method { ident, marker, client_attrs, .. } = method;
@@ -121,24 +148,28 @@ fn client_method(service: &Service, method: &Method) -> TokenStream {
 fn method_impl(service: &Service, method: &Method) -> TokenStream {
     let (krate, client, module) = (&service.krate, &service.client, &service.module);
     let Method { marker, cfgs, reply, .. } = method;
-    let types = method.args.iter().map(|(_, ty)| ty);
+    let (args, assertions) = arguments(method);
     let (shape, info) = (shape(reply), method_info(service, method));
-    let idempotent = method
-        .options
-        .idempotent
-        .then(|| quote!(#(#cfgs)* impl #krate::Idempotent for #module::#marker {}));
-    let wires = wire_assertions(method);
-    quote! {
-        #(#cfgs)*
+    let name = marker.span();
+    let idempotent = method.options.idempotent.then(|| {
+        let idempotent = quote_spanned!(name=> impl #krate::Idempotent for #module::#marker {});
+        quote!(#(#cfgs)* #idempotent)
+    });
+    let reply = quote_spanned!(reply.span()=> type Reply = #reply;);
+    let described = quote_spanned! {name=>
         impl __nebula::Method for #module::#marker {
             type Api = #client;
-            type Args = (#(#types,)*);
-            type Reply = #reply;
+            #args
+            #reply
             type Shape = #shape;
             const INFO: &'static __nebula::MethodInfo = &#info;
         }
+    };
+    quote! {
+        #(#cfgs)*
+        #described
         #idempotent
-        #wires
+        #assertions
     }
 }
 
@@ -152,16 +183,27 @@ fn shape(reply: &Type) -> TokenStream {
         _ if is_primitive(reply) => Some(false),
         _ => None,
     };
-    match told {
-        Some(result) => quote!(__nebula::Shape<#result>),
-        None => quote! {
-            __nebula::Shape<{
-                #[allow(unused_imports)]
-                use __nebula::ProbeFallback as _;
-                __nebula::Probe::<#reply>::RESULT
-            }>
-        },
-    }
+    let result = match told {
+        Some(result) => quote!(#result),
+        None => quote! {{
+            #[allow(unused_imports)]
+            use __nebula::ProbeFallback as _;
+            __nebula::Probe::<#reply>::RESULT
+        }},
+    };
+    // From the first token to the last it spans the reply: a reply that cannot cross the mesh is
+    // reported where it is written.
+    let (first, last) = ends(reply);
+    let nebula = Ident::new("__nebula", first);
+    let close = quote_spanned!(last=> >);
+    quote!(#nebula::Shape<#result #close)
+}
+
+/// The spans of the first and the last token.
+fn ends(ty: &Type) -> (Span, Span) {
+    let mut tokens = ty.to_token_stream().into_iter().map(|token| token.span());
+    let first = tokens.next().unwrap_or_else(Span::call_site);
+    (first, tokens.last().unwrap_or(first))
 }
 
 /// Types that cross the mesh whatever a user defines; `()` is one of them.
@@ -222,35 +264,26 @@ fn service_info(service: &Service) -> TokenStream {
     chain
 }
 
-/// A type that cannot cross the mesh is reported where it is written. Primitive types are left
-/// out; should a user's own type have such a name, the bounds of `Method` still hold it.
-fn wire_assertions(method: &Method) -> TokenStream {
+/// The type of the arguments, a tuple, and what reports an argument that cannot cross the mesh where it
+/// is written: the tuple itself if it is the only one, and an assertion for each of several.
+/// Primitive types need none.
+fn arguments(method: &Method) -> (TokenStream, TokenStream) {
+    let types = method.args.iter().map(|(_, ty)| ty).collect::<Vec<_>>();
+    let at = match types[..] {
+        [only] => only.span(),
+        _ => method.ident.span(),
+    };
+    let tuple = quote_spanned!(at=> type Args = (#(#types,)*););
     let mut seen = Vec::new();
-    let mut out = TokenStream::new();
-    let mut parts = Vec::new();
-    method.args.iter().for_each(|(_, ty)| parts.push(ty));
-    reply_parts(&method.reply, &mut parts);
-    for ty in parts.into_iter().filter(|ty| !is_primitive(ty)) {
+    let mut assertions = TokenStream::new();
+    for ty in types.iter().filter(|ty| types.len() > 1 && !is_primitive(ty)) {
         let text = names::readable(ty);
         if !seen.contains(&text) {
             let cfgs = &method.cfgs;
-            let wire = quote_spanned!(ty.span()=> assert_wire::<#ty>());
-            out.extend(quote!(#(#cfgs)* __nebula::#wire;));
+            let assertion = quote_spanned!(ty.span()=> assert_wire::<#ty>());
+            assertions.extend(quote!(#(#cfgs)* __nebula::#assertion;));
             seen.push(text);
         }
     }
-    out
-}
-
-/// Value and error of a `Result` are asserted each on its own; an alias hides what it holds.
-fn reply_parts<'t>(reply: &'t Type, parts: &mut Vec<&'t Type>) {
-    let segment = last_segment(reply).filter(|last| last.ident == "Result");
-    if let Some(PathArguments::AngleBracketed(arguments)) = segment.map(|last| &last.arguments) {
-        parts.extend(arguments.args.iter().filter_map(|argument| match argument {
-            GenericArgument::Type(ty) => Some(ty),
-            _ => None,
-        }));
-    } else if segment.is_none() {
-        parts.push(reply);
-    }
+    (tuple, assertions)
 }

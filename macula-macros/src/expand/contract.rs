@@ -1,8 +1,8 @@
 //! The trait itself: the user's tokens, `async fn` written as what it means.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{AttrStyle, Attribute, FnArg, Pat, TraitItem, TraitItemFn};
+use syn::{AttrStyle, Attribute, FnArg, Pat, TraitItem, TraitItemFn, WherePredicate};
 
 use crate::model::{self, Service};
 
@@ -14,37 +14,40 @@ pub(crate) fn expand(service: &Service) -> TokenStream {
     // Refused, but kept: the errors of a trait that lost its parameters would tell nothing.
     let generics = &item.generics;
     let clause = &generics.where_clause;
+    let bounds =
+        quote_spanned!(ident.span()=> ::core::marker::Send + ::core::marker::Sync + 'static);
     let supertraits = item.supertraits.iter().map(|bound| quote!(#bound +));
-    let members = item.items.iter().map(member);
+    let members = item.items.iter().map(|member| written(member, &service.refused));
     let docs = service.usable.then(|| {
         let link =
             format!(" - [`{0}`]: calls this service, wherever it is provided.", service.client);
         quote!(#[doc = ""] #[doc = " # Generated items"] #[doc = ""] #[doc = #link])
     });
-    quote! {
+    let mut expanded = quote! {
         #(#outer)* #docs
-        #vis #unsafety #auto #trait_token #ident #generics:
-            #(#supertraits)* ::core::marker::Send + ::core::marker::Sync + 'static #clause
-        {
-            #(#inner)*
-            #(#members)*
-        }
-    }
+        #vis #unsafety #auto #trait_token #ident #generics: #(#supertraits)* #bounds #clause
+    };
+    item.brace_token.surround(&mut expanded, |body| body.extend(quote!(#(#inner)* #(#members)*)));
+    expanded
 }
 
 fn split(attrs: &[Attribute]) -> (Vec<&Attribute>, Vec<&Attribute>) {
     attrs.iter().partition(|attr| matches!(attr.style, AttrStyle::Outer))
 }
 
-fn member(member: &TraitItem) -> TokenStream {
+fn written(member: &TraitItem, refused: &[Ident]) -> TokenStream {
     match member {
-        TraitItem::Fn(function) if function.sig.asyncness.is_some() => desugared(function),
+        TraitItem::Fn(function) if function.sig.asyncness.is_some() => {
+            // So that a refused `-> Option<Self>` is not reported once more for its size.
+            let refused = refused.contains(&function.sig.ident);
+            desugared(function, refused.then(|| syn::parse_quote!(Self: ::core::marker::Sized)))
+        }
         other => other.to_token_stream(),
     }
 }
 
 /// `async fn f(..) -> T` as `fn f(..) -> impl Future<Output = T> + Send`.
-fn desugared(function: &TraitItemFn) -> TokenStream {
+fn desugared(function: &TraitItemFn, bound: Option<WherePredicate>) -> TokenStream {
     let (outer, inner) = split(&function.attrs);
     let mut sig = function.sig.clone();
     // An error about the function points where `async` stood, not past it.
@@ -54,12 +57,19 @@ fn desugared(function: &TraitItemFn) -> TokenStream {
     let name = sig.ident.span();
     let reply = model::reply(&sig.output, name);
     // With the name's span, "required by this bound" is shown at the method.
-    let send = quote_spanned!(name=> + ::core::marker::Send);
-    let output = quote!(-> impl ::core::future::Future<Output = #reply> #send);
+    let output = quote_spanned! {name=>
+        -> impl ::core::future::Future<Output = #reply> + ::core::marker::Send
+    };
     sig.output = syn::ReturnType::Default;
+    if let Some(bound) = bound {
+        sig.generics.make_where_clause().predicates.push(bound);
+    }
     let clause = sig.generics.where_clause.take();
     match &function.default {
-        None => quote!(#(#outer)* #sig #output #clause;),
+        None => {
+            let end = function.semi_token;
+            quote!(#(#outer)* #sig #output #clause #end)
+        }
         Some(block) => {
             // An `async fn` keeps its arguments to its end, used or not.
             let kept = sig.inputs.iter().filter_map(|input| match input {

@@ -13,21 +13,26 @@ pub(crate) fn expand(service: &Service, transparent: bool) -> TokenStream {
     let cx = Ident::new("cx", Span::mixed_site());
     let arms = service.methods.iter().map(|method| arm(service, method, &cx));
     let transparent = transparent.then(|| transparent_impl(service));
-    quote! {
-        #[automatically_derived]
-        impl<T: #ident> __nebula::Provides<#client> for __nebula::Provider<T> {
-            fn dispatch(
-                self: ::std::sync::Arc<Self>,
-                method: u16,
-                #cx: #krate::Context,
-                input: __nebula::Input<'_>,
-            ) -> __nebula::Started {
-                match method {
-                    #(#arms)*
-                    _ => input.unknown(),
-                }
+    let dispatch = quote! {
+        fn dispatch(
+            self: ::std::sync::Arc<Self>,
+            method: u16,
+            #cx: #krate::Context,
+            input: __nebula::Input<'_>,
+        ) -> __nebula::Started {
+            match method {
+                #(#arms)*
+                _ => input.unknown(),
             }
         }
+    };
+    // Where rustc lists the services of a type, it shows the traits' names.
+    let provides = quote_spanned! {ident.span()=>
+        impl<T: #ident> __nebula::Provides<#client> for __nebula::Provider<T> { #dispatch }
+    };
+    quote! {
+        #[automatically_derived]
+        #provides
         #transparent
     }
 }
@@ -50,17 +55,17 @@ fn arm(service: &Service, method: &Method, cx: &Ident) -> TokenStream {
 }
 
 fn transparent_impl(service: &Service) -> TokenStream {
-    let (krate, ident, client) = (&service.krate, &service.item.ident, &service.client);
+    let (ident, client) = (&service.item.ident, &service.client);
     let methods = service.methods.iter().map(|method| {
         let Method { cfgs, ident, reply, .. } = method;
         let params = method.args.iter().map(|(name, ty)| quote!(#name: #ty));
         let args = method.arg_names();
         // A missing `From<CallError>` is reported at the reply.
-        let into_app = quote_spanned!(reply.span()=> into_app);
+        let into_app = quote_spanned!(reply.span()=> |error| error.into_app());
         quote! {
             #(#cfgs)*
             async fn #ident(&self, #(#params),*) -> #reply {
-                #client::#ident(self, #args).await.map_err(#krate::CallError::#into_app)
+                #client::#ident(self, #args).await.map_err(#into_app)
             }
         }
     });

@@ -29,12 +29,18 @@ pub(crate) fn service(args: TokenStream, item: TokenStream) -> TokenStream {
     let transparent = service.args.transparent && errors.count() == 0;
     let generated = service.usable.then(|| {
         let krate = &service.krate;
-        let client = client::expand(&service);
+        // Generated code has the spans of the user's, so that errors about it are shown there;
+        // lints must then be told apart by hand.
+        let lints = quote! {
+            #[allow(clippy::all, clippy::nursery, clippy::pedantic, clippy::restriction)]
+            #[allow(dead_code, deprecated, nonstandard_style, unreachable_pub)]
+        };
+        let client = client::expand(&service, &lints);
         let descriptions = client::descriptions(&service);
         let dispatch = dispatch::expand(&service, transparent);
         quote! {
             #client
-            #[allow(clippy::all, deprecated, non_snake_case)]
+            #lints
             const _: () = {
                 use #krate::__private as __nebula;
                 #descriptions

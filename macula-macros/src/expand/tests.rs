@@ -136,8 +136,8 @@ fn generated_code_stays_small() {
     let per_method = (lines.1 - lines.0, tokens.1 - tokens.0);
     let fixed = (lines.0 - per_method.0, tokens.0 - per_method.1);
     println!("lines, tokens: {fixed:?} a trait, {per_method:?} a method");
-    assert!(fixed.0 <= 48 && fixed.1 <= 410, "a trait costs {fixed:?} lines and tokens");
-    assert!(per_method.0 <= 36 && per_method.1 <= 215, "a method costs {per_method:?}");
+    assert!(fixed.0 <= 56 && fixed.1 <= 550, "a trait costs {fixed:?} lines and tokens");
+    assert!(per_method.0 <= 36 && per_method.1 <= 220, "a method costs {per_method:?}");
 }
 
 #[test]
@@ -509,7 +509,7 @@ fn a_transparent_client_must_be_able_to() {
     );
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(found[0].contains("write `Result<u8, E>`"));
-    assert!(found[1].contains("take it from `context`"));
+    assert!(found[1].contains("remove it from `context`"));
     assert!(found[2].contains("cannot run `required`"));
 }
 

@@ -1,5 +1,6 @@
 //! Arguments: none, eight, the context, and names that the expansion uses itself.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use nebula::prelude::*;
@@ -19,6 +20,13 @@ pub trait Arguments {
     async fn same_names(&self, cx: u8, input: u8, method: u8, node: u8, service: u8) -> u8;
     #[api]
     async fn unused(&self, _nothing: ());
+    #[api]
+    async fn boxed(
+        &self,
+        text: Box<str>,
+        bytes: Option<Box<[u8]>>,
+        cow: Cow<'static, str>,
+    ) -> usize;
 }
 
 struct Adder;
@@ -44,6 +52,15 @@ impl Arguments for Adder {
     }
 
     async fn unused(&self, _nothing: ()) {}
+
+    async fn boxed(
+        &self,
+        text: Box<str>,
+        bytes: Option<Box<[u8]>>,
+        cow: Cow<'static, str>,
+    ) -> usize {
+        text.len() + bytes.map_or(0, |bytes| bytes.len()) + cow.len()
+    }
 }
 
 #[tokio::test]
@@ -53,6 +70,8 @@ async fn arguments_arrive_in_their_order() {
     assert_eq!(client.eight(1, 2, 4, 8, 16, 32, 64, 128).await.unwrap(), 255);
     assert_eq!(client.same_names(1, 2, 3, 4, 5).await.unwrap(), 15);
     client.unused(()).await.unwrap();
+    let bytes = Some(vec![1, 2].into());
+    assert_eq!(client.boxed("abc".into(), bytes, "d".into()).await.unwrap(), 6);
 }
 
 #[tokio::test]

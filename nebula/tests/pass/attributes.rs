@@ -11,12 +11,12 @@ use nebula::prelude::*;
 #[allow(dead_code)]
 trait Attributes {
     /// Never there.
-    #[cfg(any())]
+    #[cfg(doctest)]
     #[api(idempotent)]
     async fn gone(&self, of: NoSuchType) -> NoSuchType;
 
     /// There.
-    #[cfg(all())]
+    #[cfg(not(doctest))]
     #[api(idempotent, timeout = "1500ms", max_concurrent = 64, queue = 256, on = "@db-1", spawn)]
     async fn there(&self) -> u8;
 

@@ -67,6 +67,7 @@ mod outer {
         }
 
         #[service]
+        #[allow(clippy::needless_pub_self)]
         pub(self) trait Own {
             #[api]
             async fn find(&self, private: Private) -> Private;

@@ -21,7 +21,7 @@ impl From<CallError> for BookError {
 trait Books {
     #[api(idempotent)]
     async fn title(&self, id: u64) -> Result<String, BookError>;
-    #[cfg(any())]
+    #[cfg(doctest)]
     #[api]
     async fn gone(&self) -> Result<Gone, BookError>;
     fn shelf(&self) -> &'static str {

@@ -1,0 +1,7 @@
+use nebula::prelude::*;
+
+struct Nothing;
+
+fn main() {
+    let _ = Node::builder("a").serve(Nothing);
+}

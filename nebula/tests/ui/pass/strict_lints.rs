@@ -1,0 +1,73 @@
+//! The strictest crate: nothing generated may trip a lint.
+#![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub)]
+#![deny(rust_2018_idioms, single_use_lifetimes, unused_qualifications, unused_results)]
+#![deny(let_underscore_drop, non_local_definitions, private_interfaces, trivial_casts)]
+#![deny(missing_copy_implementations, unit_bindings, unused_lifetimes, unused_import_braces)]
+#![deny(absolute_paths_not_starting_with_crate, explicit_outlives_requirements)]
+#![forbid(unsafe_code)]
+
+use nebula::{Context, api, service};
+
+/// Public and documented.
+#[service(global, transparent)]
+pub trait Public {
+    /// Finds.
+    #[api(idempotent)]
+    async fn find(&self, id: u64) -> Result<u64, Failure>;
+}
+
+/// Fails.
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
+pub struct Failure;
+
+impl From<nebula::CallError> for Failure {
+    fn from(_: nebula::CallError) -> Self {
+        Self
+    }
+}
+
+mod private {
+    use nebula::{api, service};
+
+    // Never called, never served.
+    #[service]
+    trait Unused {
+        #[api]
+        async fn find(&self, cx: &nebula::Context, alias: super::Alias) -> super::Alias {
+            drop(cx.clone());
+            alias
+        }
+        async fn helper(&self, _text: &str) {}
+    }
+}
+
+type Alias = Option<u8>;
+
+#[service]
+trait Bare {
+    #[api]
+    async fn find(&self, cx: &Context) -> Alias;
+}
+
+struct Store;
+
+impl Bare for Store {
+    async fn find(&self, _cx: &Context) -> Alias {
+        None
+    }
+}
+
+fn main() {
+    #[service]
+    trait Inner {
+        #[api(idempotent)]
+        async fn find(&self, id: u64) -> u64;
+    }
+    impl Inner for Store {
+        async fn find(&self, id: u64) -> u64 {
+            id
+        }
+    }
+    let _client = InnerClient::local(Store);
+    let _client = BareClient::local(Store);
+}
