@@ -7,3 +7,8 @@ mod dispatch;
 mod local;
 mod node;
 mod several;
+
+/// A node that meets nobody, whatever else runs on the machine.
+fn alone(name: &str) -> nebula::NodeBuilder {
+    nebula::Node::builder(name).cookie("of these tests").local_discovery(false)
+}

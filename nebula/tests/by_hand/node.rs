@@ -9,11 +9,12 @@ use nebula::call::{CallError, Executed};
 use nebula::nodes::{node, tag};
 use tokio::sync::mpsc;
 
+use crate::alone;
 use crate::contract::UsersClient;
 use crate::store::{NEVER, Probe, Store, ada};
 
 async fn db(store: Store) -> Node {
-    Node::builder("db@h1").tag("db").serve(store).start().await.unwrap()
+    alone("db@h1").tag("db").serve(store).start().await.unwrap()
 }
 
 #[tokio::test]
@@ -45,7 +46,7 @@ async fn a_selector_that_means_nobody_never_widens() {
 
 #[tokio::test]
 async fn who_serves_nothing_says_so() {
-    let web = Node::builder("web").start().await.unwrap();
+    let web = alone("web").start().await.unwrap();
     let error = UsersClient::new(&web).find(7).await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -66,10 +67,10 @@ async fn a_handler_knows_the_node_that_asks() {
 
 #[tokio::test]
 async fn two_services_of_one_name_do_not_start() {
-    let builder = Node::builder("db").serve(Store::new());
+    let builder = alone("db").serve(Store::new());
     let error = builder.serve_as::<UsersClient>(Store::new()).start().await.unwrap_err();
     assert!(error.to_string().starts_with("two services named `Users` on one node"), "{error}");
-    let nameless = Node::builder("").start().await.unwrap_err();
+    let nameless = alone("").start().await.unwrap_err();
     assert!(nameless.to_string().contains("the name of a node"), "{nameless}");
 }
 
@@ -90,7 +91,7 @@ async fn a_shutdown_refuses_new_calls_and_waits_for_the_running_ones() {
 
     let store = Store::new();
     let grace = Duration::from_secs(1);
-    let slow = Node::builder("slow").grace(grace).serve(store.clone()).start().await.unwrap();
+    let slow = alone("slow").grace(grace).serve(store.clone()).start().await.unwrap();
     let users = UsersClient::new(&slow);
     let mut never = users.find(NEVER).into_future();
     assert!(poll!(&mut never).is_pending());
@@ -102,7 +103,7 @@ async fn a_shutdown_refuses_new_calls_and_waits_for_the_running_ones() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_sets_the_last_default_timeout() {
-    let builder = Node::builder("db").default_timeout(Duration::from_millis(70));
+    let builder = alone("db").default_timeout(Duration::from_millis(70));
     let db = builder.serve(Store::new()).start().await.unwrap();
     let start = tokio::time::Instant::now();
     let error = UsersClient::new(&db).find(NEVER).await.unwrap_err();

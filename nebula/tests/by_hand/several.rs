@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nebula::Node;
 use nebula::call::{
     CallError, Executed, FirstError, QuorumError, Replies, Reply, Votes, at_least, majority,
 };
 use nebula::nodes::{Topology, tag};
 
+use crate::alone;
 use crate::contract::{PutError, User, UsersClient};
 use crate::store::{NEVER, PANICS, Store, ada};
 
@@ -73,7 +73,7 @@ async fn a_quorum_that_cannot_be_is_refused_before_any_call() {
     assert!(matches!(quorum, Err(QuorumError::Unreachable { workers: 1, required: 2 })));
     let topology = Topology::new().node("db@h1", ["db"]).unwrap();
     let topology = topology.node("db@h2", ["db"]).unwrap().node("web@h3", ["web"]).unwrap();
-    let builder = Node::builder("db@h1").tag("db").topology(topology);
+    let builder = alone("db@h1").tag("db").topology(topology);
     let db = builder.serve(store.clone()).start().await.unwrap();
     let users = UsersClient::new(&db);
     // Two nodes carry the tag by configuration, one of them is there.
@@ -112,7 +112,7 @@ async fn a_timeout_of_zero_sends_nothing_to_anybody() {
 
 #[tokio::test]
 async fn nobody_to_ask_says_why() {
-    let web = Node::builder("web").start().await.unwrap();
+    let web = alone("web").start().await.unwrap();
     let users = UsersClient::new(&web);
     let error = users.find(7).all().await.unwrap_err();
     assert!(error.to_string().contains("web (does not serve it)"), "{error}");

@@ -253,7 +253,7 @@ fn unserved(
     if itself && node.served(service).is_some() {
         return "serves another contract of this name".into();
     }
-    format!("does not serve `{service}`")
+    "does not serve it".into()
 }
 
 /// The waiting is over: say what this node tried in order to join.
