@@ -4,7 +4,7 @@ use std::io::stdout;
 use std::process::ExitCode;
 
 use examples::quickstart::args::{HELP, Role};
-use examples::quickstart::{Args, Lifeline, Mishap, Servers, Story, launch, rehearsal};
+use examples::quickstart::{Args, Lifeline, Mishap, Servers, Story, launch, scenes, serving};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
         },
         Ok(Args::Client(role)) => end(client(role).await),
         Ok(Args::Server { name, role }) => {
-            let ended = server(role).await;
+            let ended = server(&name, &role).await;
             end(ended.map_err(|mishap| Mishap::new(format!("{name}: {mishap}"))))
         }
         Err(error) => refuse(&error.to_string(), 2),
@@ -28,19 +28,19 @@ async fn main() -> ExitCode {
 
 async fn client(role: Role) -> Result<(), Mishap> {
     let mut lifeline = Lifeline::hold()?;
-    let mut servers = Servers::new(role)?;
+    let mut servers = Servers::new(role.clone())?;
     let mut story = Story::new(stdout());
     tokio::select! {
-        played = rehearsal::play(&mut story, &mut servers) => played?,
+        played = scenes::play(&mut story, &mut servers, &role) => played?,
         () = lifeline.closed() => return Err(Mishap::new("the launcher is gone")),
     }
     story.end();
     Ok(())
 }
 
-async fn server(role: Role) -> Result<(), Mishap> {
+async fn server(name: &str, role: &Role) -> Result<(), Mishap> {
     let mut lifeline = Lifeline::hold()?;
-    rehearsal::serve(&role.data, &mut lifeline).await
+    serving::serve(name, role, &mut lifeline).await
 }
 
 fn end(outcome: Result<(), Mishap>) -> ExitCode {
