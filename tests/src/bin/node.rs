@@ -1,0 +1,32 @@
+//! A server for tests: `node NAME ADDRESS DIRECTORY`, with the cookie in `MACULA_COOKIE`. It says
+//! `ready ADDRESS ID` and serves until its standard input closes; then it drains and leaves.
+
+use std::error::Error;
+use std::io::{Write, stderr, stdout};
+use std::path::PathBuf;
+
+use nebula::Node;
+use tests::{Book, Lifeline};
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let lifeline = Lifeline::hold()?;
+    tracing_subscriber::fmt().with_writer(stderr).with_env_filter("info").init();
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let [name, addr, dir] = &args[..] else { return Err("say NAME ADDRESS DIRECTORY".into()) };
+    let dir = PathBuf::from(dir);
+    let node = Node::builder(name)
+        .realm("test")
+        .tag("ledger")
+        .listen(addr.parse()?)
+        .runtime_dir(dir.join("run"))
+        // The same key after a restart: the same node, back again.
+        .identity(dir.join(format!("{name}.key")))
+        .serve(Book::open(&dir.join("books"), name)?)
+        .start()
+        .await?;
+    writeln!(stdout(), "ready {} {}", node.local_addr(), node.id())?;
+    lifeline.closed().await;
+    node.shutdown().await?;
+    Ok(())
+}
