@@ -91,6 +91,8 @@ pub(crate) struct Inner {
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) events: broadcast::Sender<MemberEvent>,
     pub(crate) joining: watch::Sender<Joining>,
+    /// A peer has told whom it knows.
+    pub(crate) introduced: watch::Sender<bool>,
     /// Calls of peers that run or wait here.
     pub(crate) serving: AtomicUsize,
     pub(crate) served: Notify,
@@ -304,6 +306,7 @@ impl Inner {
             changed: watch::Sender::new(0),
             events: broadcast::Sender::new(1024),
             joining: watch::Sender::new(Joining::default()),
+            introduced: watch::Sender::new(false),
             serving: AtomicUsize::new(0),
             served: Notify::new(),
             draining: AtomicBool::new(false),

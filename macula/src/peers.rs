@@ -238,6 +238,7 @@ impl Inner {
                 self.set_me(me);
             }
             MembershipNews::Hint { hint, from } => self.on_hint(&hint, from),
+            MembershipNews::Introduced => drop(self.introduced.send_replace(true)),
         }
     }
 

@@ -21,6 +21,9 @@ use crate::rpc::server::Services;
 use crate::transport::endpoint::{Endpoint, Listen};
 use crate::wire::Message;
 
+/// How long the last packets of closed connections may take to leave.
+const LAST_PACKETS: Duration = Duration::from_millis(100);
+
 /// The environment variable that holds the cookie.
 const COOKIE_VARIABLE: &str = "MACULA_COOKIE";
 
@@ -134,7 +137,8 @@ impl Inner {
         self.stop.cancel();
         self.tasks.close();
         self.endpoint.close();
-        let _ = tokio::time::timeout(patience, self.endpoint.drained()).await;
+        // The peers have our goodbye; this is for those that were only just connecting.
+        let _ = tokio::time::timeout(LAST_PACKETS, self.endpoint.drained()).await;
         let _ = tokio::time::timeout(patience, self.tasks.wait()).await;
     }
 }

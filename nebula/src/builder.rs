@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use macula::identity::Cookie;
@@ -233,6 +233,7 @@ impl NodeBuilder {
             mesh,
             live,
             retries: RetryBudget::new(RETRY_PERMILLE, RETRY_RESERVE),
+            usual: Mutex::default(),
             name,
             caller,
             services,

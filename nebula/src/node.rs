@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use macula::Mesh;
@@ -12,6 +12,7 @@ use macula::identity::NodeId;
 use crate::Result;
 use crate::builder::NodeBuilder;
 use crate::call::retry::RetryBudget;
+use crate::call::usual::UsualTime;
 use crate::context::Caller;
 use crate::error::Error;
 use crate::nodes::live::Live;
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) mesh: Mesh,
     pub(crate) live: Arc<Live>,
     pub(crate) retries: RetryBudget,
+    /// By wire id of the method.
+    pub(crate) usual: Mutex<BTreeMap<u64, Arc<UsualTime>>>,
     pub(crate) name: Box<str>,
     /// Who its calls come from, as handlers see it.
     pub(crate) caller: Arc<Caller>,
@@ -114,6 +117,12 @@ impl Node {
 
     pub(crate) fn live(&self) -> &Live {
         &self.shared.live
+    }
+
+    /// How long hedged calls of a method usually take from here.
+    pub(crate) fn usual_time(&self, method: u64) -> Arc<UsualTime> {
+        let mut usual = self.shared.usual.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(usual.entry(method).or_insert_with(|| Arc::new(UsualTime::new())))
     }
 
     /// What all calls of this node share of retries.

@@ -93,6 +93,7 @@ struct Try {
 impl Joiner {
     async fn run(mut self) {
         let mut members = self.inner.events.subscribe();
+        let mut introduced = self.inner.introduced.subscribe();
         loop {
             let due = self.due();
             let tries = due.iter().map(|(target, addrs)| self.attempt(target, addrs));
@@ -102,7 +103,11 @@ impl Joiner {
             }
             self.tell();
             // A member that comes or goes is worth a look at once; otherwise once a round.
-            let _ = timeout(ROUND, members.recv()).await;
+            tokio::select! {
+                _ = members.recv() => {}
+                _ = introduced.changed() => {}
+                () = tokio::time::sleep(ROUND) => {}
+            }
         }
     }
 
@@ -196,7 +201,8 @@ impl Joiner {
     }
 
     fn tell(&self) {
-        let met = !self.inner.state().alive.is_empty();
+        // Whoever was met has said whom else there is.
+        let met = *self.inner.introduced.borrow() && !self.inner.state().alive.is_empty();
         let alone = self.seeds.is_empty()
             || self.tries.iter().all(|(target, entry)| {
                 // A node that is its own only seed is the first of its cluster.

@@ -50,6 +50,8 @@ pub(crate) enum MembershipNews {
         hint: Hint,
         from: Option<Member>,
     },
+    /// The member table of a peer has been taken in.
+    Introduced,
 }
 
 /// The handle of the membership task.
@@ -78,6 +80,7 @@ impl Membership {
             timer_number: 0,
             sized_for: 1,
             max_members,
+            introduced: false,
             news,
         };
         (Self(sender), driver.run(inputs))
@@ -105,6 +108,8 @@ struct Driver<N> {
     timer_number: u64,
     sized_for: u32,
     max_members: usize,
+    /// A member table has just been taken in.
+    introduced: bool,
     news: N,
 }
 
@@ -152,7 +157,14 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
                     tracing::warn!("the cluster is at its limit of {} nodes", self.max_members);
                     return;
                 }
-                self.foca.apply_many([foca::Member::alive(member)].into_iter(), true, outputs)
+                let alive = [foca::Member::alive(member)].into_iter();
+                let applied = self.foca.apply_many(alive, true, &mut *outputs);
+                if !self.foca.iter_members().any(|known| *known.id() == member) {
+                    // It was declared dead in this life: let it know, so that it takes a new one.
+                    self.foca.announce(member, outputs)
+                } else {
+                    applied
+                }
             }
             MembershipInput::Left(member) => {
                 // A goodbye outranks whatever was suspected or refuted in that life.
@@ -162,6 +174,7 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
             MembershipInput::Table(bytes) => match postcard::from_bytes(&bytes) {
                 Ok(table) => {
                     let table: Vec<foca::Member<Member>> = table;
+                    self.introduced = true;
                     self.foca.apply_many(table.into_iter().take(self.max_members), false, outputs)
                 }
                 Err(error) => {
@@ -214,6 +227,9 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
         };
         for (hint, from) in hints {
             (self.news)(MembershipNews::Hint { hint, from });
+        }
+        if std::mem::take(&mut self.introduced) {
+            (self.news)(MembershipNews::Introduced);
         }
         self.resize();
     }

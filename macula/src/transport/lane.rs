@@ -6,6 +6,9 @@ use tokio::sync::Notify;
 use crate::limits;
 use crate::wire::{Message, put_frame};
 
+/// How long a closed lane waits for the peer to acknowledge what was written last.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// The sending half of a lane: whoever has a message appends it, and one task writes whatever has
 /// gathered, in one go.
 #[derive(Clone, Debug)]
@@ -94,7 +97,7 @@ impl Lane {
             };
             if batch.is_empty() {
                 if closed {
-                    return Ok(());
+                    return finish(stream).await;
                 }
                 filled.await;
                 continue;
@@ -108,6 +111,16 @@ impl Lane {
     fn buffer(&self) -> MutexGuard<'_, Buffer> {
         self.0.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Ends the stream, and waits until the peer has all of it: closing the connection at once would
+/// take back what is still on its way.
+async fn finish(mut stream: quinn::SendStream) -> Result<(), quinn::WriteError> {
+    if stream.finish().is_ok() {
+        // A peer that does not acknowledge in time is told nothing more.
+        let _ = tokio::time::timeout(LAST_WORDS, stream.stopped()).await;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

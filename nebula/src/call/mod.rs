@@ -28,6 +28,7 @@ pub(crate) mod threshold;
 pub(crate) mod unary;
 pub(crate) mod unicast;
 pub(crate) mod unmet;
+pub(crate) mod usual;
 pub(crate) mod votes;
 pub(crate) mod why;
 

@@ -116,7 +116,9 @@ impl<'a, M: Method, Targets> Call<'a, M, Targets> {
         self
     }
 
-    /// Asks a second node when the first is slow, and takes the answer that comes first.
+    /// Asks a second node when the first has not answered within the time that 95 of 100 such
+    /// calls took lately (50 ms before anything is known), takes the answer that comes first, and
+    /// cancels the other. The second request counts as a retry in the node's retry budget.
     pub fn hedge(mut self) -> Self
     where
         M: Idempotent,

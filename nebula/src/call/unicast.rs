@@ -95,12 +95,16 @@ fn start<M: Method>(call: Call<'_, M>) -> Result<State<'_, M>, CallError> {
     }
     Ok(match place {
         Place::Alone(served) => State::Local(ask.local(Arc::clone(served), None)),
-        Place::Node { node, local: Some(served) } if ask.is_for_anyone() && !served.draining() => {
+        Place::Node { node, local: Some(served) } if ask.stays_here() && !served.draining() => {
             State::Local(ask.local(Arc::clone(served), Some(node.clone())))
         }
         Place::Node { node, local } => {
             let ask = Ask { local: local.clone(), ..ask };
-            State::Remote(engine::unicast::run(node.clone(), ask, Log::default()).boxed())
+            State::Remote(if ask.hedge {
+                engine::hedged::run(node.clone(), ask).boxed()
+            } else {
+                engine::unicast::run(node.clone(), ask, Log::default()).boxed()
+            })
         }
     })
 }
@@ -137,7 +141,6 @@ pub(crate) struct Ask<'a, M: Method> {
     /// lost its caller.
     pub(crate) watch: Option<CancellationToken>,
     /// Whether a second node may be asked while the first is slow.
-    #[expect(dead_code, reason = "the driver that hedges is to come")]
     pub(crate) hedge: bool,
     /// The service on the asking node itself, if it serves it.
     pub(crate) local: Option<Arc<Served>>,
@@ -190,8 +193,9 @@ impl<'a, M: Method> Ask<'a, M> {
         (&shared.place, ask)
     }
 
-    fn is_for_anyone(&self) -> bool {
-        matches!(self.targets, Targets::Anyone)
+    /// Whether this node answers it if it serves the method, without looking at others.
+    fn stays_here(&self) -> bool {
+        matches!(self.targets, Targets::Anyone) && !self.hedge
     }
 
     /// The same call on a service of this process.

@@ -27,6 +27,8 @@ pub(crate) type Callers = Arc<ArcSwap<BTreeMap<NodeId, Arc<Caller>>>>;
 pub(crate) struct Live {
     nodes: ArcSwap<Nodes>,
     seen: Mutex<BTreeMap<String, Seen>>,
+    /// Names that several living nodes bear, which has been said.
+    shared_names: Mutex<BTreeSet<String>>,
 }
 
 /// A node that served something and has not said goodbye.
@@ -38,7 +40,11 @@ struct Seen {
 
 impl Live {
     pub(crate) fn new() -> Self {
-        Self { nodes: ArcSwap::from_pointee(Nodes::new(Vec::new())), seen: Mutex::default() }
+        Self {
+            nodes: ArcSwap::from_pointee(Nodes::new(Vec::new())),
+            seen: Mutex::default(),
+            shared_names: Mutex::default(),
+        }
     }
 
     /// The newest snapshot.
@@ -67,8 +73,25 @@ impl Live {
         });
         self.nodes.store(Arc::new(Nodes::new(known.collect())));
         self.remember(&view);
+        self.warn_of_shared_names(&view);
         let records = view.nodes().iter().filter_map(|node| node.record.as_deref());
         callers.store(Arc::new(records.map(|record| (record.node, caller(record))).collect()));
+    }
+
+    /// Selectors mean all nodes of a name, and a vote counts a name once: worth a word when a name
+    /// begins to be shared.
+    fn warn_of_shared_names(&self, view: &View) {
+        let mut names = BTreeSet::new();
+        let records = view.nodes().iter().filter_map(|node| node.record.as_deref());
+        let shared: BTreeSet<_> = records
+            .filter(|record| !names.insert(record.name.as_str()))
+            .map(|record| record.name.clone())
+            .collect();
+        let mut said = self.shared_names.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in shared.difference(&said) {
+            tracing::warn!(%name, "several living nodes have this name; a vote counts it once");
+        }
+        *said = shared;
     }
 
     fn remember(&self, view: &View) {

@@ -14,16 +14,34 @@ use crate::call::retry::{Failed, FailoverMachine, Step};
 use crate::call::unicast::{Answer, Ask};
 use crate::call::{ApiKey, CallError, Executed, Log};
 use crate::node::Node;
-use crate::service::method::{Error, Method, Value};
+use crate::service::method::{Error, Method};
 use crate::service::wire::Args;
 
 /// How an attempt ended.
-enum Tried<M: Method> {
+pub(crate) enum Tried<M: Method> {
     Answered(Answer<M>),
     /// On another node, without a reply of the method.
     Broken(Broken),
     /// Here: this node's own service did not begin the call.
     Refused(CallError<Error<M>>),
+}
+
+impl<M: Method> Tried<M> {
+    pub(crate) fn local(answer: Answer<M>) -> Self {
+        match answer {
+            Err(error @ (CallError::Overloaded { .. } | CallError::NoProvider(_))) => {
+                Self::Refused(error)
+            }
+            answer => Self::Answered(answer),
+        }
+    }
+
+    pub(crate) fn remote(made: Result<leg::Reply<M>, Broken>) -> Self {
+        match made {
+            Ok(reply) => Self::Answered(reply.map_err(CallError::App)),
+            Err(broken) => Self::Broken(broken),
+        }
+    }
 }
 
 /// Asks one of the nodes that the call is for; `log` holds attempts made before.
@@ -37,13 +55,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>, mut log: Log
     loop {
         let Some(at) = order.next() else { return Err(CallError::Disconnected(log)) };
         let (failed, tried) = match attempt(&node, &mut ask, &roster, at, &mut arguments).await? {
-            Tried::Answered(Err(mut error)) => {
-                if let Some(made) = error.log_mut() {
-                    made.prepend(log);
-                }
-                return Err(error);
-            }
-            Tried::Answered(answer) => return answer,
+            answered @ Tried::Answered(_) => return give_up(answered, log),
             Tried::Broken(broken) => (broken.verdict(), Tried::Broken(broken)),
             refused => (Failed { executed: Executed::No, again: None }, refused),
         };
@@ -79,26 +91,19 @@ async fn attempt<M: Method>(
             let times = (ask.started, ask.deadline);
             let (served, watch) = (Arc::clone(served), ask.watch.clone());
             let local = Local::<M>::new(served, Some(node.clone()), Some(args), times, watch);
-            Ok(match local.await {
-                Err(error @ (CallError::Overloaded { .. } | CallError::NoProvider(_))) => {
-                    Tried::Refused(error)
-                }
-                answer => Tried::Answered(answer),
-            })
+            Ok(Tried::local(local.await))
         }
         (_, Some(target)) => {
             let body = arguments.encoded()?;
             let watch = ask.watch.as_ref();
-            Ok(match leg::remote::<M>(node, target, body, ask.deadline, watch).await {
-                Ok(reply) => Tried::Answered(reply.map_err(CallError::App)),
-                Err(broken) => Tried::Broken(broken),
-            })
+            let made = leg::remote::<M>(node, target, body, ask.deadline, watch).await;
+            Ok(Tried::remote(made))
         }
         (_, None) => Err(CallError::Protocol(Log::default())),
     }
 }
 
-fn note<M: Method>(tried: Tried<M>, log: &mut Log) {
+pub(crate) fn note<M: Method>(tried: Tried<M>, log: &mut Log) {
     match tried {
         Tried::Broken(broken) => log.push(broken.attempt),
         Tried::Refused(mut error) => {
@@ -111,7 +116,7 @@ fn note<M: Method>(tried: Tried<M>, log: &mut Log) {
     }
 }
 
-fn give_up<M: Method>(tried: Tried<M>, log: Log) -> Result<Value<M>, CallError<Error<M>>> {
+pub(crate) fn give_up<M: Method>(tried: Tried<M>, log: Log) -> Answer<M> {
     match tried {
         Tried::Broken(broken) => Err(broken.into_error::<M>(log)),
         Tried::Refused(mut error) => {
@@ -122,11 +127,17 @@ fn give_up<M: Method>(tried: Tried<M>, log: Log) -> Result<Value<M>, CallError<E
             }
             Err(error)
         }
+        Tried::Answered(Err(mut error)) => {
+            if let Some(made) = error.log_mut() {
+                made.prepend(log);
+            }
+            Err(error)
+        }
         Tried::Answered(answer) => answer,
     }
 }
 
-fn nobody<M: Method>(nobody: Nobody) -> CallError<Error<M>> {
+pub(crate) fn nobody<M: Method>(nobody: Nobody) -> CallError<Error<M>> {
     match nobody {
         Nobody::Why(why) => CallError::NoProvider(why),
         Nobody::Incompatible(theirs) => {
