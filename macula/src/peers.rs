@@ -31,6 +31,8 @@ const MEMBERSHIP: u8 = 0;
 const RETIREMENT: Duration = Duration::from_secs(2);
 /// After this long it is closed whatever is still under way on it.
 const LAST_RETIREMENT: Duration = Duration::from_secs(120);
+/// How long the last replies of a node that left may take to come.
+const LAST_REPLIES: Duration = Duration::from_secs(1);
 
 impl Inner {
     /// Lets peers in, each once it has proved itself.
@@ -200,6 +202,19 @@ impl Inner {
         });
     }
 
+    /// Closes the connection to a node that has left or died. News of a goodbye may be faster than
+    /// the last replies of the node, so they are waited for, unless it is silent already.
+    fn part(&self, link: Arc<Link>) {
+        if link.silent.load(Ordering::Relaxed) || link.calls().len() == 0 {
+            return link.close();
+        }
+        self.spawn(async move {
+            // A node that leaves ends the connection itself once all is said.
+            let _ = timeout(LAST_REPLIES, link.closed.cancelled()).await;
+            link.close();
+        });
+    }
+
     pub(crate) fn on_membership(self: &Arc<Self>, news: MembershipNews) {
         match news {
             MembershipNews::Send { to, packet } => self.send_packet(to, &packet),
@@ -227,8 +242,9 @@ impl Inner {
                 state.alive.remove(&member.id);
                 self.publish(&state);
                 drop(state);
-                if let Some(link) = self.pool().forget(&member.id) {
-                    link.close();
+                let link = self.pool().forget(&member.id);
+                if let Some(link) = link {
+                    self.part(link);
                 }
                 tracing::info!(node = %member.id, "node down");
                 let _ = self.events.send(MemberEvent::Down(member.id));

@@ -12,21 +12,25 @@ use macula::rpc::{
 };
 use macula::{Limits, MemberEvent, Mesh, MeshBuilder};
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 const ECHO: u64 = 1;
 const HANG: u64 = 2;
 const PANIC: u64 = 3;
+const LATER: u64 = 4;
 const KEY: [u8; 8] = *b"a shape!";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Tester {
     dropped: Arc<tokio::sync::Notify>,
+    later: Arc<Semaphore>,
 }
 
 impl Handler for Tester {
     fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>> {
         let dropped = NotifyOnDrop(self.dropped.clone());
+        let later = self.later.clone();
         Box::pin(async move {
             match call.method {
                 0 => Ok(call.body),
@@ -34,7 +38,11 @@ impl Handler for Tester {
                     let _dropped = dropped;
                     std::future::pending().await
                 }
-                _ => panic!("on purpose"),
+                2 => panic!("on purpose"),
+                _ => {
+                    later.acquire().await.unwrap().forget();
+                    Ok(call.body)
+                }
             }
         })
     }
@@ -68,14 +76,28 @@ impl Site {
     }
 
     fn server(&self, name: &str) -> (MeshBuilder, Arc<tokio::sync::Notify>) {
+        self.server_until(name, Arc::new(Semaphore::new(0)))
+    }
+
+    /// A server whose method `later` answers a call for each permit.
+    fn server_until(
+        &self,
+        name: &str,
+        later: Arc<Semaphore>,
+    ) -> (MeshBuilder, Arc<tokio::sync::Notify>) {
         let dropped = Arc::new(tokio::sync::Notify::new());
         let gate = Gate::new(16, 0);
         let method = |name: &str, id| Method::new(name, id, KEY, gate.clone());
         let service = Service {
             name: "Tester".into(),
             version: "1".into(),
-            methods: vec![method("echo", ECHO), method("hang", HANG), method("panic", PANIC)],
-            handler: Arc::new(Tester { dropped: dropped.clone() }),
+            methods: vec![
+                method("echo", ECHO),
+                method("hang", HANG),
+                method("panic", PANIC),
+                method("later", LATER),
+            ],
+            handler: Arc::new(Tester { dropped: dropped.clone(), later }),
         };
         (self.builder(name).service(service), dropped)
     }
@@ -182,6 +204,44 @@ async fn a_caller_that_leaves_stops_the_handler() {
     let late = failure(client.call_to(server.id(), short).await);
     assert_eq!(late.executed(), Executed::Unknown, "{late:?}");
     timeout(PATIENCE, dropped.notified()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_leaves_is_heard_out() {
+    const CALLS: usize = 8;
+    let site = Site::new();
+    let client = site.builder("client").start().await.unwrap();
+    let other = site.builder("other").start().await.unwrap();
+    until(&client, "the other is known", |mesh| mesh.view().nodes().len() == 2).await;
+    for size in [10, 10, 10, 10, 1 << 20, 1 << 20] {
+        let later = Arc::new(Semaphore::new(0));
+        let server = site.server_until("server", later.clone()).0.start().await.unwrap();
+        for mesh in [&client, &other] {
+            until(mesh, "it is known", |mesh| !mesh.view().providers(LATER).is_empty()).await;
+        }
+        let body = Bytes::from(vec![7; size]);
+        let calls: tokio::task::JoinSet<_> = (0..CALLS)
+            .map(|_| {
+                let (client, id, body) = (client.clone(), server.id(), body.clone());
+                async move { client.call_to(id, request(LATER, body)).await.result }
+            })
+            .collect();
+        let running = async {
+            while server.serving() < CALLS {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, running).await.unwrap();
+        // They end in the very moment in which the node leaves.
+        later.add_permits(CALLS);
+        server.shutdown(PATIENCE).await;
+        for result in calls.join_all().await {
+            assert_eq!(result.map(|reply| reply.len()), Ok(size));
+        }
+        for mesh in [&client, &other] {
+            until(mesh, "it has gone", |mesh| mesh.view().nodes().len() == 2).await;
+        }
+    }
 }
 
 #[tokio::test]

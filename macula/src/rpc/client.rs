@@ -114,7 +114,7 @@ impl Pending<'_> {
         tokio::select! {
             biased;
             answer = &mut answer => return answer.map_err(|_| Failure::Disconnected),
-            sent = &mut upload => sent.map_err(|_| Failure::Disconnected)?,
+            sent = &mut upload => drop(sent.map_err(|_| Failure::Disconnected)?),
             () = sleep_until(deadline) => return Err(Failure::Deadline { phase: Phase::Run }),
         }
         self.wait(answer, deadline).await

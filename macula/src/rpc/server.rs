@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Entry, Permit};
 use super::{Caller, Fault, Incoming, Method, Service};
 use crate::StartError;
+use crate::limits::LANE_THRESHOLD;
 use crate::mesh::Inner;
 use crate::transport::link::{Link, Violation};
 use crate::wire::{Message, Status};
@@ -234,7 +235,24 @@ impl Call {
     }
 
     fn reply(mut self, status: Status, body: Bytes) {
-        self.answer(status, body);
+        if body.len() <= LANE_THRESHOLD {
+            return self.answer(status, body);
+        }
+        self.answered = true;
+        self.link.end(self.id);
+        let message = Message::Reply { id: self.id, load: self.node.load(), status, body };
+        // The call counts until the peer has its reply: a node that leaves waits for that.
+        tokio::spawn(async move {
+            match self.link.send_alone(message).await {
+                // If the link has closed, the caller knows.
+                Ok(Some(sent)) => drop(sent.stopped().await),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::debug!(peer = %self.link.peer.id, %error, "a reply was not sent");
+                }
+            }
+            drop(self);
+        });
     }
 
     /// Ends without a reply: nobody waits for one.

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::admission::Admitted;
 use super::lane::{Lane, LaneClosed};
@@ -165,9 +166,13 @@ impl Link {
         Ok(())
     }
 
-    /// Sends a long message on a stream of its own, and resolves when it has been handed over.
-    /// Dropping the future takes the message back if it is not handed over yet.
-    pub(crate) async fn send_alone(&self, message: Message) -> Result<(), quinn::WriteError> {
+    /// Sends a long message on a stream of its own, and resolves when it has been handed over,
+    /// with the stream, which knows when the peer has it. Dropping the future takes the message
+    /// back if it is not handed over yet.
+    pub(crate) async fn send_alone(
+        &self,
+        message: Message,
+    ) -> Result<Option<SendStream>, quinn::WriteError> {
         let mut stream = ResetOnDrop(Some(self.connection.open_uni().await?));
         let (head, body) = message.split();
         let mut frame = BytesMut::new();
@@ -180,11 +185,12 @@ impl Link {
             stream.write_all(&frame).await?;
             stream.write_chunk(body).await?;
         }
-        if let Some(mut stream) = stream.0.take() {
+        let mut stream = stream.0.take();
+        if let Some(stream) = stream.as_mut() {
             // It was neither finished nor reset before.
             let _ = stream.finish();
         }
-        Ok(())
+        Ok(stream)
     }
 
     /// Sends a datagram; lost if the connection cannot take it.
@@ -210,9 +216,13 @@ impl Link {
 
     async fn run(self: Arc<Self>, send: SendStream, recv: RecvStream, inbound: Arc<dyn Inbound>) {
         let lane = self.lane.clone();
+        let alone = TaskTracker::new();
         let reason = tokio::select! {
+            // What has arrived is taken in before the end of the connection is noticed: the last
+            // replies of a peer that leaves may come together with it.
+            biased;
+            read = self.read_streams(&alone, &inbound) => read.err(),
             read = self.read_lane(recv, &*inbound) => read.err(),
-            read = self.read_streams(&inbound) => read.err(),
             () = self.read_datagrams(&*inbound) => None,
             _ = lane.drive(send) => None,
         };
@@ -222,6 +232,9 @@ impl Link {
         }
         self.lane.close();
         self.connection.close(CLOSE_DONE, b"");
+        // Nothing more arrives, so they end at once, with what is there.
+        alone.close();
+        alone.wait().await;
         self.closed.cancel();
         for (_, waiter) in self.calls().close() {
             let lost = Response { result: Err(Failure::Disconnected), load: None };
@@ -249,7 +262,11 @@ impl Link {
         Ok(())
     }
 
-    async fn read_streams(self: &Arc<Self>, inbound: &Arc<dyn Inbound>) -> Result<(), Violation> {
+    async fn read_streams(
+        self: &Arc<Self>,
+        alone: &TaskTracker,
+        inbound: &Arc<dyn Inbound>,
+    ) -> Result<(), Violation> {
         let (failed, mut failures) = tokio::sync::mpsc::channel(1);
         loop {
             tokio::select! {
@@ -257,7 +274,7 @@ impl Link {
                 stream = self.connection.accept_uni() => {
                     let Ok(stream) = stream else { return Ok(()) };
                     let (link, inbound, failed) = (self.clone(), inbound.clone(), failed.clone());
-                    tokio::spawn(async move {
+                    alone.spawn(async move {
                         if let Err(violation) = link.read_alone(stream, &*inbound).await {
                             // A second violation adds nothing.
                             let _ = failed.try_send(violation);
@@ -287,11 +304,7 @@ impl Link {
             }
             Ok::<_, Violation>(None)
         };
-        let read = tokio::select! {
-            read = tokio::time::timeout(limits::BODY_TIMEOUT, read) => read,
-            () = self.closed.cancelled() => return Ok(()),
-        };
-        match read {
+        match tokio::time::timeout(limits::BODY_TIMEOUT, read).await {
             Ok(Ok(Some(frame))) => inbound.message(self, Message::decode(frame)?),
             Ok(Ok(None)) | Err(_) => Ok(()),
             Ok(Err(violation)) => Err(violation),
