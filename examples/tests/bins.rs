@@ -71,8 +71,12 @@ fn a_quorum_is_reached_missed_and_refused() {
              required",
         ],
     );
-    assert!(story.contains("1 of 3 nodes succeeded"), "{story}");
-    assert!(story.contains("db-2 (the disk is read-only)"), "{story}");
+    // Whether the third had answered by then is a matter of luck.
+    assert!(story.contains("a quorum of 2 was not reached: "), "{story}");
+    assert!(
+        story.contains("db-1 (the disk is read-only), db-2 (the disk is read-only)"),
+        "{story}"
+    );
 }
 
 #[test]

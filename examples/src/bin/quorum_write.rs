@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ledger.lock().to(db.id()).await?;
     }
     match ledger.put("rent".into(), 950).quorum(majority()).await {
-        // Nothing is rolled back: the entries say who took the write.
+        // It ends as soon as it is lost. Nothing is rolled back: who took the write keeps it.
         Err(error @ QuorumError::NotReached(_)) => println!("{error}"),
         other => panic!("two of three are read-only: {other:?}"),
     }
