@@ -1,7 +1,7 @@
 //! Annotate a trait, serve it, and call it from any node of an encrypted, self-assembling cluster.
 //!
-//! A trait marked [`#[service]`](macro@service) is a contract. It stays an ordinary trait; beside it
-//! a client is generated, whose calls go to one node, to all, to the first that succeeds or to a
+//! A trait marked [`#[service]`](macro@service) is a contract. It stays an ordinary trait; beside
+//! it a client is generated, whose calls go to one node, to all, to the first that succeeds or to a
 //! quorum. A [`Node`] serves implementations and is what clients call through. Nodes that share a
 //! realm and its cookie find each other by themselves; the crate `macula` does that, and moves the
 //! bytes.
