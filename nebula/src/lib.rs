@@ -1,4 +1,59 @@
 //! Annotate a trait, serve it, and call it from any node of an encrypted, self-assembling cluster.
+//!
+//! A trait marked [`#[service]`](macro@service) is a contract. It stays an ordinary trait; beside
+//! it a client is generated, whose calls go to one node, to all, to the first that succeeds or to a
+//! quorum. A [`Node`] serves implementations and is what clients call through. Nodes that share a
+//! realm and its cookie find each other by themselves; the crate `macula` does that, and moves the
+//! bytes.
+//!
+//! ```
+//! use nebula::prelude::*;
+//!
+//! #[service(global)]
+//! pub trait Greeter {
+//!     #[api(idempotent)]
+//!     async fn hello(&self, name: String) -> String;
+//! }
+//!
+//! struct English;
+//! impl Greeter for English {
+//!     async fn hello(&self, name: String) -> String {
+//!         format!("Hello, {name}!")
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> nebula::Result<()> {
+//!     // Without any node, as in a test; `GreeterClient::new(&node)` calls through a node.
+//!     let greeter = GreeterClient::local(English);
+//!     assert_eq!(greeter.hello("Ada".into()).await?, "Hello, Ada!");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The README has the same with two nodes, the guarantees, the limits and the configuration.
+//!
+//! # Where to read
+//!
+//! The life of a call, in the order in which it passes the modules:
+//!
+//! 1. The generated client holds a `Handle` (`call::handle`) and makes a [`Call`] (`call::unary`)
+//!    from a method's descriptor (`service::info`) and its arguments. Nothing happens yet.
+//! 2. Awaited, the call becomes an `Ask` (`call::unicast`): options are merged and the deadline is
+//!    fixed, once. [`Context`] says what a call inside a handler inherits.
+//! 3. If this node serves the method and the call is for anyone, `call::local` runs it in place:
+//!    no encoding, no task.
+//! 4. Else `call::engine`: the roster finds who serves the method and is meant ([`nodes`]:
+//!    selectors, topology, live figures, order), a leg makes one attempt over the mesh, and
+//!    `unicast` goes on to the next node as far as the rule in `call::retry` allows, or `hedged`
+//!    asks a second one when the first is slow.
+//! 5. `call::several` asks many at once; what their answers amount to is decided by the machines in
+//!    `call::all`, `call::first` and `call::quorum`, which are plain values without clocks.
+//! 6. On the other node `service::exported` takes the call from the mesh and gives it to the
+//!    generated dispatcher (`service::serve`). Calls from inside and outside pass the same gates
+//!    (`service::served`).
+//! 7. What failed says so: [`call::CallError`] and its kin carry the attempts (`call::log`) or why
+//!    there was nobody to ask (`call::why`); [`Error`] is what `main` returns.
 
 mod builder;
 pub mod call;
@@ -36,3 +91,8 @@ pub mod __private {
     pub use crate::service::shape::{Probe, ProbeFallback, Shape, ShapeOf};
     pub use crate::service::wire::{Args, Malformed, Unencodable, Wire, assert_wire};
 }
+
+/// The code in the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
