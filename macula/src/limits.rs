@@ -54,7 +54,7 @@ pub(crate) const LANE_HIGH_WATER: usize = 1 << 20;
 pub(crate) const LANE_CAPACITY: usize = 64 << 20;
 /// Bodies on streams of their own that one peer may have under way: 64.
 pub(crate) const BODY_STREAMS: u32 = 64;
-/// How long a body on a stream of its own may take to arrive once it has begun: 30 s.
+/// How long a body on a stream of its own may stand still before it is given up: 30 s.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// What a peer that is not admitted yet may have us buffer: 16 KiB.
 pub(crate) const UNADMITTED_WINDOW: u32 = 16 << 10;

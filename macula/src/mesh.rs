@@ -191,8 +191,9 @@ impl Mesh {
                     load: link.load.load(Ordering::Relaxed),
                 }
             }
-            Route::Backoff { .. } => PeerState { suspect: true, ..PeerState::default() },
-            Route::Dialling(_) | Route::None => PeerState::default(),
+            Route::Backoff { .. } | Route::Dialling(_) | Route::None => {
+                PeerState { suspect: self.0.pool().is_failing(node), ..PeerState::default() }
+            }
         }
     }
 
@@ -234,7 +235,7 @@ impl Mesh {
 
     /// How many calls of other nodes run or wait here.
     pub fn serving(&self) -> usize {
-        self.0.serving.load(Ordering::Relaxed)
+        self.0.serving.load(Ordering::SeqCst)
     }
 
     /// Whether the node has begun to shut down.
@@ -245,7 +246,7 @@ impl Mesh {
     /// Withdraws the node's services and refuses new calls as not executed, while those under way
     /// go on. The first half of [`shutdown`](Self::shutdown).
     pub fn drain(&self) {
-        if !self.0.draining.swap(true, Ordering::Relaxed) {
+        if !self.0.draining.swap(true, Ordering::SeqCst) {
             self.0.update_record(|record| record.status = NodeStatus::Draining);
         }
     }
@@ -344,6 +345,11 @@ impl Inner {
 
     pub(crate) fn links(&self) -> Vec<Arc<Link>> {
         self.pool().links().cloned().collect()
+    }
+
+    /// The links in use and those that are only being finished.
+    pub(crate) fn all_links(&self) -> Vec<Arc<Link>> {
+        self.pool().all_links().cloned().collect()
     }
 
     pub(crate) fn refused(&self, addr: SocketAddr, reason: String) {

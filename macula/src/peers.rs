@@ -29,8 +29,8 @@ use crate::wire::{Introduction, Message};
 const MEMBERSHIP: u8 = 0;
 /// How long a connection that lost against another one may still be of use.
 const RETIREMENT: Duration = Duration::from_secs(2);
-/// After this long it is closed whatever is still under way on it.
-const LAST_RETIREMENT: Duration = Duration::from_secs(120);
+/// How often it is looked whether the last replies of a node that left have come.
+const ANSWERED: Duration = Duration::from_millis(10);
 /// How long the last replies of a node that left may take to come.
 const LAST_REPLIES: Duration = Duration::from_secs(1);
 
@@ -86,7 +86,8 @@ impl Inner {
     }
 
     fn introduction(&self) -> Introduction {
-        Introduction { member: self.me(), joining: self.state().alive.is_empty() }
+        let alone = self.state().alive.is_empty();
+        Introduction { member: self.me(), joining: alone || !*self.introduced.borrow() }
     }
 
     /// Connects to whoever of the realm answers at this address, or to `expected` only.
@@ -141,7 +142,11 @@ impl Inner {
                     pool.begin_dial(peer, dial.clone());
                     let inner = self.clone();
                     self.spawn(async move {
-                        let outcome = inner.dial(addr, Some(peer)).await;
+                        let mut outcome = inner.dial(addr, Some(peer)).await;
+                        // The peer may have dialled us meanwhile, whatever came of our dial.
+                        if let (Err(_), Some(link)) = (&outcome, inner.link(&peer)) {
+                            outcome = Ok(link);
+                        }
                         match &outcome {
                             Ok(_) => inner.pool().dial_done(peer),
                             Err(error) => {
@@ -170,7 +175,8 @@ impl Inner {
         let peer = introduction.member;
         let link = Link::start(connection, admitted, dialled, self.clone());
         tracing::debug!(peer = %peer.id, addr = %peer.addr, dialled, "linked");
-        if let Some(loser) = self.pool().insert(link.clone()) {
+        let loser = self.pool().insert(link.clone());
+        if let Some(loser) = loser {
             self.retire(loser);
         }
         self.greet(&link);
@@ -183,20 +189,25 @@ impl Inner {
                 let _ = link.send(Message::Members(table));
             }
         }
-        link
+        // Another connection to the same peer may have been kept instead.
+        self.link(&peer.id).unwrap_or(link)
     }
 
     /// Closes a connection that another one replaces, once nothing is under way on it.
     fn retire(&self, link: Arc<Link>) {
+        if link.closed.is_cancelled() {
+            return;
+        }
+        self.pool().retire(link.clone());
         self.spawn(async move {
-            let over = Instant::now() + LAST_RETIREMENT;
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(RETIREMENT) => {}
                     () = link.closed.cancelled() => return,
                 }
-                if link.is_idle() || Instant::now() >= over {
-                    return link.close();
+                if link.is_idle() {
+                    // The link ends once the peer has what was written last.
+                    return link.lane.close();
                 }
             }
         });
@@ -208,10 +219,17 @@ impl Inner {
         if link.silent.load(Ordering::Relaxed) || link.calls().len() == 0 {
             return link.close();
         }
+        self.pool().retire(link.clone());
         self.spawn(async move {
-            // A node that leaves ends the connection itself once all is said.
-            let _ = timeout(LAST_REPLIES, link.closed.cancelled()).await;
-            link.close();
+            let answered = async {
+                while link.calls().len() > 0 {
+                    tokio::time::sleep(ANSWERED).await;
+                }
+            };
+            tokio::select! {
+                _ = timeout(LAST_REPLIES, answered) => link.close(),
+                () = link.closed.cancelled() => {}
+            }
         });
     }
 
@@ -227,6 +245,10 @@ impl Inner {
                 let new = state.alive.insert(member.id, member).is_none();
                 self.publish(&state);
                 drop(state);
+                let former = self.pool().take_older(&member.id, member.generation);
+                if let Some(former) = former {
+                    self.retire(former);
+                }
                 if new {
                     tracing::info!(node = %member.id, addr = %member.addr, "node up");
                     // Nobody may be listening.
@@ -266,6 +288,10 @@ impl Inner {
         if let Some(link) = self.link(&to.id) {
             return link.send_datagram(datagram);
         }
+        if !self.state().alive.contains_key(&to.id) {
+            // Whoever is no member is not worth a dial: a peer may name any address.
+            return;
+        }
         let inner = self.clone();
         self.spawn(async move {
             if let Ok(link) = inner.link_to(to.id, to.addr).await {
@@ -280,7 +306,7 @@ impl Inner {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            for link in self.links() {
+            for link in self.all_links() {
                 let waiting = link.calls().len() > 0;
                 let (heard, trip) = (link.take_heard(), link.round_trip());
                 let pulse = crate::mesh::lock(&link.health).tick(waiting, heard, trip);
@@ -289,6 +315,10 @@ impl Inner {
                     Pulse::Ping => {
                         // A link that cannot be written to is about to close.
                         let _ = link.lane.push(&Message::Ping(0));
+                        if link.silent.load(Ordering::Relaxed) {
+                            // Calls that were made since it fell silent.
+                            link.fall_silent();
+                        }
                     }
                     Pulse::FellSilent => {
                         tracing::info!(peer = %link.peer.id, "a peer does not answer");
@@ -315,16 +345,16 @@ impl Inbound for Inner {
                 self.on_reply(link, id, load, status, body);
             }
             Message::Cancel { id } => link.cancel(id),
-            Message::Ping(number) => link.lane.push(&Message::Pong(number))?,
+            Message::Ping(number) => link.answer(&Message::Pong(number))?,
             Message::Pong(_) => {}
             Message::Record(bytes) => self.on_record(link, bytes),
             Message::Summary(theirs) => self.on_summary(link, theirs),
             Message::Digest(bytes) => self.on_digest(link, &bytes),
             Message::Pull(nodes) => self.on_pull(link, &nodes),
-            Message::Members(table) => self.membership.offer(MembershipInput::Table(table)),
+            Message::Members(table) => self.membership.insist(MembershipInput::Table(table)),
             Message::Goodbye => {
                 let left = self.state().alive.get(&link.peer.id).copied().unwrap_or(link.peer);
-                self.membership.offer(MembershipInput::Left(left));
+                self.membership.insist(MembershipInput::Left(left));
             }
         }
         Ok(())
@@ -347,6 +377,10 @@ impl Inbound for Inner {
 
     fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    fn load(&self) -> u16 {
+        Inner::load(self)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::identity::cookie::default_config_dir;
 use crate::identity::tls::TlsIdentity;
 use crate::identity::{Cookie, Realm, SecretKey, next_generation};
 use crate::join::Seed;
+use crate::join::local::LocalDirectory;
 use crate::membership::{Member, Membership, MembershipInput};
 use crate::mesh::{Inner, Parts, lock};
 use crate::rpc::Service;
@@ -74,9 +75,34 @@ pub(crate) async fn start(builder: MeshBuilder) -> Result<Arc<Inner>, StartError
         me,
         own,
     };
-    let inner = launch(parts);
-    crate::join::join(&inner, seeds, local, builder.runtime_dir, builder.join_timeout).await?;
-    Ok(inner)
+    let neighbours = local.then(|| {
+        let directory = LocalDirectory::open(builder.runtime_dir, parts.realm.name())?;
+        let published = directory.publish(me.id, me.addr)?;
+        Ok::<_, StartError>((directory, published))
+    });
+    let (neighbours, published) = neighbours.transpose()?.unzip();
+    let mut start = Start { inner: launch(parts), done: false };
+    *lock(&start.inner.published) = published;
+    crate::join::join(&start.inner, seeds, neighbours, builder.join_timeout).await;
+    start.done = true;
+    Ok(start.inner.clone())
+}
+
+/// A node that stops at once if its start is given up.
+struct Start {
+    inner: Arc<Inner>,
+    done: bool,
+}
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        if !self.done {
+            lock(&self.inner.published).take();
+            self.inner.stop.cancel();
+            self.inner.tasks.close();
+            self.inner.endpoint.close();
+        }
+    }
 }
 
 /// Starts the tasks that live as long as the node.
@@ -123,10 +149,10 @@ impl Inner {
         self.membership.tell(MembershipInput::Leave(told)).await;
         // If the membership has stopped, this node has left before.
         let _ = news.await;
-        let links = self.links();
+        let links = self.all_links();
         for link in &links {
+            // The peers end the links, once their last calls have been answered.
             let _ = link.lane.push(&Message::Goodbye);
-            link.lane.close();
         }
         let closed = async {
             for link in &links {

@@ -71,6 +71,8 @@ impl Inner {
     }
 
     pub(crate) fn on_record(&self, link: &Arc<Link>, bytes: Bytes) {
+        // A copy, lest a small record keeps the large buffer alive that it arrived in.
+        let bytes = Bytes::copy_from_slice(&bytes);
         let sealed = match SealedRecord::open(bytes, self.realm.tag(), NodeId::verify) {
             Ok(sealed) => sealed,
             Err(error) => {
@@ -79,13 +81,24 @@ impl Inner {
             }
         };
         if sealed.record().node == self.me().id {
-            return;
+            return self.outlive(sealed.record());
         }
         let mut state = self.state();
         match state.replica.insert(sealed, Instant::now().into_std()) {
             Inserted::New | Inserted::Updated => self.publish(&state),
             Inserted::Stale => {}
             Inserted::Refused(_) => tracing::warn!("the directory is full: a record was refused"),
+        }
+    }
+
+    /// Somebody has a record of an earlier life of this node, or of its last moments, that looks
+    /// newer than the present one, as when the clock was set back: live on above it.
+    fn outlive(&self, theirs: &NodeRecord) {
+        let ours = self.state().own.record().clone();
+        if theirs.stamp() > ours.stamp() {
+            let incarnation = theirs.incarnation.saturating_add(1);
+            tracing::warn!(incarnation, "others know a newer record of this node than its own");
+            self.update_record(|record| record.incarnation = incarnation);
         }
     }
 
@@ -119,9 +132,7 @@ impl Inner {
                 .collect();
             (compared.wanted, newer)
         };
-        for record in newer {
-            let _ = link.send(Message::Record(record));
-        }
+        self.send_records(link, newer);
         self.pull(link, wanted);
     }
 
@@ -131,9 +142,23 @@ impl Inner {
             let wanted = nodes.iter().take(PULL);
             wanted.filter_map(|node| Some(state.replica.get(node)?.bytes().clone())).collect()
         };
-        for record in records {
-            let _ = link.send(Message::Record(record));
+        self.send_records(link, records);
+    }
+
+    /// Sends records no faster than the lane takes them, so that calls are not kept waiting.
+    fn send_records(&self, link: &Arc<Link>, records: Vec<Bytes>) {
+        if records.is_empty() {
+            return;
         }
+        let link = link.clone();
+        self.spawn(async move {
+            for record in records {
+                // A link that closes meanwhile compares with another.
+                if link.lane.ready().await.is_err() || link.send(Message::Record(record)).is_err() {
+                    return;
+                }
+            }
+        });
     }
 
     /// Somebody's record has a new version: ask for it if it is new here too.
@@ -185,6 +210,7 @@ impl Inner {
         loop {
             rounds.tick().await;
             let now = Instant::now().into_std();
+            self.pool().sweep(Instant::now());
             let links = self.links();
             let (summary, batch) = {
                 let mut state = self.state();

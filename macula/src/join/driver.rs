@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +8,8 @@ use tokio::time::{Instant, timeout};
 
 use super::Seed;
 use super::local::LocalDirectory;
-use crate::StartError;
 use crate::identity::NodeId;
-use crate::mesh::{Inner, lock};
+use crate::mesh::Inner;
 use crate::transport::DialError;
 
 /// How often the runtime directory is looked through, and the first pause between tries of a
@@ -44,24 +42,14 @@ pub struct Tried {
 pub(crate) async fn join(
     inner: &Arc<Inner>,
     seeds: Vec<Seed>,
-    local: bool,
-    runtime_dir: Option<PathBuf>,
+    neighbours: Option<LocalDirectory>,
     patience: Duration,
-) -> Result<(), StartError> {
-    let neighbours = if local {
-        let directory = LocalDirectory::open(runtime_dir, inner.realm.name())?;
-        let me = inner.me();
-        *lock(&inner.published) = Some(directory.publish(me.id, me.addr)?);
-        Some(directory)
-    } else {
-        None
-    };
+) {
     let joiner = Joiner { inner: inner.clone(), seeds, neighbours, tries: BTreeMap::new() };
     inner.spawn(joiner.run());
     let mut joining = inner.joining.subscribe();
     // Not having joined in time is no error: calls say what was tried.
     let _ = timeout(patience, joining.wait_for(|joining| joining.joined)).await;
-    Ok(())
 }
 
 struct Joiner {
@@ -203,11 +191,13 @@ impl Joiner {
     fn tell(&self) {
         // Whoever was met has said whom else there is.
         let met = *self.inner.introduced.borrow() && !self.inner.state().alive.is_empty();
-        let alone = self.seeds.is_empty()
-            || self.tries.iter().all(|(target, entry)| {
-                // A node that is its own only seed is the first of its cluster.
-                matches!(target, Target::Neighbour(_)) || entry.node == Some(self.inner.me().id)
-            });
+        let me = self.inner.me().id;
+        let alone = self.tries.iter().all(|(target, entry)| match target {
+            // A node that is its own only seed is the first of its cluster.
+            Target::Seed(_) => entry.node == Some(me),
+            // A neighbour that does not answer is none.
+            Target::Neighbour(_) => entry.outcome.is_some(),
+        });
         let failed = self.tries.values().filter_map(|entry| {
             Some(Tried { target: entry.name.clone(), outcome: entry.outcome.clone()? })
         });

@@ -93,6 +93,17 @@ impl Membership {
         }
     }
 
+    /// Hands over an input that must arrive, from where waiting is not possible.
+    pub(crate) fn insist(&self, input: MembershipInput) {
+        if let Err(mpsc::error::TrySendError::Full(input)) = self.0.try_send(input) {
+            let sender = self.0.clone();
+            tokio::spawn(async move {
+                // The task ends with the node; there is nobody left to tell then.
+                let _ = sender.send(input).await;
+            });
+        }
+    }
+
     /// Hands over an input that must arrive.
     pub(crate) async fn tell(&self, input: MembershipInput) {
         // The task ends with the node; there is nobody left to tell then.
@@ -126,7 +137,11 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
             tokio::select! {
                 biased;
                 input = inputs.recv() => match input {
-                    Some(input) => self.take(input),
+                    Some(input) => {
+                        self.take(input);
+                        // A stream of packets must not keep the timers waiting.
+                        self.fire();
+                    }
                     None => return,
                 },
                 () = timer => self.fire(),
@@ -149,8 +164,14 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
     }
 
     fn take(&mut self, input: MembershipInput) {
+        let known = self.foca.iter_membership_state().len();
+        let full = known >= self.max_members.saturating_mul(2);
         let outputs = &mut self.outputs;
         let done = match input {
+            MembershipInput::Datagram(_) | MembershipInput::Table(_) if full => {
+                tracing::warn!(known, "more nodes are told of than a cluster may have");
+                return;
+            }
             MembershipInput::Datagram(packet) => self.foca.handle_data(&packet, outputs),
             MembershipInput::Alive(member) => {
                 if self.foca.iter_members().count() >= self.max_members {
@@ -192,6 +213,7 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
             MembershipInput::Announce(hint) => self.foca.add_broadcast(&hint.encode()).map(drop),
             MembershipInput::Leave(answer) => {
                 let left = self.foca.leave_cluster(outputs);
+                self.flush();
                 let _ = answer.send(());
                 left
             }
@@ -214,7 +236,14 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
             match notification {
                 OwnedNotification::MemberUp(member) => (self.news)(MembershipNews::Up(member)),
                 OwnedNotification::MemberDown(member) => (self.news)(MembershipNews::Down(member)),
-                OwnedNotification::Rename(_, after) => (self.news)(MembershipNews::Up(after)),
+                // The new life of a node may be over already when its old one is replaced.
+                OwnedNotification::Rename(_, after) => {
+                    if self.foca.iter_members().any(|member| *member.id() == after) {
+                        (self.news)(MembershipNews::Up(after));
+                    } else {
+                        (self.news)(MembershipNews::Down(after));
+                    }
+                }
                 OwnedNotification::Rejoin(me) => (self.news)(MembershipNews::Renewed(me)),
                 OwnedNotification::Active
                 | OwnedNotification::Idle

@@ -114,7 +114,8 @@ impl Pending<'_> {
         tokio::select! {
             biased;
             answer = &mut answer => return answer.map_err(|_| Failure::Disconnected),
-            sent = &mut upload => drop(sent.map_err(|_| Failure::Disconnected)?),
+            // A peer that refuses the body says so in its reply; a lost connection ends the wait.
+            _ = &mut upload => {}
             () = sleep_until(deadline) => return Err(Failure::Deadline { phase: Phase::Run }),
         }
         self.wait(answer, deadline).await

@@ -81,9 +81,11 @@ impl Inner {
     ) -> Result<(), Violation> {
         let refuse = |status| {
             let load = self.load();
-            link.lane.push(&Message::Reply { id, load, status, body: Bytes::new() })?;
-            Ok(())
+            link.answer(&Message::Reply { id, load, status, body: Bytes::new() })
         };
+        if link.was_cancelled(id) {
+            return Ok(());
+        }
         if self.is_draining() {
             return refuse(Status::Draining);
         }
@@ -114,6 +116,11 @@ impl Inner {
         let caller = Caller { node: link.peer.id };
         let incoming = Incoming { method: position, body, caller, deadline, cancelled };
         let call = Call::new(node, link.clone(), id);
+        if self.is_draining() {
+            // The node began to drain while this call was not counted yet.
+            call.reply(Status::Draining, Bytes::new());
+            return Ok(());
+        }
         match entry {
             Entry::Admitted(permit) => call.start(service, method, incoming, permit),
             Entry::Queued(turn) => {
@@ -140,7 +147,7 @@ impl Inner {
     }
 
     fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.draining.load(Ordering::SeqCst)
     }
 }
 
@@ -155,7 +162,7 @@ struct Call {
 
 impl Call {
     fn new(node: Arc<Inner>, link: Arc<Link>, id: u64) -> Self {
-        node.serving.fetch_add(1, Ordering::Relaxed);
+        node.serving.fetch_add(1, Ordering::SeqCst);
         link.serving.fetch_add(1, Ordering::Relaxed);
         Self { node, link, id, answered: false }
     }

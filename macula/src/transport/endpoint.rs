@@ -100,8 +100,8 @@ fn udp_socket(addr: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Until a peer is admitted it may open one stream and have us buffer 16 KiB; admission raises
-/// both.
+/// Until a peer is admitted it may open one stream, on which we buffer 16 KiB, and have us buffer
+/// 64 KiB of datagrams; admission raises the former.
 fn transport_config(limits: &Limits) -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
@@ -109,7 +109,7 @@ fn transport_config(limits: &Limits) -> TransportConfig {
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .receive_window(VarInt::from_u32(limits::UNADMITTED_WINDOW))
         .stream_receive_window(VarInt::from_u32(limits::ADMITTED_WINDOW / 2))
-        .datagram_receive_buffer_size(Some(256 << 10))
+        .datagram_receive_buffer_size(Some(64 << 10))
         .max_idle_timeout(IdleTimeout::try_from(limits.idle_timeout).ok());
     transport
 }

@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::BytesMut;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::limits;
 use crate::wire::{Message, put_frame};
@@ -21,6 +22,8 @@ struct Shared {
     filled: Notify,
     /// What was there has been taken.
     emptied: Notify,
+    /// The peer does not read: there is no use in writing on.
+    overflowed: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -44,18 +47,26 @@ impl Lane {
         if buffer.closed {
             return Err(LaneClosed);
         }
-        let was_empty = buffer.bytes.is_empty();
+        let before = buffer.bytes.len();
         put_frame(&mut buffer.bytes, |out| message.encode(out));
         if buffer.bytes.len() > limits::LANE_CAPACITY {
+            // What is refused is not sent either.
+            buffer.bytes.truncate(before);
             drop(buffer);
             self.close();
+            self.0.overflowed.cancel();
             return Err(LaneClosed);
         }
         drop(buffer);
-        if was_empty {
+        if before == 0 {
             self.0.filled.notify_one();
         }
         Ok(())
+    }
+
+    /// The peer has stopped reading.
+    pub(crate) fn overflowed(&self) -> bool {
+        self.0.overflowed.is_cancelled()
     }
 
     /// Waits until the lane is not crowded.
@@ -103,7 +114,10 @@ impl Lane {
                 continue;
             }
             self.0.emptied.notify_waiters();
-            stream.write_all(&batch).await?;
+            tokio::select! {
+                written = stream.write_all(&batch) => written?,
+                () = self.0.overflowed.cancelled() => return Ok(()),
+            }
             batch.clear();
         }
     }

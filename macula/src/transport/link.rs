@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,10 +17,20 @@ use crate::membership::Member;
 use crate::rpc::health::Health;
 use crate::rpc::inflight::InFlight;
 use crate::rpc::{Failure, Response};
-use crate::wire::{FrameBuffer, Message, WireError, put_frame};
+use crate::wire::{FrameBuffer, Message, Status, WireError, put_frame};
 
 /// The code with which a connection is closed that is not needed any more.
 pub(crate) const CLOSE_DONE: VarInt = VarInt::from_u32(0);
+/// The longest digest or member table, in bytes: those of 16 384 nodes.
+const DIRECTORY_BODY: usize = 4 << 20;
+/// So many bytes say what a long message is: its length, its kind and its number.
+const HEAD: usize = 15;
+/// The label under which both ends derive the token of a link.
+const TOKEN_LABEL: &[u8] = b"EXPORTER-macula-link";
+/// Connections made within this time of each other may have been made at once.
+const TWINS: Duration = Duration::from_secs(3);
+/// How many cancellations are remembered that came before their requests.
+const OVERTAKEN: usize = 64;
 /// The code for a peer that sent what no peer of ours sends.
 const CLOSE_VIOLATION: VarInt = VarInt::from_u32(2);
 
@@ -37,12 +48,18 @@ pub(crate) struct Link {
     pub(crate) peer: Member,
     /// This node dialled; otherwise the peer did.
     pub(crate) dialled: bool,
+    /// The same at both ends and different for each connection: settles which of two is kept.
+    pub(crate) token: [u8; 8],
+    since: Instant,
     pub(crate) lane: Lane,
     connection: Connection,
     /// Requests of ours.
     pub(crate) calls: Mutex<InFlight<Waiter>>,
     /// Requests of the peer that were not done at once.
-    running: Mutex<BTreeMap<u64, CancellationToken>>,
+    running: Mutex<Option<BTreeMap<u64, CancellationToken>>>,
+    /// The last requests that the peer gave up before they were known here: a cancellation is
+    /// short and may overtake its request.
+    cancelled: Mutex<VecDeque<u64>>,
     /// Requests of the peer that run or wait here.
     pub(crate) serving: AtomicUsize,
     pub(crate) health: Mutex<Health>,
@@ -59,6 +76,8 @@ pub(crate) trait Inbound: Send + Sync + 'static {
     fn datagram(&self, link: &Arc<Link>, datagram: Bytes);
     fn closed(&self, link: &Arc<Link>);
     fn limits(&self) -> &Limits;
+    /// What replies say of the load of this node.
+    fn load(&self) -> u16;
 }
 
 /// A peer broke the protocol; its connection is closed.
@@ -72,12 +91,6 @@ pub(crate) enum Violation {
     NotReading,
 }
 
-impl From<LaneClosed> for Violation {
-    fn from(_: LaneClosed) -> Self {
-        Self::NotReading
-    }
-}
-
 impl Link {
     /// Takes over an admitted connection and starts its tasks, which end with it.
     pub(crate) fn start(
@@ -86,13 +99,20 @@ impl Link {
         dialled: bool,
         inbound: Arc<dyn Inbound>,
     ) -> Arc<Self> {
+        let mut token = [0; 8];
+        // The connection is established, so there is keying material; if not, the token settles
+        // nothing.
+        let _ = connection.export_keying_material(&mut token, TOKEN_LABEL, b"");
         let link = Arc::new(Self {
             peer: admitted.introduction.member,
             dialled,
+            token,
+            since: Instant::now(),
             lane: Lane::new(),
             connection,
             calls: Mutex::new(InFlight::new()),
-            running: Mutex::default(),
+            running: Mutex::new(Some(BTreeMap::new())),
+            cancelled: Mutex::default(),
             serving: AtomicUsize::new(0),
             health: Mutex::default(),
             silent: AtomicBool::new(false),
@@ -119,13 +139,24 @@ impl Link {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<u64, CancellationToken>> {
+    /// Whether both were made at about the same time, as when one side dials twice at once.
+    pub(crate) fn is_twin_of(&self, other: &Self) -> bool {
+        self.since.saturating_duration_since(other.since) < TWINS
+    }
+
+    /// None once the link is closed.
+    fn running(&self) -> MutexGuard<'_, Option<BTreeMap<u64, CancellationToken>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Registers a request of the peer that goes on, so that it can be cancelled.
     pub(crate) fn begin(&self, id: u64, cancel: CancellationToken) -> Result<(), Violation> {
-        match self.running().insert(id, cancel) {
+        let mut running = self.running();
+        let Some(running) = running.as_mut() else {
+            cancel.cancel();
+            return Ok(());
+        };
+        match running.insert(id, cancel) {
             None => Ok(()),
             Some(earlier) => {
                 earlier.cancel();
@@ -135,18 +166,43 @@ impl Link {
     }
 
     pub(crate) fn end(&self, id: u64) {
-        self.running().remove(&id);
+        if let Some(running) = self.running().as_mut() {
+            running.remove(&id);
+        }
     }
 
     pub(crate) fn cancel(&self, id: u64) {
-        if let Some(token) = self.running().remove(&id) {
-            token.cancel();
+        let token = self.running().as_mut().and_then(|running| running.remove(&id));
+        match token {
+            Some(token) => token.cancel(),
+            None => {
+                let mut cancelled = crate::mesh::lock(&self.cancelled);
+                if cancelled.len() == OVERTAKEN {
+                    cancelled.pop_front();
+                }
+                cancelled.push_back(id);
+            }
         }
+    }
+
+    /// Whether the peer gave this request up before it came.
+    pub(crate) fn was_cancelled(&self, id: u64) -> bool {
+        let mut cancelled = crate::mesh::lock(&self.cancelled);
+        let at = cancelled.iter().position(|known| *known == id);
+        at.is_some_and(|at| cancelled.remove(at).is_some())
     }
 
     /// Nothing is under way in either direction.
     pub(crate) fn is_idle(&self) -> bool {
         self.calls().len() == 0 && self.serving.load(Ordering::Relaxed) == 0
+    }
+
+    /// Pushes an answer. A lane that we have closed ourselves takes none, which is nobody's fault.
+    pub(crate) fn answer(&self, message: &Message) -> Result<(), Violation> {
+        match self.lane.push(message) {
+            Err(LaneClosed) if self.lane.overflowed() => Err(Violation::NotReading),
+            _ => Ok(()),
+        }
     }
 
     /// Sends a message: on the lane if it is short, else on a stream of its own.
@@ -218,12 +274,12 @@ impl Link {
         let lane = self.lane.clone();
         let alone = TaskTracker::new();
         let reason = tokio::select! {
-            // What has arrived is taken in before the end of the connection is noticed: the last
-            // replies of a peer that leaves may come together with it.
+            // The end of the connection is noticed on the lane, and only after what has arrived: the
+            // last replies of a peer that leaves may come together with it.
             biased;
-            read = self.read_streams(&alone, &inbound) => read.err(),
-            read = self.read_lane(recv, &*inbound) => read.err(),
+            violation = self.read_streams(&alone, &inbound) => Some(violation),
             () = self.read_datagrams(&*inbound) => None,
+            read = self.read_lane(recv, &*inbound) => read.err(),
             _ = lane.drive(send) => None,
         };
         if let Some(violation) = reason {
@@ -240,7 +296,8 @@ impl Link {
             let lost = Response { result: Err(Failure::Disconnected), load: None };
             let _ = waiter.reply.send(lost);
         }
-        for token in std::mem::take(&mut *self.running()).into_values() {
+        let running = self.running().take();
+        for token in running.into_iter().flatten().map(|(_, token)| token) {
             token.cancel();
         }
         inbound.closed(&self);
@@ -266,13 +323,13 @@ impl Link {
         self: &Arc<Self>,
         alone: &TaskTracker,
         inbound: &Arc<dyn Inbound>,
-    ) -> Result<(), Violation> {
+    ) -> Violation {
         let (failed, mut failures) = tokio::sync::mpsc::channel(1);
         loop {
             tokio::select! {
-                Some(violation) = failures.recv() => return Err(violation),
+                Some(violation) = failures.recv() => return violation,
                 stream = self.connection.accept_uni() => {
-                    let Ok(stream) = stream else { return Ok(()) };
+                    let Ok(stream) = stream else { return std::future::pending().await };
                     let (link, inbound, failed) = (self.clone(), inbound.clone(), failed.clone());
                     alone.spawn(async move {
                         if let Err(violation) = link.read_alone(stream, &*inbound).await {
@@ -285,29 +342,59 @@ impl Link {
         }
     }
 
-    /// Reads the one message of a stream. A stream that ends early or takes too long is
-    /// forgotten: its sender has changed its mind or has gone.
+    /// Reads the one message of a stream. A stream that ends early or stands still is forgotten:
+    /// its sender has changed its mind or has gone. A call that is too long for this node is
+    /// answered, whichever half of it this is.
     async fn read_alone(
         self: &Arc<Self>,
         mut stream: RecvStream,
         inbound: &dyn Inbound,
     ) -> Result<(), Violation> {
-        let limit = inbound.limits().max_body + limits::FRAME_OVERHEAD;
-        let read = async {
-            let mut frames = FrameBuffer::new(limit);
-            while let Ok(Some(chunk)) = stream.read_chunk(usize::MAX, true).await {
-                self.heard.store(true, Ordering::Relaxed);
-                frames.push(&chunk.bytes);
-                if let Some(frame) = frames.next_frame()? {
-                    return Ok(Some(frame));
-                }
+        let max_body = inbound.limits().max_body;
+        let mut frames = FrameBuffer::new(max_body.max(DIRECTORY_BODY) + limits::FRAME_OVERHEAD);
+        loop {
+            let read = stream.read_chunk(usize::MAX, true);
+            let Ok(Ok(Some(chunk))) = tokio::time::timeout(limits::BODY_TIMEOUT, read).await else {
+                return Ok(());
+            };
+            self.heard.store(true, Ordering::Relaxed);
+            frames.push(&chunk.bytes);
+            if frames.len() < HEAD {
+                continue;
             }
-            Ok::<_, Violation>(None)
-        };
-        match tokio::time::timeout(limits::BODY_TIMEOUT, read).await {
-            Ok(Ok(Some(frame))) => inbound.message(self, Message::decode(frame)?),
-            Ok(Ok(None)) | Err(_) => Ok(()),
-            Ok(Err(violation)) => Err(violation),
+            if let Some(call) = frames.too_long_call(max_body + limits::FRAME_OVERHEAD) {
+                // Whether it is stopped before its end makes no difference any more.
+                let _ = stream.stop(CLOSE_DONE);
+                return self.refuse_body(call, max_body, inbound.load());
+            }
+            if let Some(frame) = frames.next_frame()? {
+                return inbound.message(self, Message::decode(frame)?);
+            }
+        }
+    }
+
+    /// Tells the caller that a body is over the limit of this node: our own, or the peer.
+    fn refuse_body(
+        &self,
+        call: Result<u64, u64>,
+        limit: usize,
+        load: u16,
+    ) -> Result<(), Violation> {
+        match call {
+            Ok(request) => {
+                let status = Status::RequestTooLarge { limit: limit as u64 };
+                let reply = Message::Reply { id: request, load, status, body: Bytes::new() };
+                self.answer(&reply)
+            }
+            Err(reply) => {
+                let waiter = self.calls().complete(reply);
+                if let Some(waiter) = waiter {
+                    let failure = Failure::ReplyTooLarge { limit };
+                    // The caller may have gone this very moment.
+                    let _ = waiter.reply.send(Response { result: Err(failure), load: None });
+                }
+                Ok(())
+            }
         }
     }
 
@@ -316,6 +403,7 @@ impl Link {
             self.heard.store(true, Ordering::Relaxed);
             inbound.datagram(self, datagram);
         }
+        std::future::pending().await
     }
 }
 

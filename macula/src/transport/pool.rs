@@ -22,6 +22,8 @@ pub(crate) type DialWatch = watch::Receiver<Option<Result<Arc<Link>, DialError>>
 pub(crate) struct Pool {
     me: NodeId,
     peers: BTreeMap<NodeId, Peer>,
+    /// Links that others have replaced, until nothing is under way on them.
+    retired: Vec<Arc<Link>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,15 +50,17 @@ pub(crate) enum Route {
 
 impl Pool {
     pub(crate) fn new(me: NodeId) -> Self {
-        Self { me, peers: BTreeMap::new() }
+        Self { me, peers: BTreeMap::new(), retired: Vec::new() }
     }
 
     pub(crate) fn route(&self, peer: &NodeId, now: Instant) -> Route {
         let Some(peer) = self.peers.get(peer) else { return Route::None };
-        if let Some(link) = &peer.link {
+        if let Some(link) = peer.link.as_ref().filter(|link| !link.closed.is_cancelled()) {
             return Route::Linked(link.clone());
         }
-        if let Some(dial) = &peer.dial {
+        // A dial whose task has died without a word is no dial.
+        let live = |dial: &&DialWatch| dial.borrow().is_some() || dial.has_changed().is_ok();
+        if let Some(dial) = peer.dial.as_ref().filter(live) {
             return Route::Dialling(dial.clone());
         }
         match peer.not_before.and_then(|at| at.checked_duration_since(now)) {
@@ -66,7 +70,36 @@ impl Pool {
     }
 
     pub(crate) fn link(&self, peer: &NodeId) -> Option<&Arc<Link>> {
-        self.peers.get(peer)?.link.as_ref()
+        self.peers.get(peer)?.link.as_ref().filter(|link| !link.closed.is_cancelled())
+    }
+
+    /// Whether the last dial of the peer failed, and none has succeeded since.
+    pub(crate) fn is_failing(&self, peer: &NodeId) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.link.is_none() && peer.failures > 0)
+    }
+
+    /// The links in use and those that are only being finished.
+    pub(crate) fn all_links(&self) -> impl Iterator<Item = &Arc<Link>> {
+        self.links().chain(&self.retired)
+    }
+
+    /// Keeps an eye on a link that is not to be used any more.
+    pub(crate) fn retire(&mut self, link: Arc<Link>) {
+        self.retired.push(link);
+    }
+
+    /// Takes out the link to an earlier life of a peer than `generation`.
+    pub(crate) fn take_older(&mut self, peer: &NodeId, generation: u64) -> Option<Arc<Link>> {
+        let peer = self.peers.get_mut(peer)?;
+        peer.link.take_if(|link| link.peer.generation < generation)
+    }
+
+    /// Forgets peers with which nothing is going on.
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        self.peers.retain(|_, peer| {
+            let waiting = peer.not_before.is_some_and(|at| at + BACKOFF.1 > now);
+            peer.link.is_some() || peer.dial.is_some() || waiting
+        });
     }
 
     pub(crate) fn links(&self) -> impl Iterator<Item = &Arc<Link>> {
@@ -96,20 +129,26 @@ impl Pool {
     /// Takes in a new link, and gives back the one that is not to be used from now on.
     ///
     /// When two nodes dial each other at once, both keep the connection that the node with the
-    /// smaller id dialled. Otherwise the newer connection replaces the older.
+    /// smaller id dialled; when one dials twice at once, both keep the one with the smaller token.
+    /// Otherwise the newer connection replaces the older.
     pub(crate) fn insert(&mut self, link: Arc<Link>) -> Option<Arc<Link>> {
         let (me, id) = (self.me, link.peer.id);
         let peer = self.peers.entry(id).or_default();
         peer.failures = 0;
         peer.not_before = None;
         let preferred = |link: &Link| link.dialled == (me < id);
+        let outranks = |old: &Link| {
+            if old.closed.is_cancelled() || old.peer.generation != link.peer.generation {
+                return !old.closed.is_cancelled() && old.peer.generation > link.peer.generation;
+            }
+            match (preferred(old), preferred(&link)) {
+                (true, false) => true,
+                (false, true) => false,
+                _ => link.is_twin_of(old) && old.token < link.token,
+            }
+        };
         match peer.link.take() {
-            Some(old)
-                if !old.closed.is_cancelled()
-                    && old.peer.generation == link.peer.generation
-                    && preferred(&old)
-                    && !preferred(&link) =>
-            {
+            Some(old) if outranks(&old) => {
                 peer.link = Some(old);
                 Some(link)
             }
@@ -122,6 +161,7 @@ impl Pool {
 
     /// Forgets a link that has closed; false if another one took its place before.
     pub(crate) fn remove(&mut self, link: &Arc<Link>) -> bool {
+        self.retired.retain(|retired| !Arc::ptr_eq(retired, link));
         let Some(peer) = self.peers.get_mut(&link.peer.id) else { return false };
         let current = peer.link.as_ref().is_some_and(|current| Arc::ptr_eq(current, link));
         if current {

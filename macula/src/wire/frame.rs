@@ -1,6 +1,6 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::WireError;
+use super::{Message, WireError};
 
 const PREFIX: usize = 4;
 
@@ -21,6 +21,19 @@ impl FrameBuffer {
     /// buffer never holds more than one frame and one read.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// How many bytes wait to become frames.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The number of the call whose message has begun to arrive, if its frame is longer than
+    /// `limit`: `Ok` of a request, `Err` of a reply.
+    pub(crate) fn too_long_call(&self, limit: usize) -> Option<Result<u64, u64>> {
+        let length = u32::from_le_bytes(*self.bytes.first_chunk::<PREFIX>()?) as usize;
+        let head = self.bytes.get(PREFIX..).filter(|_| length > limit)?;
+        Message::peek_call(head)
     }
 
     /// The next whole frame, if there is one. It shares the buffer's memory.

@@ -135,6 +135,18 @@ impl Message {
         }
     }
 
+    /// The number of the call that these first bytes of a message belong to: `Ok` of a request,
+    /// `Err` of a reply.
+    pub(super) fn peek_call(head: &[u8]) -> Option<Result<u64, u64>> {
+        // A kind and a number take eleven bytes at most.
+        let mut fields = Fields::new(Bytes::copy_from_slice(head.get(..11).unwrap_or(head)));
+        match fields.u8().ok()? {
+            kind::REQUEST => fields.varint().ok().map(Ok),
+            kind::REPLY => fields.varint().ok().map(Err),
+            _ => None,
+        }
+    }
+
     /// The length of the part that has no small bound, in bytes.
     pub(crate) fn body_len(&self) -> usize {
         match self {
