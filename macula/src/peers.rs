@@ -315,7 +315,7 @@ impl Inbound for Inner {
                 self.on_reply(link, id, load, status, body);
             }
             Message::Cancel { id } => link.cancel(id),
-            Message::Ping(number) => link.lane.push(&Message::Pong(number))?,
+            Message::Ping(number) => link.respond(&Message::Pong(number))?,
             Message::Pong(_) => {}
             Message::Record(bytes) => self.on_record(link, bytes),
             Message::Summary(theirs) => self.on_summary(link, theirs),

@@ -81,8 +81,7 @@ impl Inner {
     ) -> Result<(), Violation> {
         let refuse = |status| {
             let load = self.load();
-            link.lane.push(&Message::Reply { id, load, status, body: Bytes::new() })?;
-            Ok(())
+            link.respond(&Message::Reply { id, load, status, body: Bytes::new() })
         };
         if self.is_draining() {
             return refuse(Status::Draining);

@@ -27,6 +27,8 @@ struct Shared {
 struct Buffer {
     bytes: BytesMut,
     closed: bool,
+    /// It was closed because its peer does not read.
+    overflowed: bool,
 }
 
 /// The lane is closed: the connection ended, or its peer does not read.
@@ -47,6 +49,7 @@ impl Lane {
         let was_empty = buffer.bytes.is_empty();
         put_frame(&mut buffer.bytes, |out| message.encode(out));
         if buffer.bytes.len() > limits::LANE_CAPACITY {
+            buffer.overflowed = true;
             drop(buffer);
             self.close();
             return Err(LaneClosed);
@@ -73,6 +76,11 @@ impl Lane {
             }
             emptied.await;
         }
+    }
+
+    /// Whether the peer did not read what it was sent.
+    pub(crate) fn overflowed(&self) -> bool {
+        self.buffer().overflowed
     }
 
     /// Refuses further messages; what was appended before may still be written.
@@ -142,6 +150,7 @@ mod tests {
         lane.close();
         assert_eq!(waiting.await.unwrap(), Err(LaneClosed));
         assert_eq!(lane.push(&Message::Goodbye), Err(LaneClosed));
+        assert!(!lane.overflowed());
     }
 
     #[test]
@@ -150,6 +159,7 @@ mod tests {
         let message = Message::Record(vec![0; limits::LANE_CAPACITY / 4].into());
         let pushed = (0..5).take_while(|_| lane.push(&message).is_ok()).count();
         assert_eq!(pushed, 3);
+        assert!(lane.overflowed());
         assert_eq!(lane.push(&Message::Goodbye), Err(LaneClosed));
     }
 }

@@ -72,12 +72,6 @@ pub(crate) enum Violation {
     NotReading,
 }
 
-impl From<LaneClosed> for Violation {
-    fn from(_: LaneClosed) -> Self {
-        Self::NotReading
-    }
-}
-
 impl Link {
     /// Takes over an admitted connection and starts its tasks, which end with it.
     pub(crate) fn start(
@@ -147,6 +141,15 @@ impl Link {
     /// Nothing is under way in either direction.
     pub(crate) fn is_idle(&self) -> bool {
         self.calls().len() == 0 && self.serving.load(Ordering::Relaxed) == 0
+    }
+
+    /// Answers a short message of the peer at once. On a lane that we closed ourselves the peer has
+    /// been told goodbye, and what it asked before it knew is no fault of its.
+    pub(crate) fn respond(&self, message: &Message) -> Result<(), Violation> {
+        match self.lane.push(message) {
+            Err(LaneClosed) if self.lane.overflowed() => Err(Violation::NotReading),
+            Ok(()) | Err(LaneClosed) => Ok(()),
+        }
     }
 
     /// Sends a message: on the lane if it is short, else on a stream of its own.
