@@ -30,6 +30,8 @@ use crate::{Limits, StartError};
 
 /// How many refused peers are remembered.
 const REFUSALS: usize = 64;
+/// How long a node that leaves goes on refusing calls, at least and at most: two round trips.
+const NEWS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 /// How long closing waits for peers to take our goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -256,21 +258,34 @@ impl Mesh {
     pub async fn shutdown(&self, grace: Duration) {
         self.drain();
         let idle = async {
-            loop {
-                let served = self.0.served.notified();
-                if self.serving() == 0 {
-                    return;
-                }
-                served.await;
+            self.idle().await;
+            // A call that was sent before the news of the drain arrived is refused, which says
+            // that it did not run; on a closed connection nobody could tell.
+            let trip = self.0.links().iter().map(|link| link.round_trip()).max();
+            if let Some(trip) = trip {
+                tokio::time::sleep((2 * trip).clamp(NEWS.0, NEWS.1)).await;
             }
+            self.idle().await;
         };
-        if tokio::time::timeout(grace, idle).await.is_err() {
+        let ended = tokio::time::timeout(grace, idle).await;
+        if ended.is_err() && self.serving() > 0 {
             tracing::warn!(
                 calls = self.serving(),
                 "calls were still running after the grace period"
             );
         }
         self.0.leave(GOODBYE).await;
+    }
+
+    /// Waits until no call of another node runs or waits here.
+    async fn idle(&self) {
+        loop {
+            let served = self.0.served.notified();
+            if self.serving() == 0 {
+                return;
+            }
+            served.await;
+        }
     }
 }
 

@@ -101,6 +101,9 @@ async fn a_killed_node_loses_no_call_that_may_run_twice_and_repeats_none_that_mu
     site.judge(&outcomes);
     let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.result.is_err()).collect();
     assert!(!failed.is_empty(), "calls were under way on the node that was killed");
+    // Those that may run twice began anew elsewhere, long before their deadline.
+    let again = outcomes.iter().filter(|outcome| outcome.idempotent);
+    assert!(again.max_by_key(|outcome| outcome.elapsed).unwrap().elapsed < 10 * SECOND);
     for outcome in failed {
         let error = outcome.result.as_ref().unwrap_err();
         assert!(!outcome.idempotent, "{outcome:?}");
@@ -124,6 +127,7 @@ async fn a_frozen_node_is_left_alone_until_it_thaws() {
     let mut events = node.mesh().watch_members();
 
     let traffic = Traffic::start(&site, &node, 4, Work::Find, 10 * SECOND);
+    let once = Traffic::start(&site, &node, 2, Work::Add, 2 * SECOND);
     until("both servers are used", async || served() > 0).await;
     let frozen = s1.freeze().await;
     until("the frozen node is suspected", async || node.mesh().peer(&id).suspect).await;
@@ -138,8 +142,13 @@ async fn a_frozen_node_is_left_alone_until_it_thaws() {
     assert!(elapsed >= SECOND && elapsed < 2 * SECOND, "{elapsed:?}");
     let alone = Outcome { call, idempotent: false, elapsed, result: Err(error) };
 
+    // Who asks all hears of it, and of the others.
+    let all = ledger.whoami().timeout(SECOND / 2).all().await.unwrap();
+    assert_eq!(all.ok().map(|who| who.name.as_str()).collect::<Vec<_>>(), ["s2"]);
+    let (silent, error) = all.failures().next().unwrap();
+    assert!(silent.id == id && matches!(error, CallError::Deadline(_)), "{silent}: {error:#}");
+
     traffic.more(200).await;
-    assert_eq!(served(), before);
     frozen.thaw().await;
     until("the thawed node is used again", async || served() > before + 10).await;
 
@@ -156,18 +165,22 @@ async fn a_frozen_node_is_left_alone_until_it_thaws() {
     frozen.thaw().await;
     until("the node back from the dead is used again", async || served() > before + 10).await;
 
-    let callers = traffic.stop().await;
+    let (callers, once) = (traffic.stop().await, once.stop().await);
     s1.kill().await;
     s2.kill().await;
-    for outcomes in &callers {
-        let slow = outcomes.iter().filter(|outcome| outcome.elapsed > SECOND).count();
-        assert!(slow <= 2, "of one caller {slow} calls took more than a second");
-        for outcome in outcomes {
-            assert!(outcome.result.is_ok() && outcome.elapsed < 3 * SECOND, "{outcome:?}");
-        }
+    for outcomes in callers.iter().chain(&once) {
+        // Half a second without a sound makes a node suspect. It froze twice.
+        let slow = outcomes.iter().filter(|outcome| outcome.elapsed > SECOND * 2 / 5).count();
+        assert!(slow <= 4, "of one caller {slow} calls waited for the frozen node");
     }
-    site.judge(&callers.concat());
-    site.judge(&[alone]);
+    for outcome in callers.iter().flatten() {
+        assert!(outcome.result.is_ok() && outcome.elapsed < 3 * SECOND, "{outcome:?}");
+    }
+    for error in once.iter().flatten().filter_map(|outcome| outcome.result.as_ref().err()) {
+        assert!(matches!(error, CallError::Deadline(_) | CallError::Disconnected(_)), "{error:#}");
+        assert_eq!(error.executed(), Executed::Unknown, "{error:#}");
+    }
+    site.judge(&[callers.concat(), once.concat(), vec![alone]].concat());
 }
 
 #[tokio::test]
@@ -211,6 +224,7 @@ async fn a_rolling_restart_fails_no_call() {
     let node = site.node("client").start().await.unwrap();
     site.sees(&node, &["s1", "s2", "s3"]).await;
     let traffic = Traffic::start(&site, &node, 4, Work::Find, 10 * SECOND);
+    let once = Traffic::start(&site, &node, 4, Work::AddSlowly(SECOND / 50), 10 * SECOND);
     traffic.more(20).await;
     let mut restarted = Vec::new();
     for server in servers {
@@ -221,7 +235,7 @@ async fn a_rolling_restart_fails_no_call() {
         traffic.more(20).await;
         restarted.push(server);
     }
-    let outcomes = traffic.stop().await.concat();
+    let outcomes = [traffic.stop().await, once.stop().await].concat().concat();
     for server in restarted {
         assert!(server.leave().await.success());
     }
