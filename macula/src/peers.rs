@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::Limits;
+use crate::directory::NodeStatus;
 use crate::directory::driver::FACTS;
 use crate::identity::NodeId;
 use crate::identity::tls::peer_id;
@@ -23,7 +24,7 @@ use crate::transport::DialError;
 use crate::transport::admission::{self, AdmissionError, Admitted, CLOSE_REFUSED};
 use crate::transport::link::{Inbound, Link, Violation};
 use crate::transport::pool::Route;
-use crate::wire::{Introduction, Message};
+use crate::wire::{Introduction, Message, Status, WireError};
 
 /// The first byte of a datagram that carries membership.
 const MEMBERSHIP: u8 = 0;
@@ -225,10 +226,16 @@ impl Inner {
                     return;
                 }
                 state.alive.remove(&member.id);
+                let record = state.replica.get(&member.id).map(|sealed| sealed.record().status);
+                let in_good_order = record.is_some_and(|status| status != NodeStatus::Serving);
                 self.publish(&state);
                 drop(state);
-                if let Some(link) = self.pool().forget(&member.id) {
-                    link.close();
+                let link = self.pool().forget(&member.id);
+                match link {
+                    // Its last replies may still be on their way; it closes when they are sent.
+                    Some(link) if in_good_order => self.retire(link),
+                    Some(link) => link.close(),
+                    None => {}
                 }
                 tracing::info!(node = %member.id, "node down");
                 let _ = self.events.send(MemberEvent::Down(member.id));
@@ -309,6 +316,22 @@ impl Inbound for Inner {
                 let left = self.state().alive.get(&link.peer.id).copied().unwrap_or(link.peer);
                 self.membership.offer(MembershipInput::Left(left));
             }
+        }
+        Ok(())
+    }
+
+    fn overlong(&self, link: &Arc<Link>, head: Message, error: WireError) -> Result<(), Violation> {
+        match head {
+            Message::Request { id, .. } => {
+                let limit = self.limits.max_body as u64;
+                let (load, status) = (self.load(), Status::RequestTooLarge { limit });
+                link.lane.push(&Message::Reply { id, load, status, body: Bytes::new() })?;
+            }
+            Message::Reply { id, load, .. } => {
+                let limit = self.limits.max_body as u64;
+                self.on_reply(link, id, load, Status::ReplyTooLarge { limit }, Bytes::new());
+            }
+            _ => return Err(error.into()),
         }
         Ok(())
     }

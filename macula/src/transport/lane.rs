@@ -79,7 +79,8 @@ impl Lane {
         self.0.emptied.notify_waiters();
     }
 
-    /// Writes what is appended until the lane or the stream is closed.
+    /// Writes what is appended until the lane or the stream is closed. After a closed lane it
+    /// resolves once the peer has all of it: a connection that is closed takes unsent bytes along.
     pub(crate) async fn drive(
         &self,
         mut stream: quinn::SendStream,
@@ -94,6 +95,9 @@ impl Lane {
             };
             if batch.is_empty() {
                 if closed {
+                    // It was neither finished nor reset before.
+                    let _ = stream.finish();
+                    let _ = stream.stopped().await;
                     return Ok(());
                 }
                 filled.await;

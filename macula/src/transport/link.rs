@@ -55,6 +55,8 @@ pub(crate) struct Link {
 /// What a link hands to its node.
 pub(crate) trait Inbound: Send + Sync + 'static {
     fn message(&self, link: &Arc<Link>, message: Message) -> Result<(), Violation>;
+    /// The head of a message, with the first bytes of a body that is over the limit.
+    fn overlong(&self, link: &Arc<Link>, head: Message, error: WireError) -> Result<(), Violation>;
     fn datagram(&self, link: &Arc<Link>, datagram: Bytes);
     fn closed(&self, link: &Arc<Link>);
     fn limits(&self) -> &Limits;
@@ -210,7 +212,9 @@ impl Link {
 
     async fn run(self: Arc<Self>, send: SendStream, recv: RecvStream, inbound: Arc<dyn Inbound>) {
         let lane = self.lane.clone();
+        // In this order: what came before the end of the connection is read before the end.
         let reason = tokio::select! {
+            biased;
             read = self.read_lane(recv, &*inbound) => read.err(),
             read = self.read_streams(&inbound) => read.err(),
             () = self.read_datagrams(&*inbound) => None,
@@ -269,7 +273,8 @@ impl Link {
     }
 
     /// Reads the one message of a stream. A stream that ends early or takes too long is
-    /// forgotten: its sender has changed its mind or has gone.
+    /// forgotten: its sender has changed its mind or has gone. Of a message over the limit only
+    /// the head is read, so that the one call can be refused.
     async fn read_alone(
         self: &Arc<Self>,
         mut stream: RecvStream,
@@ -281,8 +286,14 @@ impl Link {
             while let Ok(Some(chunk)) = stream.read_chunk(usize::MAX, true).await {
                 self.heard.store(true, Ordering::Relaxed);
                 frames.push(&chunk.bytes);
-                if let Some(frame) = frames.next_frame()? {
-                    return Ok(Some(frame));
+                match frames.next_frame() {
+                    Ok(Some(frame)) => return Ok(Some((Message::decode(frame)?, None))),
+                    Ok(None) => {}
+                    Err(error) => {
+                        if let Some(head) = frames.head(Message::HEAD) {
+                            return Ok(Some((Message::decode(head)?, Some(error))));
+                        }
+                    }
                 }
             }
             Ok::<_, Violation>(None)
@@ -292,7 +303,8 @@ impl Link {
             () = self.closed.cancelled() => return Ok(()),
         };
         match read {
-            Ok(Ok(Some(frame))) => inbound.message(self, Message::decode(frame)?),
+            Ok(Ok(Some((message, None)))) => inbound.message(self, message),
+            Ok(Ok(Some((head, Some(error))))) => inbound.overlong(self, head, error),
             Ok(Ok(None)) | Err(_) => Ok(()),
             Ok(Err(violation)) => Err(violation),
         }

@@ -36,6 +36,11 @@ impl FrameBuffer {
         self.bytes.advance(PREFIX);
         Ok(Some(self.bytes.split_to(length).freeze()))
     }
+
+    /// The first `length` bytes of the content of the next frame, once they are there.
+    pub(crate) fn head(&self, length: usize) -> Option<Bytes> {
+        self.bytes.get(PREFIX..PREFIX + length).map(Bytes::copy_from_slice)
+    }
 }
 
 /// Appends a frame whose content `write` appends, and gives the length of the whole.

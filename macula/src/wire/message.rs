@@ -90,6 +90,9 @@ mod kind {
 }
 
 impl Message {
+    /// Everything of a request or a reply that stands before its body is within this many bytes.
+    pub(crate) const HEAD: usize = 64;
+
     /// Appends the content of a frame.
     pub(crate) fn encode(&self, out: &mut BytesMut) {
         match self {
