@@ -85,7 +85,7 @@ impl Roster {
             tokio::select! {
                 _ = news.changed() => {}
                 _ = joining.changed() => {}
-                () = sleep_until(until) => return Err(tried::<M>(node, nobody)),
+                () = sleep_until(until) => return Err(tried(node, nobody)),
             }
         }
     }
@@ -259,7 +259,7 @@ fn unserved(
 }
 
 /// The waiting is over: say what this node tried in order to join.
-fn tried<M: Method>(node: &Node, nobody: Nobody) -> Nobody {
+fn tried(node: &Node, nobody: Nobody) -> Nobody {
     let joining = node.mesh().joining();
     let joining = joining.borrow();
     match nobody {
