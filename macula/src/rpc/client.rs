@@ -74,13 +74,18 @@ impl Inner {
         body: Bytes,
     ) {
         link.load.store(load, Ordering::Relaxed);
+        let limit = self.limits.max_body;
+        let result = match (status, body.len() > limit) {
+            (Status::Done, true) => Err(Failure::ReplyTooLarge { limit }),
+            (status, _) => outcome(status, body),
+        };
         let waiter = link.calls().complete(id);
         let Some(waiter) = waiter else {
             tracing::debug!(peer = %link.peer.id, id, "a reply came that nobody waits for");
             return;
         };
         // The caller may have gone this very moment.
-        let _ = waiter.reply.send(Response { result: outcome(status, body), load: Some(load) });
+        let _ = waiter.reply.send(Response { result, load: Some(load) });
     }
 }
 

@@ -33,7 +33,7 @@ impl UsualTime {
     /// A call took this long.
     pub(crate) fn observe(&self, took: Duration) {
         let estimate = self.estimate.load(Relaxed);
-        let step = estimate / 1000;
+        let step = estimate / 4000;
         let moved = if nanos(took) > estimate {
             estimate.saturating_add(step * PERCENTILE)
         } else {

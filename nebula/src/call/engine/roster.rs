@@ -58,7 +58,7 @@ impl Roster {
     pub(crate) async fn find<M: Method>(node: &Node, ask: &mut Ask<'_, M>) -> Result<Self, Nobody> {
         let mut news = node.mesh().watch_view();
         let mut joining = node.mesh().joining();
-        let settled = Instant::now() + SETTLE;
+        let mut settled = None;
         if let (Targets::Selector(selector), Some(topology)) = (&ask.targets, node.topology())
             && let Err(unknown) = topology.check(selector)
         {
@@ -76,7 +76,10 @@ impl Roster {
             let joined = joining.borrow_and_update().joined;
             let until = match (joined, view.is_complete()) {
                 (false, _) => ask.deadline,
-                (true, false) => settled.min(ask.deadline),
+                (true, false) => {
+                    let settled = settled.get_or_insert_with(|| Instant::now() + SETTLE);
+                    ask.deadline.min(*settled)
+                }
                 (true, true) => return Err(nobody),
             };
             tokio::select! {
@@ -96,7 +99,14 @@ impl Roster {
         for known in view.nodes() {
             let itself = known.id == node.id();
             let provider = providers.iter().find(|provider| provider.node == known.id);
+            let Some(record) = &known.record else { continue };
+            let meant = match &ask.targets {
+                Targets::Selector(selector) => selector.matches(&record.name, &record.tags),
+                Targets::Node(id) => *id == known.id,
+                Targets::Anyone | Targets::Pick(_) => true,
+            };
             match provider {
+                _ if !meant => continue,
                 _ if itself && local.is_some() => {}
                 _ if itself => continue,
                 Some(provider) if provider.key == M::INFO.key() => {}
@@ -106,15 +116,7 @@ impl Roster {
                 }
                 None => continue,
             }
-            let Some(record) = &known.record else { continue };
-            let meant = match &ask.targets {
-                Targets::Selector(selector) => selector.matches(&record.name, &record.tags),
-                Targets::Node(id) => *id == known.id,
-                Targets::Anyone | Targets::Pick(_) => true,
-            };
-            if meant {
-                named.insert((record.name.as_str(), known.id));
-            }
+            named.insert((record.name.as_str(), known.id));
         }
         if named.is_empty() {
             return Err(match other_shape {

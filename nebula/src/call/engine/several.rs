@@ -34,14 +34,14 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
             return legs;
         }
     };
+    if vote && !chosen && !one {
+        roster.keep_configured(&node);
+    }
     let configured = if chosen {
         roster.targets.len()
     } else {
         configured::<M>(&node, selector.as_ref(), one, roster.targets.len())
     };
-    if vote && !chosen && !one {
-        roster.keep_configured(&node);
-    }
     let mut arguments = Arguments::<M>::new(ask.args.take());
     let mut calls: Vec<BoxFuture<'static, (usize, Answer<M>)>> = Vec::new();
     for (at, target) in roster.targets.iter().enumerate() {

@@ -64,13 +64,13 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>, mut log: Log
             Step::GiveUp => return give_up(tried, log),
             Step::TryNext => note(tried, &mut log),
             Step::StartOver { after } => {
-                note(tried, &mut log);
                 tokio::time::sleep(after).await;
                 // The membership may know more by now.
                 match Roster::find(&node, &mut ask).await {
                     Ok(found) => roster = found,
-                    Err(_) => return Err(CallError::Disconnected(log)),
+                    Err(_) => return give_up(tried, log),
                 }
+                note(tried, &mut log);
                 order = roster.order(&node, &mut rng).into_iter();
                 failover.recount(order.len());
             }

@@ -1,0 +1,12 @@
+//! What a node bears from peers that are broken or mean: first strangers, then members of the
+//! realm. Whatever they do, no handler runs for them that should not, and an honest client is
+//! served afterwards. Everything runs on a network in memory and a paused clock.
+
+#[path = "hostile/members.rs"]
+mod members;
+#[path = "hostile/rude.rs"]
+mod rude;
+#[path = "hostile/strangers.rs"]
+mod strangers;
+#[path = "hostile/victim.rs"]
+mod victim;

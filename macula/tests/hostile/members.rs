@@ -1,0 +1,296 @@
+//! Peers that know the cookie, and break everything else.
+
+use std::time::Duration;
+
+use macula::directory::NodeRecord;
+use macula::identity::SecretKey;
+use tokio::time::{Instant, sleep};
+
+use crate::rude::{Lane, Rude, tag};
+use crate::victim::{ECHO, HANG, KEY, REALM, Victim};
+
+/// The code for whoever breaks the protocol.
+const VIOLATION: u64 = 2;
+
+const REQUEST: u8 = 1;
+const REPLY: u8 = 2;
+const PING: u8 = 4;
+const PONG: u8 = 5;
+const RECORD: u8 = 6;
+const DIGEST: u8 = 8;
+const PULL: u8 = 9;
+const MEMBERS: u8 = 10;
+
+/// A request under a number below 128, with so many microseconds left.
+fn request(id: u8, method: u64, key: [u8; 8], micros: u8, body: &[u8]) -> Vec<u8> {
+    [&[REQUEST, id][..], &method.to_le_bytes(), &key, &[micros], body].concat()
+}
+
+/// As long as the protocol can say.
+fn patient(id: u8, method: u64) -> Vec<u8> {
+    let mut request = request(id, method, KEY, 0, b"");
+    request.pop();
+    request.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
+    request
+}
+
+/// The victim has read and judged all that was said, and keeps the connection.
+async fn still_listens(lane: &mut Lane) {
+    lane.say(&[PING, 42]).await;
+    loop {
+        if lane.frame_of(PONG).await == [PONG, 42] {
+            return;
+        }
+    }
+}
+
+/// Bytes that look random and are always the same.
+fn noise(seed: u32, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_that_mean_nothing_end_the_connection() {
+    let victim = Victim::new().await;
+    let overlong = [&[REPLY][..], &[0xff; 11]].concat();
+    let frames: &[&[u8]] = &[
+        b"",
+        &[0],
+        &[12, 1, 2, 3],
+        &[255; 100],
+        &[REQUEST],
+        &[REQUEST, 0x80],
+        &request(1, ECHO, KEY, 9, b"")[..17],
+        &[REPLY, 1, 0, 0, 99],
+        &overlong,
+        &[PING, 1, 1],
+        &[PULL, 1, 2, 3],
+    ];
+    for (host, frame) in (10..).zip(frames) {
+        let (rude, mut lane) = Rude::member(&victim, host).await;
+        still_listens(&mut lane).await;
+        lane.say(frame).await;
+        assert_eq!(rude.closed().await, VIOLATION, "{frame:?}");
+    }
+    victim.is_well(0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn noise_in_frames_and_without_does_no_harm() {
+    let victim = Victim::new().await;
+    for seed in 0..24_u8 {
+        let (rude, mut lane) = Rude::member(&victim, 10 + seed).await;
+        for round in 0..64 {
+            let content = noise(u32::from(seed) << 8 | round, usize::from(seed) * 7 + 1);
+            match seed % 2 {
+                0 => lane.say(&content).await,
+                _ => drop(lane.send.write_all(&content).await),
+            }
+        }
+        if seed % 2 == 1 {
+            assert_eq!(rude.closed().await, VIOLATION, "{seed}");
+        }
+    }
+    sleep(Duration::from_secs(1)).await;
+    victim.is_well(0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_over_the_limit_is_not_read() {
+    let victim = Victim::new().await;
+    for (host, length) in [(10, u32::MAX), (11, (128 << 10) + 1)] {
+        let (rude, mut lane) = Rude::member(&victim, host).await;
+        lane.send.write_all(&length.to_le_bytes()).await.unwrap();
+        assert_eq!(rude.closed().await, VIOLATION);
+    }
+    // Nor on a stream of its own, unless it is a call that can be refused.
+    let (rude, _lane) = Rude::member(&victim, 12).await;
+    let mut alone = rude.connection.open_uni().await.unwrap();
+    let _ = alone.write_all(&[&u32::MAX.to_le_bytes()[..], &[RECORD; 100]].concat()).await;
+    assert_eq!(rude.closed().await, VIOLATION);
+
+    let (rude, mut lane) = Rude::member(&victim, 13).await;
+    let mut alone = rude.connection.open_uni().await.unwrap();
+    let head = request(5, ECHO, KEY, 100, &[0; 100]);
+    alone.write_all(&[&u32::MAX.to_le_bytes()[..], &head].concat()).await.unwrap();
+    let reply = lane.frame_of(REPLY).await;
+    assert_eq!((reply[1], reply[4]), (5, 8), "too large: {reply:?}");
+    still_listens(&mut lane).await;
+    victim.is_well(0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_that_end_early_are_forgotten() {
+    let victim = Victim::new().await;
+    let (rude, mut lane) = Rude::member(&victim, 10).await;
+    let call = request(5, ECHO, KEY, 100, &[0; 40_000]);
+    for cut in [0, 2, 4, 20, 30_000] {
+        let whole = [&(call.len() as u32).to_le_bytes()[..], &call].concat();
+        let mut alone = rude.connection.open_uni().await.unwrap();
+        alone.write_all(&whole[..cut]).await.unwrap();
+        match cut % 4 {
+            0 => alone.finish().unwrap(),
+            _ => alone.reset(9_u32.into()).unwrap(),
+        }
+    }
+    still_listens(&mut lane).await;
+    victim.is_well(0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_cannot_be_are_refused_and_run_nothing() {
+    let victim = Victim::new().await;
+    let (_rude, mut lane) = Rude::member(&victim, 10).await;
+    let calls = [
+        (request(1, 99, KEY, 100, b""), 2, "an unknown method"),
+        (request(2, ECHO, [0; 8], 100, b""), 3, "another shape"),
+        (request(3, ECHO, KEY, 0, b""), 5, "no time left"),
+    ];
+    for (call, status, what) in calls {
+        lane.say(&call).await;
+        let reply = lane.frame_of(REPLY).await;
+        assert_eq!((reply[1], reply[4]), (call[1], status), "{what}");
+    }
+    // Answers to questions that nobody asked, and the end of calls that nobody made.
+    for id in 0..100 {
+        lane.say(&[REPLY, id, 0, 0, 0, 1, 2, 3]).await;
+        lane.say(&[3, id]).await;
+    }
+    still_listens(&mut lane).await;
+    victim.is_well(0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_number_used_twice_ends_the_connection_and_its_calls() {
+    let victim = Victim::new().await;
+    let (rude, mut lane) = Rude::member(&victim, 10).await;
+    lane.say(&patient(7, HANG)).await;
+    still_listens(&mut lane).await;
+    assert_eq!(victim.mesh.serving(), 1);
+    lane.say(&patient(7, HANG)).await;
+    assert_eq!(rude.closed().await, VIOLATION);
+    victim.idle().await;
+    // The second is noticed when it has begun.
+    victim.is_well(2).await;
+    assert_eq!(victim.mesh.serving(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_gets_the_room_of_a_member() {
+    let victim = Victim::with(|limits| limits.max_calls_per_peer = 3).await;
+    let (rude, mut lane) = Rude::member(&victim, 10).await;
+    for id in 0..10 {
+        lane.say(&patient(id, HANG)).await;
+    }
+    for id in 3..10 {
+        let reply = lane.frame_of(REPLY).await;
+        assert_eq!((reply[1], reply[4]), (id, 1), "overloaded: {reply:?}");
+    }
+    assert_eq!(victim.mesh.serving(), 3);
+    rude.connection.close(0_u32.into(), b"");
+    victim.idle().await;
+    victim.is_well(3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_speaks_for_another() {
+    let victim = Victim::new().await;
+    let (rude, mut lane) = Rude::member(&victim, 10).await;
+    lane.say(&[&[PULL][..], victim.honest.id().as_bytes()].concat()).await;
+    let honest = loop {
+        let frame = lane.frame_of(RECORD).await;
+        if frame[1..33] == *victim.honest.id().as_bytes() {
+            break frame;
+        }
+    };
+    let view = victim.mesh.view();
+    let known = view.node(&victim.honest.id()).unwrap().record.clone().unwrap();
+
+    // Every byte of it counts.
+    for at in 1..honest.len() {
+        let mut forged = honest.clone();
+        forged[at] ^= 1;
+        lane.say(&forged).await;
+    }
+    // A newer one of its own making, signed with the wrong key, or for another realm.
+    let mut newer = NodeRecord::clone(&known);
+    newer.version += 9;
+    newer.name = "forged".into();
+    lane.say(&sealed(&newer, &rude.key, REALM)).await;
+    let mut mine = newer.clone();
+    mine.node = rude.key.id();
+    lane.say(&sealed(&mine, &rude.key, "elsewhere")).await;
+    // The victim's own record, from outside.
+    let own = view.node(&victim.mesh.id()).unwrap().record.clone().unwrap();
+    let mut own = NodeRecord::clone(&own);
+    own.version += 9;
+    own.services.clear();
+    lane.say(&sealed(&own, &rude.key, REALM)).await;
+    for length in [0, 1, 31, 32, 33, 96, 97, 1000] {
+        for kind in [RECORD, DIGEST, MEMBERS] {
+            lane.say(&[&[kind][..], &noise(length, length as usize)].concat()).await;
+        }
+    }
+    still_listens(&mut lane).await;
+    sleep(Duration::from_secs(3)).await;
+    for mesh in [&victim.mesh, &victim.honest] {
+        let view = mesh.view();
+        let names: Vec<_> = view.nodes().iter().filter_map(|node| node.record.as_ref()).collect();
+        let names: Vec<_> = names.iter().map(|record| record.name.as_str()).collect();
+        assert!(names.contains(&"honest") && names.contains(&"victim"), "{names:?}");
+        assert!(!names.contains(&"forged"), "{names:?}");
+    }
+    victim.is_well(0).await;
+    // Of itself it may say what it likes.
+    mine.name = "rude".into();
+    lane.say(&sealed(&mine, &rude.key, REALM)).await;
+    still_listens(&mut lane).await;
+    let view = victim.mesh.view();
+    let told = view.node(&rude.key.id()).unwrap().record.as_ref().unwrap();
+    assert_eq!(told.name, "rude");
+}
+
+fn sealed(record: &NodeRecord, key: &SecretKey, realm: &str) -> Vec<u8> {
+    let bytes = postcard::to_allocvec(record).unwrap();
+    let message = [&b"macula directory record v1"[..], &tag(realm), &bytes].concat();
+    [&[RECORD][..], &bytes, &key.sign(&message)].concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn datagrams_of_any_content_are_borne() {
+    let victim = Victim::new().await;
+    let (rude, mut lane) = Rude::member(&victim, 10).await;
+    for seed in 0..1000_u32 {
+        let length = seed as usize % 1100;
+        let mut datagram = noise(seed, length);
+        if let Some(kind) = datagram.first_mut() {
+            *kind = [0, 1, 2, 255][seed as usize / 4 % 4];
+        }
+        rude.connection.send_datagram(datagram.into()).unwrap();
+        if seed % 50 == 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    still_listens(&mut lane).await;
+    let began = Instant::now();
+    sleep(Duration::from_secs(3)).await;
+    victim.is_well(0).await;
+    assert!(began.elapsed() < Duration::from_secs(10));
+    let view = victim.mesh.view();
+    assert!(view.nodes().len() <= 3, "nobody was invented: {view:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_goodbye_and_stays_is_gone() {
+    let victim = Victim::new().await;
+    let (_rude, mut lane) = Rude::member(&victim, 10).await;
+    still_listens(&mut lane).await;
+    for _ in 0..10 {
+        lane.say(&[11]).await;
+    }
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(victim.mesh.view().nodes().len(), 2);
+    victim.is_well(0).await;
+}
