@@ -318,12 +318,18 @@ async fn ten_nodes_know_a_new_service_within_a_second() {
         until(node, "the service is known", |mesh| !mesh.view().providers(ECHO).is_empty()).await;
     }
     println!("known on 9 nodes after {:?}", began.elapsed());
-    assert_eq!(events.recv().await.unwrap(), MemberEvent::Up(server.id()));
+    heard(&mut events, MemberEvent::Up(server.id())).await;
 
     server.shutdown(Duration::ZERO).await;
     for node in &nodes {
         until(node, "it has gone", |mesh| mesh.view().nodes().len() == 9).await;
         assert!(node.view().providers(ECHO).is_empty());
     }
-    assert_eq!(events.recv().await.unwrap(), MemberEvent::Down(server.id()));
+    heard(&mut events, MemberEvent::Down(server.id())).await;
+}
+
+/// Waits for this event among others: a machine that is busy enough makes nodes look dead.
+async fn heard(events: &mut tokio::sync::broadcast::Receiver<MemberEvent>, wanted: MemberEvent) {
+    let wait = async { while events.recv().await.unwrap() != wanted {} };
+    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{wanted:?}: not in time"));
 }

@@ -15,6 +15,8 @@ use crate::limits;
 /// How many inputs may wait for the membership task; datagrams beyond it are dropped, as the
 /// network would.
 const QUEUE: usize = 1024;
+/// How many inputs are taken in before the timers are looked at again.
+const BATCH: usize = 256;
 
 /// What happens to the membership.
 #[derive(Debug)]
@@ -139,7 +141,12 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
                 input = inputs.recv() => match input {
                     Some(input) => {
                         self.take(input);
-                        // A stream of packets must not keep the timers waiting.
+                        // What waits is read first, lest a suspicion that has been refuted
+                        // meanwhile runs out; but packets must not keep the timers waiting.
+                        for _ in 0..BATCH {
+                            let Ok(input) = inputs.try_recv() else { break };
+                            self.take(input);
+                        }
                         self.fire();
                     }
                     None => return,
