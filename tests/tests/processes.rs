@@ -77,13 +77,12 @@ async fn a_killed_node_loses_no_call_that_may_run_twice_and_repeats_none_that_mu
 
     let steady = Traffic::start(&site, &node, 2, Work::Find, 15 * SECOND);
     let mut slow = JoinSet::new();
-    for work in [Work::FindSlowly(2 * SECOND), Work::AddSlowly(2 * SECOND)] {
-        for _ in 0..8 {
+    until("s1 runs calls of both kinds", async || {
+        // Whom a call goes to is a matter of chance, so they are made until it is s1.
+        for work in [Work::FindSlowly(2 * SECOND), Work::AddSlowly(2 * SECOND)] {
             let (site, node) = (site.clone(), node.clone());
             slow.spawn(async move { work.once(&site, &node, 15 * SECOND).await });
         }
-    }
-    until("s1 runs calls of both kinds", async || {
         let ran = |method| site.executions("s1", method) > 0;
         ran("find_slowly") && ran("add_slowly")
     })
@@ -101,9 +100,6 @@ async fn a_killed_node_loses_no_call_that_may_run_twice_and_repeats_none_that_mu
     site.judge(&outcomes);
     let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.result.is_err()).collect();
     assert!(!failed.is_empty(), "calls were under way on the node that was killed");
-    // Those that may run twice began anew elsewhere, long before their deadline.
-    let again = outcomes.iter().filter(|outcome| outcome.idempotent);
-    assert!(again.max_by_key(|outcome| outcome.elapsed).unwrap().elapsed < 10 * SECOND);
     for outcome in failed {
         let error = outcome.result.as_ref().unwrap_err();
         assert!(!outcome.idempotent, "{outcome:?}");
@@ -146,7 +142,8 @@ async fn a_frozen_node_is_left_alone_until_it_thaws() {
     let all = ledger.whoami().timeout(SECOND / 2).all().await.unwrap();
     assert_eq!(all.ok().map(|who| who.name.as_str()).collect::<Vec<_>>(), ["s2"]);
     let (silent, error) = all.failures().next().unwrap();
-    assert!(silent.id == id && matches!(error, CallError::Deadline(_)), "{silent}: {error:#}");
+    assert!(silent.id == id && error.executed() == Executed::Unknown, "{silent}: {error:#}");
+    assert!(matches!(error, CallError::Deadline(_) | CallError::Disconnected(_)), "{error:#}");
 
     traffic.more(200).await;
     frozen.thaw().await;
