@@ -63,7 +63,8 @@ pub struct PeerState {
     pub in_flight: usize,
     /// Replies that came from it after their callers had gone.
     pub late_replies: u64,
-    /// The load it reported with its last reply: calls running and waiting there.
+    /// The load it reported with a reply of the last two seconds, else 0: calls of other nodes
+    /// that run and wait there.
     pub load: u16,
 }
 
@@ -190,7 +191,7 @@ impl Mesh {
                     suspect: link.silent.load(Ordering::Relaxed),
                     in_flight,
                     late_replies,
-                    load: link.load.load(Ordering::Relaxed),
+                    load: link.recent_load(),
                 }
             }
             Route::Backoff { .. } | Route::Dialling(_) | Route::None => {

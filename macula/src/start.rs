@@ -121,6 +121,7 @@ fn launch(parts: Parts) -> Arc<Inner> {
         Inner::new(parts, membership, weak)
     });
     inner.publish(&inner.state());
+    inner.announce();
     if let Some(task) = membership_task {
         inner.spawn(task);
     }

@@ -42,7 +42,7 @@ impl Inner {
 
     /// Changes what this node says of itself, and tells everybody.
     pub(crate) fn update_record(&self, change: impl FnOnce(&mut NodeRecord)) {
-        let hint = {
+        {
             let mut state = self.state();
             let mut record = NodeRecord::clone(state.own.record());
             change(&mut record);
@@ -57,17 +57,19 @@ impl Inner {
             let own = state.own.clone();
             state.replica.insert(own, Instant::now().into_std());
             self.publish(&state);
-            Hint {
-                node: self.me().id,
-                incarnation: state.own.record().incarnation,
-                version: state.own.record().version,
-            }
-        };
-        self.membership.offer(MembershipInput::Announce(hint));
+        }
+        self.announce();
         let own = self.state().own.bytes().clone();
         for link in self.links() {
             let _ = link.send(Message::Record(own.clone()));
         }
+    }
+
+    /// Has a hint of this node's newest record travel through the cluster.
+    pub(crate) fn announce(&self) {
+        let (incarnation, version) = self.state().own.record().stamp();
+        let hint = Hint { node: self.me().id, incarnation, version };
+        self.membership.insist(MembershipInput::Announce(hint));
     }
 
     pub(crate) fn on_record(&self, link: &Arc<Link>, bytes: Bytes) {

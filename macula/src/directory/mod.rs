@@ -9,14 +9,15 @@
 //! # Protocol
 //! - **On joining**, a node exchanges digests with its seed over one stream, then the records
 //!   that either lacks: the full directory in one round trip.
-//! - **On a change**, the owner raises its version, seals the record and pushes it to its peers;
-//!   a peer to which it is new passes it on.
+//! - **On a change**, the owner raises its version, seals the record and pushes it to the peers it
+//!   is connected to; a hint of the new version rides on membership packets, and whoever lacks it
+//!   pulls the record from the owner or from the peer that passed the hint on.
 //! - **Repair**: now and then each node sends the summary of its replica, eight bytes, to a random
 //!   peer. If theirs differs they exchange digests, and the records in which they differ.
-//! - **On leaving**, the owner says so in a last record. A node that stops being a member without
-//!   a word loses its record after 30 s. Either way a tombstone keeps late copies out for 10 min;
-//!   a newer record returns at once, and so does the old one of a node that becomes a member
-//!   again.
+//! - **On leaving**, the owner withdraws its services in a last record, which says that it drains.
+//!   A node that is no member offers nothing, and its record is dropped after 30 s. A tombstone then
+//!   keeps late copies out for 10 min; a newer record returns at once, and so does the old one of a
+//!   node that becomes a member again.
 //! - **Fast facts**, such as the load of a machine, do not touch the record: they travel as small
 //!   opaque blobs in a gossip of their own, unsigned, and stop travelling after a minute.
 //!

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -73,7 +72,7 @@ impl Inner {
         status: Status,
         body: Bytes,
     ) {
-        link.load.store(load, Ordering::Relaxed);
+        link.note_load(load);
         let limit = self.limits.max_body;
         let result = match (status, body.len() > limit) {
             (Status::Done, true) => Err(Failure::ReplyTooLarge { limit }),

@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -17,18 +17,16 @@ use crate::membership::Member;
 use crate::rpc::health::Health;
 use crate::rpc::inflight::InFlight;
 use crate::rpc::{Failure, Response};
-use crate::wire::{FrameBuffer, Message, Status, WireError, put_frame};
+use crate::wire::{FrameBuffer, Message, WireError};
 
 /// The code with which a connection is closed that is not needed any more.
 pub(crate) const CLOSE_DONE: VarInt = VarInt::from_u32(0);
-/// The longest digest or member table, in bytes: those of 16 384 nodes.
-const DIRECTORY_BODY: usize = 4 << 20;
-/// So many bytes say what a long message is: its length, its kind and its number.
-const HEAD: usize = 15;
 /// The label under which both ends derive the token of a link.
 const TOKEN_LABEL: &[u8] = b"EXPORTER-macula-link";
 /// Connections made within this time of each other may have been made at once.
 const TWINS: Duration = Duration::from_secs(3);
+/// For how long a load that was told is believed, in milliseconds.
+const LOAD_HOLDS_MS: u64 = 2000;
 /// How many cancellations are remembered that came before their requests.
 const OVERTAKEN: usize = 64;
 /// The code for a peer that sent what no peer of ours sends.
@@ -52,7 +50,7 @@ pub(crate) struct Link {
     pub(crate) token: [u8; 8],
     since: Instant,
     pub(crate) lane: Lane,
-    connection: Connection,
+    pub(super) connection: Connection,
     /// Requests of ours.
     pub(crate) calls: Mutex<InFlight<Waiter>>,
     /// Requests of the peer that were not done at once.
@@ -64,9 +62,10 @@ pub(crate) struct Link {
     pub(crate) serving: AtomicUsize,
     pub(crate) health: Mutex<Health>,
     pub(crate) silent: AtomicBool,
-    heard: AtomicBool,
-    /// The load that the peer reported last.
-    pub(crate) load: AtomicU16,
+    pub(super) heard: AtomicBool,
+    /// The load that the peer reported last, and when, in milliseconds since the link was made.
+    load: AtomicU16,
+    load_at: AtomicU64,
     pub(crate) closed: CancellationToken,
 }
 
@@ -118,6 +117,7 @@ impl Link {
             silent: AtomicBool::new(false),
             heard: AtomicBool::new(true),
             load: AtomicU16::new(0),
+            load_at: AtomicU64::new(0),
             closed: CancellationToken::new(),
         });
         let (send, recv) = admitted.lane;
@@ -142,6 +142,23 @@ impl Link {
     /// Whether both were made at about the same time, as when one side dials twice at once.
     pub(crate) fn is_twin_of(&self, other: &Self) -> bool {
         self.since.saturating_duration_since(other.since) < TWINS
+    }
+
+    /// The peer has told its load.
+    pub(crate) fn note_load(&self, load: u16) {
+        self.load.store(load, Ordering::Relaxed);
+        self.load_at.store(self.age_ms(), Ordering::Relaxed);
+    }
+
+    /// The load that the peer told lately. What it told long ago says nothing any more, and would
+    /// keep callers away for as long as they stay away.
+    pub(crate) fn recent_load(&self) -> u16 {
+        let age = self.age_ms().saturating_sub(self.load_at.load(Ordering::Relaxed));
+        if age < LOAD_HOLDS_MS { self.load.load(Ordering::Relaxed) } else { 0 }
+    }
+
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// None once the link is closed.
@@ -220,33 +237,6 @@ impl Link {
             }
         });
         Ok(())
-    }
-
-    /// Sends a long message on a stream of its own, and resolves when it has been handed over,
-    /// with the stream, which knows when the peer has it. Dropping the future takes the message
-    /// back if it is not handed over yet.
-    pub(crate) async fn send_alone(
-        &self,
-        message: Message,
-    ) -> Result<Option<SendStream>, quinn::WriteError> {
-        let mut stream = ResetOnDrop(Some(self.connection.open_uni().await?));
-        let (head, body) = message.split();
-        let mut frame = BytesMut::new();
-        let whole = head.len() + body.len();
-        put_frame(&mut frame, |out| out.extend_from_slice(&head));
-        if let (Some(prefix), Ok(whole)) = (frame.get_mut(..4), u32::try_from(whole)) {
-            prefix.copy_from_slice(&whole.to_le_bytes());
-        }
-        if let Some(stream) = stream.0.as_mut() {
-            stream.write_all(&frame).await?;
-            stream.write_chunk(body).await?;
-        }
-        let mut stream = stream.0.take();
-        if let Some(stream) = stream.as_mut() {
-            // It was neither finished nor reset before.
-            let _ = stream.finish();
-        }
-        Ok(stream)
     }
 
     /// Sends a datagram; lost if the connection cannot take it.
@@ -342,79 +332,11 @@ impl Link {
         }
     }
 
-    /// Reads the one message of a stream. A stream that ends early or stands still is forgotten:
-    /// its sender has changed its mind or has gone. A call that is too long for this node is
-    /// answered, whichever half of it this is.
-    async fn read_alone(
-        self: &Arc<Self>,
-        mut stream: RecvStream,
-        inbound: &dyn Inbound,
-    ) -> Result<(), Violation> {
-        let max_body = inbound.limits().max_body;
-        let mut frames = FrameBuffer::new(max_body.max(DIRECTORY_BODY) + limits::FRAME_OVERHEAD);
-        loop {
-            let read = stream.read_chunk(usize::MAX, true);
-            let Ok(Ok(Some(chunk))) = tokio::time::timeout(limits::BODY_TIMEOUT, read).await else {
-                return Ok(());
-            };
-            self.heard.store(true, Ordering::Relaxed);
-            frames.push(&chunk.bytes);
-            if frames.len() < HEAD {
-                continue;
-            }
-            if let Some(call) = frames.too_long_call(max_body + limits::FRAME_OVERHEAD) {
-                // Whether it is stopped before its end makes no difference any more.
-                let _ = stream.stop(CLOSE_DONE);
-                return self.refuse_body(call, max_body, inbound.load());
-            }
-            if let Some(frame) = frames.next_frame()? {
-                return inbound.message(self, Message::decode(frame)?);
-            }
-        }
-    }
-
-    /// Tells the caller that a body is over the limit of this node: our own, or the peer.
-    fn refuse_body(
-        &self,
-        call: Result<u64, u64>,
-        limit: usize,
-        load: u16,
-    ) -> Result<(), Violation> {
-        match call {
-            Ok(request) => {
-                let status = Status::RequestTooLarge { limit: limit as u64 };
-                let reply = Message::Reply { id: request, load, status, body: Bytes::new() };
-                self.answer(&reply)
-            }
-            Err(reply) => {
-                let waiter = self.calls().complete(reply);
-                if let Some(waiter) = waiter {
-                    let failure = Failure::ReplyTooLarge { limit };
-                    // The caller may have gone this very moment.
-                    let _ = waiter.reply.send(Response { result: Err(failure), load: None });
-                }
-                Ok(())
-            }
-        }
-    }
-
     async fn read_datagrams(self: &Arc<Self>, inbound: &dyn Inbound) {
         while let Ok(datagram) = self.connection.read_datagram().await {
             self.heard.store(true, Ordering::Relaxed);
             inbound.datagram(self, datagram);
         }
         std::future::pending().await
-    }
-}
-
-/// A stream that is reset unless it has been taken out: half a message must not look whole.
-struct ResetOnDrop(Option<SendStream>);
-
-impl Drop for ResetOnDrop {
-    fn drop(&mut self) {
-        if let Some(stream) = self.0.as_mut() {
-            // A stream that is closed already needs no reset.
-            let _ = stream.reset(CLOSE_DONE);
-        }
     }
 }

@@ -2,6 +2,7 @@
 //! it. One connection per pair of peers carries everything.
 
 pub(crate) mod admission;
+mod body;
 pub(crate) mod endpoint;
 pub(crate) mod lane;
 pub(crate) mod link;
