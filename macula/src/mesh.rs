@@ -179,24 +179,23 @@ impl Mesh {
 
     /// How this node stands with a peer.
     pub fn peer(&self, node: &NodeId) -> PeerState {
-        use crate::transport::pool::Route;
-        let route = self.0.pool().route(node, Instant::now());
-        match route {
-            Route::Linked(link) => {
-                let calls = link.calls();
-                let (in_flight, late_replies) = (calls.len(), calls.unclaimed());
-                drop(calls);
-                PeerState {
-                    connected: true,
-                    suspect: link.silent.load(Ordering::Relaxed),
-                    in_flight,
-                    late_replies,
-                    load: link.recent_load(),
-                }
-            }
-            Route::Backoff { .. } | Route::Dialling(_) | Route::None => {
-                PeerState { suspect: self.0.pool().is_failing(node), ..PeerState::default() }
-            }
+        let (link, failing) = {
+            let pool = self.0.pool();
+            (pool.link(node).cloned(), pool.is_failing(node))
+        };
+        let Some(link) = link else {
+            return PeerState { suspect: failing, ..PeerState::default() };
+        };
+        let (in_flight, late_replies) = {
+            let calls = link.calls();
+            (calls.len(), calls.unclaimed())
+        };
+        PeerState {
+            connected: true,
+            suspect: link.silent.load(Ordering::Relaxed),
+            in_flight,
+            late_replies,
+            load: link.recent_load(),
         }
     }
 

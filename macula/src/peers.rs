@@ -133,13 +133,13 @@ impl Inner {
     ) -> Result<Arc<Link>, DialError> {
         let mut dial = {
             let mut pool = self.pool();
-            match pool.route(&peer, Instant::now()) {
+            match pool.route(&peer, addr, Instant::now()) {
                 Route::Linked(link) => return Ok(link),
                 Route::Dialling(dial) => dial,
                 Route::Backoff { wait } => return Err(DialError::Backoff(wait)),
                 Route::None => {
                     let (done, dial) = watch::channel(None);
-                    pool.begin_dial(peer, dial.clone());
+                    pool.begin_dial(peer, addr, dial.clone());
                     let inner = self.clone();
                     self.spawn(async move {
                         let mut outcome = inner.dial(addr, Some(peer)).await;
@@ -152,7 +152,7 @@ impl Inner {
                             Err(error) => {
                                 tracing::debug!(%peer, %addr, %error, "a dial failed");
                                 let jitter = rand::rng().random_range(0.0..1.0);
-                                inner.pool().dial_failed(peer, Instant::now(), jitter);
+                                inner.pool().dial_failed(peer, addr, Instant::now(), jitter);
                             }
                         }
                         done.send_replace(Some(outcome));
@@ -245,7 +245,7 @@ impl Inner {
                 let new = state.alive.insert(member.id, member).is_none();
                 self.publish(&state);
                 drop(state);
-                let former = self.pool().take_older(&member.id, member.generation);
+                let former = self.pool().renew(&member);
                 if let Some(former) = former {
                     self.retire(former);
                 }

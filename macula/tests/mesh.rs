@@ -10,7 +10,7 @@ use macula::rpc::admission::Gate;
 use macula::rpc::{
     Executed, Failure, Fault, Handler, Incoming, Method, Request, Response, Service,
 };
-use macula::{Limits, MemberEvent, Mesh, MeshBuilder};
+use macula::{Limits, MemberEvent, MemoryNetwork, Mesh, MeshBuilder};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
@@ -299,6 +299,27 @@ async fn a_taken_port_says_what_to_do() {
     let second = site.builder("second").listen(first.addr()).start().await;
     let error = second.unwrap_err().to_string();
     assert!(error.contains("choose another address"), "{error}");
+}
+
+/// What one node is told of another may be lost, or told to those who know already.
+#[tokio::test(start_paused = true)]
+async fn everybody_hears_of_everybody_in_small_clusters() {
+    for seed in 0..20 {
+        let site = Site::new();
+        let network = MemoryNetwork::new(seed);
+        network.loss(0.05);
+        let addr = |n: u8| std::net::SocketAddr::from(([10, 0, 0, n], 1));
+        let mut nodes = Vec::new();
+        for n in 1..=4_u8 {
+            let builder = site.builder(&format!("n{n}")).memory(network.clone(), addr(n));
+            let builder = if n > 1 { builder.seed(addr(n / 2).to_string()) } else { builder };
+            nodes.push(builder.start().await.unwrap());
+        }
+        for node in &nodes {
+            let all = |mesh: &Mesh| mesh.view().nodes().len() == 4 && mesh.view().is_complete();
+            until(node, "all nodes are known", all).await;
+        }
+    }
 }
 
 #[tokio::test]

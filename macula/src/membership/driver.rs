@@ -1,8 +1,11 @@
 use std::collections::BTreeMap;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU8, NonZeroU32, NonZeroUsize};
+use std::time::Duration;
 
 use bytes::Bytes;
-use foca::{AccumulatingRuntime, Config, Foca, OwnedNotification, PostcardCodec, Timer};
+use foca::{
+    AccumulatingRuntime, Config, Foca, OwnedNotification, PeriodicParams, PostcardCodec, Timer,
+};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +18,10 @@ use crate::limits;
 /// How many inputs may wait for the membership task; datagrams beyond it are dropped, as the
 /// network would.
 const QUEUE: usize = 1024;
+/// Each piece of news is passed on at least this often.
+const LEAST_TRANSMISSIONS: NonZeroU8 = NonZeroU8::new(6).unwrap();
+/// How often a random node is asked for all members that it knows.
+const CATCH_UP: Duration = Duration::from_secs(5);
 /// How many inputs are taken in before the timers are looked at again.
 const BATCH: usize = 256;
 
@@ -70,8 +77,7 @@ impl Membership {
     ) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, inputs) = mpsc::channel(QUEUE);
         let (hints, inbox) = Hints::new(max_members);
-        let mut config = config_for(1);
-        config.max_packet_size = packet_size();
+        let config = config_for(1);
         let rng = StdRng::seed_from_u64(seed);
         let foca = Foca::with_custom_broadcast(me, config, rng, PostcardCodec, hints);
         let driver = Driver {
@@ -278,8 +284,7 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
         if size == self.sized_for {
             return;
         }
-        let mut config = config_for(size);
-        config.max_packet_size = packet_size();
+        let config = config_for(size);
         if self.foca.set_config(config).is_ok() {
             self.sized_for = size;
         }
@@ -287,7 +292,15 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
 }
 
 fn config_for(size: u32) -> Config {
-    Config::new_lan(NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN))
+    let mut config = Config::new_lan(NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN));
+    config.max_packet_size = packet_size();
+    // In a small cluster the logarithm asks for one transmission or two, all of which may go to
+    // nodes that know already, or be lost.
+    config.max_transmissions = config.max_transmissions.max(LEAST_TRANSMISSIONS);
+    // News that was missed all the same is caught up with by asking one node for all it knows.
+    config.periodic_announce =
+        Some(PeriodicParams { frequency: CATCH_UP, num_members: NonZeroUsize::MIN });
+    config
 }
 
 /// One byte of each datagram says what it carries.

@@ -1,6 +1,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use super::DialError;
 use super::link::Link;
 use crate::identity::NodeId;
+use crate::membership::Member;
 
 /// The first pause after a failed dial, and the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -32,6 +34,8 @@ struct Peer {
     dial: Option<DialWatch>,
     failures: u32,
     not_before: Option<Instant>,
+    /// The address that the dial, the failures and the pause are about.
+    dialled: Option<SocketAddr>,
 }
 
 /// How a node gets to a peer just now.
@@ -53,11 +57,14 @@ impl Pool {
         Self { me, peers: BTreeMap::new(), retired: Vec::new() }
     }
 
-    pub(crate) fn route(&self, peer: &NodeId, now: Instant) -> Route {
-        let Some(peer) = self.peers.get(peer) else { return Route::None };
-        if let Some(link) = peer.link.as_ref().filter(|link| !link.closed.is_cancelled()) {
+    /// How to get to `peer`, which is said to be at `addr`: after a restart it is elsewhere, and
+    /// dials to where it was are no business of whoever asks now.
+    pub(crate) fn route(&self, peer: &NodeId, addr: SocketAddr, now: Instant) -> Route {
+        if let Some(link) = self.link(peer) {
             return Route::Linked(link.clone());
         }
+        let peer = self.peers.get(peer).filter(|peer| peer.dialled == Some(addr));
+        let Some(peer) = peer else { return Route::None };
         // A dial whose task has died without a word is no dial.
         let live = |dial: &&DialWatch| dial.borrow().is_some() || dial.has_changed().is_ok();
         if let Some(dial) = peer.dial.as_ref().filter(live) {
@@ -88,9 +95,14 @@ impl Pool {
         self.retired.push(link);
     }
 
-    /// Takes out the link to an earlier life of a peer than `generation`.
-    pub(crate) fn take_older(&mut self, peer: &NodeId, generation: u64) -> Option<Arc<Link>> {
-        let peer = self.peers.get_mut(peer)?;
+    /// A life of a peer has begun: takes out the link to an earlier one, and forgets failures to
+    /// reach it elsewhere.
+    pub(crate) fn renew(&mut self, member: &Member) -> Option<Arc<Link>> {
+        let (generation, addr) = (member.generation, member.addr);
+        let peer = self.peers.get_mut(&member.id)?;
+        if peer.dialled != Some(addr) {
+            peer.failures = 0;
+        }
         peer.link.take_if(|link| link.peer.generation < generation)
     }
 
@@ -106,13 +118,25 @@ impl Pool {
         self.peers.values().filter_map(|peer| peer.link.as_ref())
     }
 
-    pub(crate) fn begin_dial(&mut self, peer: NodeId, dial: DialWatch) {
-        self.peers.entry(peer).or_default().dial = Some(dial);
+    pub(crate) fn begin_dial(&mut self, peer: NodeId, addr: SocketAddr, dial: DialWatch) {
+        let peer = self.peers.entry(peer).or_default();
+        if peer.dialled != Some(addr) {
+            // What is known of another address says nothing of this one.
+            *peer = Peer { link: peer.link.take(), dialled: Some(addr), ..Peer::default() };
+        }
+        peer.dial = Some(dial);
     }
 
     /// A dial failed; `jitter` in 0..1 spreads the next ones.
-    pub(crate) fn dial_failed(&mut self, peer: NodeId, now: Instant, jitter: f64) {
-        let peer = self.peers.entry(peer).or_default();
+    pub(crate) fn dial_failed(
+        &mut self,
+        peer: NodeId,
+        addr: SocketAddr,
+        now: Instant,
+        jitter: f64,
+    ) {
+        let peer = self.peers.get_mut(&peer).filter(|peer| peer.dialled == Some(addr));
+        let Some(peer) = peer else { return };
         peer.dial = None;
         let pause = BACKOFF.0.saturating_mul(1 << peer.failures.min(16)).min(BACKOFF.1);
         peer.failures = peer.failures.saturating_add(1);
