@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use macula::Mesh;
 use macula::identity::NodeId;
+use tokio::time::Instant;
 
 use crate::Result;
 use crate::builder::NodeBuilder;
@@ -18,7 +19,7 @@ use crate::nodes::live::Live;
 use crate::nodes::{Nodes, Topology};
 use crate::service::served::Served;
 
-/// How long the replies of calls that have just ended may take to be sent.
+/// How long the replies of calls that have just ended may take to be sent, at least.
 const LAST_REPLIES: Duration = Duration::from_millis(200);
 
 /// A running node: serves what it was given, and makes calls for its clients.
@@ -80,8 +81,10 @@ impl Node {
                 served.idle().await;
             }
         };
-        let ended = tokio::time::timeout(*grace, idle).await;
-        mesh.shutdown(LAST_REPLIES).await;
+        let over = Instant::now() + *grace;
+        let ended = tokio::time::timeout_at(over, idle).await;
+        let left = over.saturating_duration_since(Instant::now());
+        mesh.shutdown(left.max(LAST_REPLIES)).await;
         ended.map_err(|_| {
             Error::msg(format!(
                 "calls on `{}` were still running after the grace period of {grace:?}: give it \

@@ -121,7 +121,7 @@ impl Pending<'_> {
             answer = &mut answer => return answer.map_err(|_| Failure::Disconnected),
             sent = &mut upload => match sent {
                 // The peer has read enough to answer.
-                Ok(()) | Err(quinn::WriteError::Stopped(_)) => {}
+                Ok(_) | Err(quinn::WriteError::Stopped(_)) => {}
                 Err(_) => return Err(Failure::Disconnected),
             },
             () = sleep_until(deadline) => return Err(Failure::Deadline { phase: Phase::Run }),

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Entry, Permit};
 use super::{Caller, Fault, Incoming, Method, Service};
 use crate::StartError;
+use crate::limits;
 use crate::mesh::Inner;
 use crate::transport::link::{Link, Violation};
 use crate::wire::{Message, Status};
@@ -234,7 +235,20 @@ impl Call {
     }
 
     fn reply(mut self, status: Status, body: Bytes) {
-        self.answer(status, body);
+        if body.len() <= limits::LANE_THRESHOLD {
+            return self.answer(status, body);
+        }
+        // The call is not over before its reply has arrived: a node that is about to stop waits
+        // for it.
+        self.answered = true;
+        let message = Message::Reply { id: self.id, load: self.node.load(), status, body };
+        tokio::spawn(async move {
+            match self.link.send_alone(message).await {
+                Ok(Some(stream)) => drop(stream.stopped().await),
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, "a large reply was not sent"),
+            }
+        });
     }
 
     /// Ends without a reply: nobody waits for one.

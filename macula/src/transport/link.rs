@@ -167,9 +167,13 @@ impl Link {
         Ok(())
     }
 
-    /// Sends a long message on a stream of its own, and resolves when it has been handed over.
-    /// Dropping the future takes the message back if it is not handed over yet.
-    pub(crate) async fn send_alone(&self, message: Message) -> Result<(), quinn::WriteError> {
+    /// Sends a long message on a stream of its own, and resolves when it has been handed over;
+    /// the stream tells when it has arrived. Dropping the future takes the message back if it is
+    /// not handed over yet.
+    pub(crate) async fn send_alone(
+        &self,
+        message: Message,
+    ) -> Result<Option<SendStream>, quinn::WriteError> {
         let mut stream = ResetOnDrop(Some(self.connection.open_uni().await?));
         let (head, body) = message.split();
         let mut frame = BytesMut::new();
@@ -182,11 +186,12 @@ impl Link {
             stream.write_all(&frame).await?;
             stream.write_chunk(body).await?;
         }
-        if let Some(mut stream) = stream.0.take() {
+        let mut stream = stream.0.take();
+        if let Some(stream) = stream.as_mut() {
             // It was neither finished nor reset before.
             let _ = stream.finish();
         }
-        Ok(())
+        Ok(stream)
     }
 
     /// Sends a datagram; lost if the connection cannot take it.

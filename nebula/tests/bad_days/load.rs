@@ -129,3 +129,22 @@ async fn a_draining_node_refuses_and_calls_go_on_elsewhere() {
     leaving.await.unwrap().unwrap();
     met(&[&b, &client]).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stopping_node_hands_over_large_replies_too() {
+    const LARGE: usize = 1 << 20;
+    let site = Site::new();
+    let clerk = Clerk::new("db", Mood::Wait);
+    let db = site.serve("db", &clerk).await;
+    let client = site.client().await;
+    met(&[&db, &client]).await;
+    site.network.delay(Duration::from_millis(20));
+    let call = tokio::spawn({
+        let desk = DeskClient::new(&client);
+        async move { desk.swap(vec![], LARGE).timeout(PATIENCE).await.map(|reply| reply.len()) }
+    });
+    clerk.until("began", |count| count.began == 1).await;
+    let (stopped, ()) = tokio::join!(db.shutdown(), async { clerk.turn(Mood::Answer) });
+    stopped.unwrap();
+    assert_eq!(call.await.unwrap(), Ok(LARGE));
+}
