@@ -119,7 +119,8 @@ fn elsewhere<'a, M: Method>(
     }
     let Some((node, ask)) = local.unbegun() else { return Err(refused) };
     let view = node.mesh().view();
-    let mut others = view.providers(M::INFO.wire_id()).iter();
+    let others = view.providers(M::INFO.wire_id()).iter();
+    let mut others = others.filter(|provider| provider.key == M::INFO.key());
     if !others.any(|provider| provider.node != node.id()) {
         return Err(refused);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nebula::call::Executed;
 use nebula::prelude::*;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::desk::{Clerk, DeskClient, Mood, Refused};
 use crate::site::{PATIENCE, Site, met};
@@ -128,4 +128,38 @@ async fn a_draining_node_refuses_and_calls_go_on_elsewhere() {
     assert_eq!(held.await.unwrap().unwrap(), "old");
     leaving.await.unwrap().unwrap();
     met(&[&b, &client]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopping_node_hands_over_large_replies_too() {
+    const LARGE: usize = 1 << 20;
+    let site = Site::new();
+    let clerk = Clerk::new("db", Mood::Wait);
+    let db = site.serve("db", &clerk).await;
+    let client = site.client().await;
+    met(&[&db, &client]).await;
+    site.network.delay(Duration::from_millis(20));
+    let call = tokio::spawn({
+        let desk = DeskClient::new(&client);
+        async move { desk.swap(vec![], LARGE).timeout(PATIENCE).await.map(|reply| reply.len()) }
+    });
+    clerk.until("began", |count| count.began == 1).await;
+    let (stopped, ()) = tokio::join!(db.shutdown(), async { clerk.turn(Mood::Answer) });
+    stopped.unwrap();
+    assert_eq!(call.await.unwrap(), Ok(LARGE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaving_takes_no_time_when_nothing_runs() {
+    let site = Site::new();
+    let clerk = Clerk::new("db", Mood::Answer);
+    let (a, b) = (site.serve("a", &clerk).await, site.serve("b", &clerk).await);
+    let client = site.client().await;
+    met(&[&a, &b, &client]).await;
+    site.network.delay(Duration::from_millis(1));
+    for node in [a, b, client] {
+        let began = Instant::now();
+        node.shutdown().await.unwrap();
+        assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    }
 }

@@ -7,7 +7,7 @@ use nebula::Node;
 use nebula::call::{CallError, Executed, Outcome};
 
 use crate::desk::{Clerk, DeskClient, Mood};
-use crate::site::{Site, met};
+use crate::site::{PATIENCE, Site, met};
 
 const SMALL: usize = 64 << 10;
 const LARGE: usize = 4 << 20;
@@ -80,7 +80,12 @@ impl Pair {
         let fits = limit - 64;
         assert_eq!(self.desk.swap(vec![1; fits], fits).await.unwrap().len(), fits);
         assert_eq!(self.clerk.count().dropped, 0);
-        assert_eq!(self.server.mesh().serving(), 0);
+        let over = async {
+            while self.server.mesh().serving() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, over).await.unwrap();
     }
 }
 

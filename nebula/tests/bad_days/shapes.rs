@@ -115,3 +115,49 @@ async fn a_shape_elsewhere_is_no_reason_where_the_selector_is() {
     assert!(error.to_string().contains("mine (lacks &web)"), "{error}");
     keys(ours::TillClient::new(&client).total(7).on(!tag("db")).await);
 }
+
+mod narrow {
+    use super::*;
+
+    #[service(global, name = "Gate")]
+    pub trait Gate {
+        #[api(max_concurrent = 1, queue = 1)]
+        async fn pass(&self);
+    }
+
+    pub(super) struct Shut;
+    impl Gate for Shut {
+        async fn pass(&self) {
+            std::future::pending().await
+        }
+    }
+}
+
+mod wide {
+    use super::*;
+
+    #[service(global, name = "Gate")]
+    pub trait Gate {
+        #[api]
+        async fn pass(&self, width: u8);
+    }
+
+    pub(super) struct Open;
+    impl Gate for Open {
+        async fn pass(&self, _width: u8) {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shape_elsewhere_is_no_way_out_of_a_full_node() {
+    let site = Site::new();
+    let full = site.node("full").serve(narrow::Shut).start().await.unwrap();
+    let other = site.node("other").serve(wide::Open).start().await.unwrap();
+    met(&[&full, &other]).await;
+    let gate = narrow::GateClient::new(&full);
+    let (mut first, mut second) = (gate.pass().into_future(), gate.pass().into_future());
+    assert!(futures_util::poll!(&mut first).is_pending());
+    assert!(futures_util::poll!(&mut second).is_pending());
+    let error = gate.pass().await.unwrap_err();
+    assert!(matches!(error, CallError::Overloaded { .. }), "{error:?}");
+}
