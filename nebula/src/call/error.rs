@@ -262,8 +262,7 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
                 Some(Outcome::Unwritable(why)) => write!(
                     f,
                     "the arguments cannot be written, and the method {ran}: {why}; mend their \
-                     `Serialize`{}",
-                    advice(ran)
+                     `Serialize`"
                 )?,
                 Some(Outcome::Unreadable(why)) => write!(
                     f,
