@@ -313,16 +313,43 @@ async fn who_left_in_good_order_counts_no_more_and_who_crashed_does() {
     let mut cluster = Cluster::new();
     let web = cluster.client("web").await;
     let (a, _) = cluster.worker("a").await;
-    let (_b, _) = cluster.worker("b").await;
+    let (b, _) = cluster.worker("b").await;
     let (c, _) = cluster.worker("c").await;
     workers(&web, 3).await;
     let work = WorkClient::new(&web);
     let required = async || work.name().quorum(majority()).await.unwrap().required();
     assert_eq!(required().await, 2);
     a.shutdown().await.unwrap();
-    c.shutdown().await.unwrap();
+    workers(&web, 2).await;
+    assert_eq!(required().await, 2);
+    // A node under the name of one that is gone takes its place.
+    let (a, _) = cluster.worker("a").await;
+    workers(&web, 3).await;
+    assert_eq!(required().await, 2);
+    a.shutdown().await.unwrap();
+    // Nobody reaches the third any more: it still counts.
+    for other in [web.local_addr(), b.local_addr()] {
+        cluster.0.partition(c.local_addr(), other);
+    }
     workers(&web, 1).await;
-    assert_eq!(required().await, 1);
+    let refused = work.name().quorum(majority()).await.unwrap_err();
+    assert!(matches!(refused, QuorumError::Unreachable { workers: 1, required: 2 }), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_node_is_not_followed_any_more() {
+    let mut cluster = Cluster::new();
+    let web = cluster.client("web").await;
+    let (a, _) = cluster.worker("a").await;
+    workers(&web, 1).await;
+    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let again = cluster.client("again").await;
+    assert!(tokio::runtime::Handle::current().metrics().num_alive_tasks() > before);
+    again.shutdown().await.unwrap();
+    drop(again);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), before);
+    drop(a);
 }
 
 #[tokio::test(start_paused = true)]
