@@ -179,6 +179,19 @@ async fn a_cancelled_call_goes_to_nobody_else() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_call_does_not_wait_for_the_join() {
+    let mut cluster = Cluster::new();
+    cluster.1 = 1;
+    let builder = cluster.builder("lost").join_timeout(Duration::from_millis(1));
+    let lost = builder.start().await.unwrap();
+    for hedge in [false, true] {
+        let error = in_a_handler_that_is_left(&lost, hedge).await;
+        assert!(matches!(error, CallError::Cancelled(_)), "{error:#}");
+        assert_eq!(error.attempts().len(), 0);
+    }
+}
+
 /// Outlives its caller, and reports how its call ended.
 #[service]
 trait Outlive {

@@ -13,6 +13,7 @@ use crate::call::several::Legs;
 use crate::call::unicast::{Answer, Ask, Targets};
 use crate::call::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why};
 use crate::node::Node;
+use crate::nodes::Selector;
 use crate::service::method::Method;
 
 /// Finds whom to ask. Nothing is sent before the results are polled.
@@ -38,6 +39,16 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
     if vote && !chosen && !one {
         roster.keep_configured(&node, selector.as_ref());
     }
+    let why = match node.topology().filter(|_| vote && !chosen && !one) {
+        Some(topology) => {
+            let declared = topology.configured(selector.as_ref().unwrap_or(&Selector::any()));
+            let missing = declared
+                .into_iter()
+                .filter(|name| roster.targets.iter().all(|target| *target.name != **name));
+            missing.fold(why, |why, name| why.because(name, "is not there, or not for this call"))
+        }
+        None => why,
+    };
     let live = roster.targets.len();
     let configured = match (node.topology(), &selector) {
         _ if chosen => live,

@@ -53,11 +53,14 @@ pub(crate) async fn run<M: Method>(
     let mut log = refused.as_ref().and_then(CallError::log).cloned().unwrap_or_default();
     let wait = if refused.is_some() { Wait::Never } else { Wait::Somebody };
     let mut roster = match (Roster::find(&node, &mut ask, wait).await, refused) {
-        (Ok(roster), _) => roster,
+        (Ok(roster), Some(_)) => roster,
+        (Ok(roster), None) => {
+            node.retries().deposit();
+            roster
+        }
         (Err(_), Some(refused)) => return Err(refused),
         (Err(found), None) => return Err(nobody::<M>(found, log)),
     };
-    node.retries().deposit();
     let mut rng = SmallRng::from_rng(&mut rand::rng());
     let mut order = roster.order(&node, &mut rng).into_iter();
     let mut failover = FailoverMachine::new(order.len(), M::INFO.is_idempotent());

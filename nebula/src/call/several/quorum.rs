@@ -47,12 +47,13 @@ impl<'a, M: Method> IntoFuture for Quorum<'a, M> {
                 );
                 targets.clear();
             }
-            let refused = targets.len() < required;
-            let machine = QuorumMachine::new(targets, required);
-            if refused {
-                tracing::info!(why = %legs.why, "a quorum of {required} was refused");
+            if targets.len() < required {
+                let live = targets.len();
+                // Without reasons of its own it would speak of no node at all.
+                let why = (legs.why.nodes().len() > 0 || live == 0).then(|| legs.why.to_string());
+                tracing::info!(live, required, why, "a quorum was refused before any call");
             }
-            let mut machine = machine?;
+            let mut machine = QuorumMachine::new(targets, required)?;
             loop {
                 let Some((index, answer, elapsed)) = legs.next().await else {
                     machine.on_deadline();
