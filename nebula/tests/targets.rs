@@ -243,8 +243,9 @@ async fn a_pick_that_takes_nobody_is_final_and_sees_everybody() {
     assert_eq!(begun.elapsed(), Duration::ZERO);
 
     // A node that has not joined yet shows its closure what there is after the join.
-    let late = cluster.builder("late").join_timeout(Duration::from_millis(1)).start().await;
-    let late = late.unwrap();
+    cluster.0.delay(Duration::from_millis(20));
+    let late = cluster.builder("late").join_timeout(Duration::from_millis(1));
+    let late = late.serve(Worker { name: "late", ..Worker::default() }).start().await.unwrap();
     let picked = WorkClient::new(&late).name().pick(|nodes| nodes.by_name("a")).await;
     assert_eq!(picked.unwrap(), "a");
 }
@@ -254,6 +255,7 @@ async fn a_fan_out_waits_until_everybody_is_known() {
     let mut cluster = Cluster::new();
     let (_a, _) = cluster.worker("a").await;
     let (_b, _) = cluster.worker("b").await;
+    cluster.0.delay(Duration::from_millis(20));
     let builder = cluster.builder("late").join_timeout(Duration::from_millis(1));
     let worker = Worker { name: "late", ..Worker::default() };
     let late = builder.serve(worker).start().await.unwrap();

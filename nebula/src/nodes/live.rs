@@ -116,12 +116,21 @@ impl Live {
                 seen.insert(record.name.clone(), Seen { node: record.node, tags, methods });
             }
         }
-        // Its last words may have come together with the news that it is gone.
-        seen.retain(|_, seen| {
-            view.node(&seen.node).is_some()
-                || mesh.record(&seen.node).is_none_or(|last| last.status == NodeStatus::Serving)
-        });
+        forget_departed(&mut seen, view, |node| mesh.record(node));
     }
+}
+
+/// Removes those that are gone and said so: their `last` words may have come together with the news
+/// that they are gone.
+fn forget_departed(
+    seen: &mut BTreeMap<String, Seen>,
+    view: &View,
+    last: impl Fn(&NodeId) -> Option<Arc<NodeRecord>>,
+) {
+    seen.retain(|_, seen| {
+        view.node(&seen.node).is_some()
+            || last(&seen.node).is_none_or(|last| last.status == NodeStatus::Serving)
+    });
 }
 
 /// Follows the mesh, and shares samples of this machine, for as long as the node lives.
@@ -187,4 +196,34 @@ fn caller(record: &NodeRecord) -> Arc<Caller> {
         name: record.name.as_str().into(),
         tags: record.tags.iter().map(|tag| tag.as_str().into()).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_last_words_tell_a_departure_from_a_crash() {
+        let id = |number| NodeId::from_bytes([number; 32]);
+        let seen = |number| Seen { node: id(number), tags: [].into(), methods: [7].into() };
+        let names = ["left", "crashed", "long gone"];
+        let mut all = names.into_iter().zip(1..).map(|(name, n)| (name.into(), seen(n))).collect();
+        let record = |node: &NodeId, status| NodeRecord {
+            node: *node,
+            incarnation: 1,
+            version: 1,
+            name: "any".into(),
+            tags: [].into(),
+            addrs: Vec::new(),
+            status,
+            services: Vec::new(),
+            topology: None,
+        };
+        forget_departed(&mut all, &View::default(), |node| match *node {
+            node if node == id(1) => Some(record(&node, NodeStatus::Draining).into()),
+            node if node == id(2) => Some(record(&node, NodeStatus::Serving).into()),
+            _ => None,
+        });
+        assert_eq!(all.into_keys().collect::<Vec<_>>(), ["crashed", "long gone"]);
+    }
 }
