@@ -202,3 +202,53 @@ fn outcome(failure: &Failure) -> Outcome {
         failure => Outcome::Reset(failure.to_string().into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::tests::attempt as made;
+    use crate::service::info::{MethodInfo, ServiceInfo};
+    use crate::service::method::Service;
+    use crate::service::shape::Shape;
+
+    struct Users;
+    struct Find;
+
+    impl Service for Users {
+        const INFO: &'static ServiceInfo = &ServiceInfo::new("Users", &[Find::INFO]);
+    }
+
+    impl Method for Find {
+        type Api = Users;
+        type Args = ();
+        type Reply = u8;
+        type Shape = Shape<false>;
+        const INFO: &'static MethodInfo = &MethodInfo::new("Users", "find", "()->u8");
+    }
+
+    fn error(failure: Failure, before: Log) -> CallError {
+        let attempt = Attempt {
+            outcome: outcome(&failure),
+            executed: executed(failure.executed()),
+            ..made("db@h1", Executed::No)
+        };
+        Broken { attempt, end: End::Failure(failure) }.into_error::<Find>(before)
+    }
+
+    #[test]
+    fn who_withdrew_the_method_leaves_nobody_to_ask() {
+        let before = |executed| Log::from(made("db@h2", executed));
+        for (failure, reason) in [
+            (Failure::UnknownMethod, "no longer serves it"),
+            (Failure::Draining, "is shutting down"),
+        ] {
+            let text = format!("{:#}", error(failure.clone(), before(Executed::No)));
+            assert!(text.contains(&format!("\n  db@h1: {reason}")), "{text}");
+            assert!(text.contains("\n  db@h2: unreachable"), "{text}");
+            // An earlier attempt may have run: that is not to be lost.
+            let unknown = error(failure, before(Executed::Unknown));
+            assert!(matches!(unknown, CallError::Disconnected(_)));
+            assert_eq!(unknown.executed(), Executed::Unknown);
+        }
+    }
+}
