@@ -72,7 +72,9 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// - `stragglers = "cancel" | "finish"`: what becomes of calls left over after a decision.
 /// - `spawn`: its bodies get a task of their own at once.
 /// - `name = "store"`: its name on the wire, instead of the method's.
-/// - `version = 2`: the version of its meaning; another version is another method to peers.
+/// - `version = 2`: the version of its meaning; another version is another shape to peers, who
+///   refuse the call as `Incompatible`. Raise it when the fields of a type in the signature
+///   change: the key of a shape is made from the *text* of the types, which stays the same.
 ///
 /// # Errors
 ///

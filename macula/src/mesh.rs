@@ -16,7 +16,7 @@ use crate::config::MeshBuilder;
 use crate::directory::facts::Facts;
 use crate::directory::record::SealedRecord;
 use crate::directory::replica::Replica;
-use crate::directory::{NodeStatus, View};
+use crate::directory::{NodeRecord, NodeStatus, View};
 use crate::identity::{NodeId, Realm, SecretKey};
 use crate::join::Joining;
 use crate::join::local::Published;
@@ -159,6 +159,11 @@ impl Mesh {
     /// The living nodes and what they serve, as known here and now. Costs no lock.
     pub fn view(&self) -> Arc<View> {
         self.0.view.load_full()
+    }
+
+    /// The last record known of a node, also for half a minute after it has gone.
+    pub fn record(&self, node: &NodeId) -> Option<Arc<NodeRecord>> {
+        self.0.state().replica.get(node).map(|sealed| sealed.record().clone())
     }
 
     /// Counts the views: changes when [`view`](Self::view) does.

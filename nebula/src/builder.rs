@@ -1,12 +1,13 @@
 //! How a node is prepared: every setting has a default, and nothing happens before `start`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use macula::directory::{MAX_NODE_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
 use macula::identity::Cookie;
 use macula::{Limits, MemoryNetwork, Mesh, MeshBuilder};
 
@@ -30,8 +31,6 @@ const JOIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// Retries per thousand calls, and at once: an outage may fail many calls in one moment.
 const RETRY_PERMILLE: u32 = 200;
 const RETRY_RESERVE: u32 = 1000;
-/// The longest name of a node or a tag, in bytes.
-const NAME_MAX: usize = 255;
 
 /// A node to be: `Node::builder("server").tag("db").serve(store).start().await?`.
 #[must_use = "a node does nothing until it is started: `.start().await`"]
@@ -203,8 +202,9 @@ impl NodeBuilder {
     ///
     /// # Errors
     ///
-    /// Two services of one name, two methods of one service with one wire name, a name or a tag
-    /// that is empty or longer than 255 bytes, a time limit of zero, a cookie that is empty, a
+    /// Two services of one name, two methods of one service with one wire name, a name
+    /// that is empty or longer than 255 bytes, more than 64 tags, a tag that is empty or longer
+    /// than 64 bytes, other tags than the topology gives a node of this name, a time limit of zero, a cookie that is empty, a
     /// seed that is no `host:port`, a selector in an attribute that names what the topology does
     /// not, an address that is taken, a key or cookie file that others may read.
     ///
@@ -215,6 +215,7 @@ impl NodeBuilder {
         check(&settings)?;
         let services = table(services, &settings.name)?;
         if let Some(topology) = &settings.topology {
+            check_declared(&settings, topology)?;
             services.values().try_for_each(|served| check_selectors(served.info(), topology))?;
         }
         let callers = Callers::default();
@@ -225,9 +226,11 @@ impl NodeBuilder {
         let mesh = mesh.start().await.map_err(|error| Error::msg(error.to_string()))?;
         let live = Arc::new(Live::new());
         live.refresh(&mesh, &callers);
-        tokio::spawn(follow(live.clone(), mesh.clone(), callers));
+        let serving = services.values().cloned().collect();
+        let follower = tokio::spawn(follow(live.clone(), mesh.clone(), callers, serving));
         let tags = settings.tags.iter().map(|tag| tag.as_str().into()).collect();
         let name: Box<str> = settings.name.into();
+        let own_tags = settings.tags.into_iter().collect();
         let caller = Arc::new(Caller { id: mesh.id(), name: name.clone(), tags });
         Ok(Node::of(Shared {
             mesh,
@@ -235,6 +238,8 @@ impl NodeBuilder {
             retries: RetryBudget::new(RETRY_PERMILLE, RETRY_RESERVE),
             usual: Mutex::default(),
             name,
+            tags: own_tags,
+            follower: follower.abort_handle(),
             caller,
             services,
             topology: settings.topology,
@@ -280,6 +285,26 @@ fn mesh_builder(settings: &Settings) -> Result<MeshBuilder> {
     Ok(mesh.local_discovery(settings.local_discovery && settings.memory.is_none()))
 }
 
+/// The node is what the topology says of it, so that all who count by the topology agree.
+fn check_declared(settings: &Settings, topology: &Topology) -> Result<()> {
+    let Some(declared) = topology.tags_of(&settings.name) else { return Ok(()) };
+    let own: BTreeSet<String> = settings.tags.iter().cloned().collect();
+    if *declared == own {
+        return Ok(());
+    }
+    let list = |tags: &BTreeSet<String>| match tags.is_empty() {
+        true => "none".to_owned(),
+        false => tags.iter().map(|tag| format!("`{tag}`")).collect::<Vec<_>>().join(", "),
+    };
+    Err(Error::msg(format!(
+        "the node `{}` has other tags than the topology gives it: {} here, {} there; make them the \
+         same",
+        settings.name,
+        list(&own),
+        list(declared),
+    )))
+}
+
 /// The selectors that attributes give name what there is.
 fn check_selectors(info: &'static ServiceInfo, topology: &Topology) -> Result<()> {
     let methods = info.methods().iter().filter_map(|method| method.selector());
@@ -311,15 +336,20 @@ impl fmt::Debug for Secret {
 }
 
 fn check(settings: &Settings) -> Result<()> {
-    let names = [("the name of a node", &settings.name)];
-    for (what, text) in names.into_iter().chain(settings.tags.iter().map(|tag| ("a tag", tag))) {
-        if text.is_empty() || text.len() > NAME_MAX {
+    let name = ("the name of a node", &settings.name, MAX_NODE_NAME_BYTES);
+    let tags = settings.tags.iter().map(|tag| ("a tag", tag, MAX_TAG_BYTES));
+    for (what, text, most) in std::iter::once(name).chain(tags) {
+        if text.is_empty() || text.len() > most {
             return Err(Error::msg(format!(
-                "{what} has 1 to {NAME_MAX} bytes, and `{}` has {}",
+                "{what} has 1 to {most} bytes, and `{}` has {}",
                 text.chars().take(32).collect::<String>(),
                 text.len(),
             )));
         }
+    }
+    let tags = settings.tags.iter().collect::<BTreeSet<_>>().len();
+    if tags > MAX_TAGS {
+        return Err(Error::msg(format!("a node has at most {MAX_TAGS} tags, and this one {tags}")));
     }
     if settings.default_timeout == Some(Duration::ZERO) {
         return Err(Error::msg("a default timeout of zero leaves no time for any call"));

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 
 use crate::call::{CallError, FirstError, NoTarget, QuorumError};
+use crate::nodes::{SelectorParseError, TopologyError};
 
 /// Any failure of this crate, as text: what `main` returns.
 ///
@@ -79,6 +80,18 @@ impl From<NoTarget> for Error {
     }
 }
 
+impl From<TopologyError> for Error {
+    fn from(error: TopologyError) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl From<SelectorParseError> for Error {
+    fn from(error: SelectorParseError) -> Self {
+        Self::of(&error)
+    }
+}
+
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         let mut text = Self::of(&error);
@@ -135,6 +148,16 @@ mod tests {
         let first = FirstError::<()>::NoTarget(why.clone());
         assert_eq!(format!("{:?}", Error::from(first)), format!("{why:#}"));
         assert_eq!(format!("{:?}", Error::from(NoTarget(why.clone()))), format!("{why:#}"));
+    }
+
+    #[test]
+    fn takes_what_is_wrong_with_a_configuration() {
+        let topology = crate::Topology::new().node("", ["db"]).unwrap_err();
+        let text = topology.to_string();
+        assert_eq!(Error::from(topology).to_string(), text);
+        let selector = crate::nodes::parse("&").unwrap_err();
+        let text = selector.to_string();
+        assert_eq!(Error::from(selector).to_string(), text);
     }
 
     #[test]

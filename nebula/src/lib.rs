@@ -65,12 +65,15 @@ pub mod prelude;
 mod service;
 
 pub use builder::NodeBuilder;
-pub use call::{Call, CallError, Options};
+pub use call::{
+    Call, CallError, Entry, Executed, FirstError, NoTarget, NodeRef, Options, QuorumError, Replies,
+    Reply, Votes,
+};
 pub use context::{Caller, Context};
 pub use error::Error;
 pub use macula_macros::{api, sel, service};
 pub use node::Node;
-pub use nodes::Selector;
+pub use nodes::{NodeInfo, Nodes, Selector, Topology};
 pub use service::info::Stragglers;
 pub use service::method::Idempotent;
 pub use service::serve::Serve;

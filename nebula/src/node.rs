@@ -1,6 +1,6 @@
 //! A node as a program holds it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use macula::Mesh;
 use macula::identity::NodeId;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::Result;
@@ -40,6 +41,9 @@ pub(crate) struct Shared {
     /// By wire id of the method.
     pub(crate) usual: Mutex<BTreeMap<u64, Arc<UsualTime>>>,
     pub(crate) name: Box<str>,
+    pub(crate) tags: BTreeSet<String>,
+    /// Keeps `live` up to date, until the node has stopped.
+    pub(crate) follower: AbortHandle,
     /// Who its calls come from, as handlers see it.
     pub(crate) caller: Arc<Caller>,
     pub(crate) services: BTreeMap<&'static str, Arc<Served>>,
@@ -63,6 +67,11 @@ impl Node {
         &self.shared.name
     }
 
+    /// Its tags.
+    pub(crate) fn tags(&self) -> &BTreeSet<String> {
+        &self.shared.tags
+    }
+
     /// Its identity, which nobody else has.
     pub fn id(&self) -> NodeId {
         self.shared.mesh.id()
@@ -76,7 +85,7 @@ impl Node {
     /// When calls are still running at the end of the grace period. The node has stopped all the
     /// same.
     pub async fn shutdown(&self) -> Result<()> {
-        let Shared { mesh, services, grace, .. } = &*self.shared;
+        let Shared { mesh, services, grace, follower, .. } = &*self.shared;
         mesh.drain();
         services.values().for_each(|served| served.drain());
         let idle = async {
@@ -88,6 +97,7 @@ impl Node {
         let ended = tokio::time::timeout_at(over, idle).await;
         let left = over.saturating_duration_since(Instant::now());
         mesh.shutdown(left.max(LAST_REPLIES)).await;
+        follower.abort();
         ended.map_err(|_| {
             Error::msg(format!(
                 "calls on `{}` were still running after the grace period of {grace:?}: give it \

@@ -2,7 +2,10 @@
 //!
 //! No derive of another crate is here: a program depends on `serde` itself.
 
-pub use crate::call::{Call, CallError, at_least, available_majority, majority};
+pub use crate::call::{
+    Call, CallError, Entry, Executed, FirstError, QuorumError, Replies, Reply, Votes, at_least,
+    available_majority, majority,
+};
 pub use crate::context::Context;
 pub use crate::node::Node;
 pub use crate::nodes::{Selector, node, tag};

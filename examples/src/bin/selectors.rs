@@ -37,8 +37,8 @@ async fn main() -> nebula::Result<()> {
     println!("a name:      {}", who.are_you().on(node("db-2")).await?);
     println!("short form:  {}", who.are_you().on(sel!(&db !@db-2)).await?);
     println!("exactly:     {}", who.are_you().to(nodes[2].id()).await?);
-    let emptiest = who.are_you().on(tag("db")).pick(|nodes| {
-        // The closure is given whoever serves the method; it replaces `.on`.
+    let emptiest = who.are_you().pick(|nodes| {
+        // The closure is given whoever serves the method.
         nodes.with_tag("db").min_by_key(|node| (node.memory_permille(), node.name().to_owned()))
     });
     println!("by closure:  {}", emptiest.await?);

@@ -6,6 +6,10 @@ use std::fmt;
 /// Eight bytes that stand for the shape of a method: its name, its version, and the types of its
 /// arguments and its reply. Two nodes whose keys differ never decode each other's bytes.
 ///
+/// It is made from the types as they are *written* in the trait: `User` stays `User` whatever its
+/// fields. Who changes the fields of a type but not its name says so with
+/// `#[api(version = 2)]`, or nodes of both kinds take each other's bytes for their own.
+///
 /// Written as 16 lower-case hexadecimal digits, by `Display` and by `Debug`.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ApiKey([u8; 8]);

@@ -117,6 +117,12 @@ pub enum Outcome {
     Cancelled,
     /// The answer could not be understood; the text says why.
     Malformed(Box<str>),
+    /// The arguments could not be written here, so nothing was sent; the text says why.
+    Unwritable(Box<str>),
+    /// The arguments could not be read there; the text says why.
+    Unreadable(Box<str>),
+    /// The method ran, but its reply could not be written there; the text says why.
+    ReplyUnwritable(Box<str>),
 }
 
 impl fmt::Display for Outcome {
@@ -135,6 +141,9 @@ impl fmt::Display for Outcome {
             Self::TimedOut => f.write_str("timed out"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Malformed(why) => write!(f, "not understood: {why}"),
+            Self::Unwritable(why) => write!(f, "the arguments cannot be written: {why}"),
+            Self::Unreadable(why) => write!(f, "the arguments cannot be read there: {why}"),
+            Self::ReplyUnwritable(why) => write!(f, "the reply cannot be written there: {why}"),
         }
     }
 }

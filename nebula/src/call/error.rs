@@ -63,7 +63,9 @@ pub enum CallError<E = Infallible> {
         /// What was tried.
         log: Log,
     },
-    /// The answer could not be understood. Whether the method ran is in the log.
+    /// The arguments could not be written here or read there, or the reply not be written there
+    /// or read here: the outcome of the last attempt says which. Whether the method ran is in the
+    /// log.
     Protocol(Log),
 }
 
@@ -256,12 +258,31 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
                 "the method panicked on {node}: {message}; mend it there, and check what it had \
                  changed by then"
             )?,
-            Self::Protocol(_) => write!(
-                f,
-                "the answer of {node} could not be understood, and the method {ran}: run the \
-                 same release on both sides{}",
-                advice(ran)
-            )?,
+            Self::Protocol(log) => match log.attempts().last().map(|attempt| &attempt.outcome) {
+                Some(Outcome::Unwritable(why)) => write!(
+                    f,
+                    "the arguments cannot be written, and the method {ran}: {why}; mend their \
+                     `Serialize`"
+                )?,
+                Some(Outcome::Unreadable(why)) => write!(
+                    f,
+                    "{node} could not read the arguments, and the method {ran}: {why}; run the \
+                     same release on both sides{}",
+                    advice(ran)
+                )?,
+                Some(Outcome::ReplyUnwritable(why)) => write!(
+                    f,
+                    "{node} could not write the reply, and the method {ran}: {why}; mend its \
+                     `Serialize`{}",
+                    advice(ran)
+                )?,
+                _ => write!(
+                    f,
+                    "the answer of {node} could not be understood, and the method {ran}: run the \
+                     same release on both sides{}",
+                    advice(ran)
+                )?,
+            },
         }
         match log {
             Some(log) if f.alternate() => log.fmt(f),

@@ -16,7 +16,7 @@ use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::unicast::{Ask, Targets};
+use super::unicast::{Ask, Elsewhere, Targets};
 use super::{ApiKey, Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why};
 use crate::context::{Context, Scope};
 use crate::node::Node;
@@ -38,6 +38,8 @@ pub(crate) struct Local<M: Method> {
     deadline: Instant,
     /// Ends the call as soon as it is cancelled.
     watch: Option<CancellationToken>,
+    /// Who else may be asked if this one does not begin it.
+    elsewhere: Elsewhere,
     stage: Stage<M>,
     timer: Option<Pin<Box<Sleep>>>,
     cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -73,10 +75,16 @@ impl<M: Method> Local<M> {
             started,
             deadline,
             watch,
+            elsewhere: Elsewhere::Nowhere,
             stage: Stage::Start,
             timer: None,
             cancelled: None,
         }
+    }
+
+    /// The same, if others may be asked when this one does not begin it.
+    pub(crate) fn or(self, elsewhere: Elsewhere) -> Self {
+        Self { elsewhere, ..self }
     }
 
     /// When it started, and when it must end.
@@ -84,13 +92,18 @@ impl<M: Method> Local<M> {
         (self.started, self.deadline)
     }
 
-    /// The call as it was before it came here, if it did not begin and there is a node to make it
-    /// through.
+    /// The call as it was before it came here, if it did not begin, and there is a node to make it
+    /// through and somebody else whom it may be for.
     pub(crate) fn unbegun<'a>(&mut self) -> Option<(Node, Ask<'a, M>)> {
         let node = self.node.clone()?;
+        let targets = match &self.elsewhere {
+            Elsewhere::Nowhere => return None,
+            Elsewhere::Anyone => Targets::Anyone,
+            Elsewhere::Selector(selector) => Targets::Selector(selector.clone()),
+        };
         let ask = Ask {
             args: Some(self.args.take()?),
-            targets: Targets::Anyone,
+            targets,
             started: self.started,
             deadline: self.deadline,
             watch: self.watch.clone(),

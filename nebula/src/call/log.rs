@@ -47,6 +47,11 @@ impl Log {
         }
     }
 
+    /// Adds attempts made after those already here.
+    pub(crate) fn extend(&mut self, attempts: impl Iterator<Item = Attempt>) {
+        attempts.for_each(|attempt| self.push(attempt));
+    }
+
     /// Puts the attempts of `earlier` before those already here.
     pub(crate) fn prepend(&mut self, mut earlier: Self) {
         if let Some(later) = self.0.take() {

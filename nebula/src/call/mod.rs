@@ -13,6 +13,7 @@ pub(crate) mod error;
 pub(crate) mod fanout;
 pub(crate) mod first;
 pub(crate) mod handle;
+pub(crate) mod hedged;
 pub(crate) mod local;
 pub(crate) mod log;
 pub(crate) mod options;
@@ -35,12 +36,13 @@ pub(crate) mod why;
 pub use api_key::ApiKey;
 pub use attempt::{Attempt, Executed, Outcome, Path, Phase};
 pub use error::CallError;
+pub use hedged::Hedged;
 pub use log::Log;
 pub use options::Options;
 pub use replies::Replies;
 pub use reply::{Entry, NodeRef, Reply};
 pub use several::{All, First, Quorum};
-pub use targets::{Chosen, Configured};
+pub use targets::{Chosen, Configured, Unsaid};
 pub use threshold::{
     AtLeast, AvailableMajority, Majority, Threshold, at_least, available_majority, majority,
 };

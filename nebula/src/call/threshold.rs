@@ -1,10 +1,21 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 //! How many successes make a quorum.
 
-use super::targets::Configured;
+use super::targets::{Configured, Unsaid};
 
-/// More than half of the *configured* nodes, live or not: two such quorums always share a node, on
-/// whichever side of a partition they are.
+/// More than half of the *configured* nodes, live or not.
+///
+/// With a [`Topology`](crate::Topology) the configured nodes are those that it declares, and that
+/// match the selector by the tags it gives them: two majorities always share a node, on whichever
+/// side of a partition they are. A living node that it does not declare, or not with these tags,
+/// is not asked.
+///
+/// Without one, they are the nodes, by name, that *this node* has seen serving the method and
+/// matching the selector, and that did not leave in good order since. That is as much as it can
+/// know: nodes that have seen different parts of the cluster count differently, so only with a
+/// topology do two majorities always intersect. A node counts only once it has joined its cluster
+/// and knows what each living node serves; it waits two seconds for that, and then refuses the
+/// quorum as [`QuorumError::Unreachable`](super::QuorumError::Unreachable).
 ///
 /// Of 1, 2, 3, 4, 5, 6, 7 configured nodes it needs 1, 2, 2, 3, 3, 4, 4.
 pub const fn majority() -> Majority {
@@ -39,8 +50,8 @@ pub struct AtLeast(usize);
 
 /// How many successes make a quorum: [`majority`], [`available_majority`] or [`at_least`].
 ///
-/// `Targets` is where the targets come from: [`Configured`] or [`Chosen`](super::Chosen). The
-/// trait is sealed. A majority of the configured nodes cannot be asked of chosen ones:
+/// `Targets` is where the targets come from: [`Unsaid`], [`Configured`] or
+/// [`Chosen`](super::Chosen). The trait is sealed. A majority of the configured nodes cannot be asked of chosen ones:
 ///
 /// ```compile_fail,E0277
 /// use nebula::call::{Chosen, Threshold, majority};
@@ -55,6 +66,7 @@ pub struct AtLeast(usize);
 )]
 pub trait Threshold<Targets>: sealed::Required + Copy + Send + Sync + 'static {}
 
+impl Threshold<Unsaid> for Majority {}
 impl Threshold<Configured> for Majority {}
 impl<Targets> Threshold<Targets> for AvailableMajority {}
 impl<Targets> Threshold<Targets> for AtLeast {}
@@ -66,12 +78,21 @@ pub(crate) mod sealed {
         /// How many successes are needed when `configured` nodes should be there and `live` of
         /// them are.
         fn required(&self, configured: usize, live: usize) -> usize;
+
+        /// Whether the number of configured nodes matters.
+        fn counts_configured(&self) -> bool {
+            false
+        }
     }
 }
 
 impl sealed::Required for Majority {
     fn required(&self, configured: usize, _live: usize) -> usize {
         configured / 2 + 1
+    }
+
+    fn counts_configured(&self) -> bool {
+        true
     }
 }
 

@@ -8,9 +8,10 @@ use macula::identity::NodeId;
 
 use super::CallError;
 use super::handle::Shared;
+use super::hedged::Hedged;
 use super::options::Options;
 use super::several::{All, First, Quorum};
-use super::targets::{Chosen, Configured};
+use super::targets::{Chosen, Configured, Unsaid};
 use super::threshold::Threshold;
 use super::unicast::Unicast;
 use crate::nodes::{NodeInfo, Nodes, Selector};
@@ -21,11 +22,11 @@ use crate::service::method::{Error, Idempotent, Method, Value};
 /// Awaiting it asks one node and gives `Result<T, CallError<E>>`; [`all`](Self::all),
 /// [`first`](Self::first) and [`quorum`](Self::quorum) ask several. It borrows its client, so a
 /// task takes the client along: `tokio::spawn(async move { users.find(1).await })`.
-/// `Targets` says whether the nodes to ask were named ([`Configured`]) or picked by a closure
-/// ([`Chosen`]).
+/// `Targets` says whether the nodes to ask were named ([`Configured`]), picked by a closure
+/// ([`Chosen`]), or neither yet ([`Unsaid`]): they are chosen once.
 #[must_use = "a call does nothing until it is awaited: `.await`, or `.all()`, `.first()`, \
               `.quorum(..)` first"]
-pub struct Call<'a, M: Method, Targets = Configured> {
+pub struct Call<'a, M: Method, Targets = Unsaid> {
     pub(crate) shared: &'a Shared,
     pub(crate) args: M::Args,
     pub(crate) options: Options,
@@ -70,16 +71,15 @@ impl<'a, M: Method> Call<'a, M> {
     }
 
     /// Asks only nodes that the selector means. One that means no node never widens.
-    pub fn on(mut self, selector: Selector) -> Self {
-        self.target = Target::Unsaid;
+    pub fn on(mut self, selector: Selector) -> Call<'a, M, Configured> {
         self.options = self.options.on(selector);
-        self
+        self.aimed()
     }
 
     /// Asks exactly this node.
-    pub fn to(mut self, node: NodeId) -> Self {
+    pub fn to(mut self, node: NodeId) -> Call<'a, M, Configured> {
         self.target = Target::Node(node);
-        self
+        self.aimed()
     }
 
     /// Asks the node that `choose` takes from those that serve the method now.
@@ -92,18 +92,11 @@ impl<'a, M: Method> Call<'a, M> {
 
     /// Asks the nodes that `choose` takes from those that serve the method now, each once.
     pub fn pick_many<I: IntoIterator<Item = NodeInfo>>(
-        self,
+        mut self,
         choose: impl FnOnce(Nodes) -> I + Send + 'a,
     ) -> Call<'a, M, Chosen> {
-        let choose = |nodes| choose(nodes).into_iter().collect();
-        Call {
-            shared: self.shared,
-            args: self.args,
-            options: self.options,
-            target: Target::Pick(Box::new(choose)),
-            hedge: self.hedge,
-            targets: PhantomData,
-        }
+        self.target = Target::Pick(Box::new(|nodes| choose(nodes).into_iter().collect()));
+        self.aimed()
     }
 }
 
@@ -119,33 +112,35 @@ impl<'a, M: Method, Targets> Call<'a, M, Targets> {
     /// Asks a second node when the first has not answered within the time that 95 of 100 such
     /// calls took lately (50 ms before anything is known), takes the answer that comes first, and
     /// cancels the other. The second request counts as a retry in the node's retry budget.
-    pub fn hedge(mut self) -> Self
+    ///
+    /// It is said last: what is left is to await the call, or to give it a timeout.
+    pub fn hedge(mut self) -> Hedged<'a, M>
     where
         M: Idempotent,
     {
         self.hedge = true;
-        self
+        Hedged::new(self.aimed())
     }
 }
 
 impl<'a, M: Method, Targets> Call<'a, M, Targets> {
     /// Asks every target and waits for all of them: one entry a node.
     pub fn all(self) -> All<'a, M> {
-        All::new(self.targeted())
+        All::new(self.aimed())
     }
 
     /// Asks every target and takes the first success.
     pub fn first(self) -> First<'a, M> {
-        First::new(self.targeted())
+        First::new(self.aimed())
     }
 
     /// Asks every target and ends as soon as enough succeeded, or too few can.
     pub fn quorum<Q: Threshold<Targets>>(self, successes: Q) -> Quorum<'a, M> {
-        Quorum::new(self.targeted(), move |configured, live| successes.required(configured, live))
+        Quorum::new(self.aimed(), successes)
     }
 
-    /// The same call, now that nothing depends on where its targets come from.
-    fn targeted(self) -> Call<'a, M> {
+    /// The same call under another marker.
+    fn aimed<Other>(self) -> Call<'a, M, Other> {
         let Self { shared, args, options, target, hedge, .. } = self;
         Call { shared, args, options, target, hedge, targets: PhantomData }
     }
@@ -156,7 +151,7 @@ impl<'a, M: Method, Targets> IntoFuture for Call<'a, M, Targets> {
     type IntoFuture = Unicast<'a, M>;
 
     fn into_future(self) -> Unicast<'a, M> {
-        Unicast::new(self.targeted())
+        Unicast::new(self.aimed())
     }
 }
 

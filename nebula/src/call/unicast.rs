@@ -19,7 +19,7 @@ use super::unary::{Call, Pick, Target};
 use super::{CallError, Log};
 use crate::context::{Context, Inherited};
 use crate::node::Node;
-use crate::nodes::Selector;
+use crate::nodes::{Selector, Topology};
 use crate::service::method::{Error, Method, Value};
 use crate::service::served::Served;
 
@@ -95,7 +95,7 @@ fn start<M: Method>(call: Call<'_, M>) -> Result<State<'_, M>, CallError> {
     }
     Ok(match place {
         Place::Alone(served) => State::Local(ask.local(Arc::clone(served), None)),
-        Place::Node { node, local: Some(served) } if ask.stays_here() && !served.draining() => {
+        Place::Node { node, local: Some(served) } if ask.stays_here(node) && !served.draining() => {
             State::Local(ask.local(Arc::clone(served), Some(node.clone())))
         }
         Place::Node { node, local } => {
@@ -103,15 +103,16 @@ fn start<M: Method>(call: Call<'_, M>) -> Result<State<'_, M>, CallError> {
             State::Remote(if ask.hedge {
                 engine::hedged::run(node.clone(), ask).boxed()
             } else {
-                engine::unicast::run(node.clone(), ask, Log::default()).boxed()
+                engine::unicast::run(node.clone(), ask, None).boxed()
             })
         }
     })
 }
 
-/// Goes on with the other nodes that serve the method, if this one refused to begin.
+/// Goes on with the other nodes that the call is for, if this one refused to begin. That is a retry
+/// like any other.
 fn elsewhere<'a, M: Method>(
-    mut refused: CallError<Error<M>>,
+    refused: CallError<Error<M>>,
     local: &mut Local<M>,
 ) -> Result<BoxFuture<'a, Answer<M>>, CallError<Error<M>>> {
     if !matches!(refused, CallError::Overloaded { .. } | CallError::NoProvider(_)) {
@@ -124,8 +125,11 @@ fn elsewhere<'a, M: Method>(
     if !others.any(|provider| provider.node != node.id()) {
         return Err(refused);
     }
-    let log = refused.log_mut().map(std::mem::take).unwrap_or_default();
-    Ok(engine::unicast::run(node, ask, log).boxed())
+    node.retries().deposit();
+    if !node.retries().withdraw() {
+        return Err(refused);
+    }
+    Ok(engine::unicast::run(node, ask, Some(refused)).boxed())
 }
 
 /// A call whose options are merged and whose deadline is fixed: what the ways of making it read.
@@ -159,6 +163,19 @@ pub(crate) enum Targets<'a> {
     Node(NodeId),
     /// Those that the closure takes from the nodes that serve the method, each once.
     Pick(Pick<'a>),
+    /// Those that such a closure took, and nobody else.
+    Nodes(Vec<NodeId>),
+}
+
+/// Whom a call may be made to that this node, which is asked first, does not begin.
+#[derive(Clone, Debug)]
+pub(crate) enum Elsewhere {
+    /// Nobody.
+    Nowhere,
+    /// Anyone who serves the method.
+    Anyone,
+    /// The nodes that the selector means.
+    Selector(Selector),
 }
 
 impl<'a, M: Method> Ask<'a, M> {
@@ -195,13 +212,29 @@ impl<'a, M: Method> Ask<'a, M> {
     }
 
     /// Whether this node answers it if it serves the method, without looking at others.
-    fn stays_here(&self) -> bool {
-        matches!(self.targets, Targets::Anyone) && !self.hedge
+    fn stays_here(&self, node: &Node) -> bool {
+        let meant = match &self.targets {
+            Targets::Anyone => true,
+            Targets::Selector(selector) => {
+                // A selector that makes no sense is refused wherever it is used.
+                let checked = |topology: &Topology| topology.check(selector).is_ok();
+                selector.matches(node.name(), node.tags()) && node.topology().is_none_or(checked)
+            }
+            Targets::Node(id) => *id == node.id(),
+            Targets::Pick(_) | Targets::Nodes(_) => false,
+        };
+        meant && !self.hedge
     }
 
     /// The same call on a service of this process.
     pub(crate) fn local(self, served: Arc<Served>, node: Option<Node>) -> Local<M> {
-        Local::new(served, node, self.args, (self.started, self.deadline), self.watch)
+        let elsewhere = match self.targets {
+            Targets::Anyone => Elsewhere::Anyone,
+            Targets::Selector(selector) => Elsewhere::Selector(selector),
+            Targets::Node(_) | Targets::Pick(_) | Targets::Nodes(_) => Elsewhere::Nowhere,
+        };
+        let times = (self.started, self.deadline);
+        Local::new(served, node, self.args, times, self.watch).or(elsewhere)
     }
 }
 

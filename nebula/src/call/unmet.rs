@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::fmt;
 
+use super::attempt::Outcome;
 use super::error::CallError;
 use super::replies::{Replies, Tally};
 use super::reply::Entry;
@@ -195,7 +196,12 @@ impl<E: fmt::Display> fmt::Display for Brief<'_, E> {
             CallError::Incompatible { .. } => "serves another shape of the method",
             CallError::Denied(_) => "denied",
             CallError::TooLarge { .. } => "too large",
-            CallError::Protocol(_) => "answer not understood",
+            CallError::Protocol(log) => match log.attempts().last().map(|last| &last.outcome) {
+                Some(Outcome::Unwritable(_)) => "arguments cannot be written",
+                Some(Outcome::Unreadable(_)) => "could not read the arguments",
+                Some(Outcome::ReplyUnwritable(_)) => "could not write its reply",
+                _ => "answer not understood",
+            },
         })
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::log::Log;
+
 /// How many nodes or addresses a [`Why`] lists; the rest are counted.
 const MAX_LISTED: usize = 256;
 /// How many of them its sentence names.
@@ -19,6 +21,8 @@ pub struct Why(Box<Reasons>);
 struct Reasons {
     service: Box<str>,
     method: Box<str>,
+    /// What alone keeps the call from being made, whoever is there.
+    fault: Option<Box<str>>,
     nodes: Listed,
     joining: Listed,
 }
@@ -42,6 +46,29 @@ impl Why {
     /// A known node, and the clause or fact that removed it: `lacks the tag db`.
     pub(crate) fn node(mut self, name: &str, reason: &str) -> Self {
         self.0.nodes.add(name, reason);
+        self
+    }
+
+    /// What alone keeps the call from being made: no configured node has the tag.
+    pub(crate) fn fault(mut self, text: &str) -> Self {
+        self.0.fault = Some(text.into());
+        self
+    }
+
+    /// Nodes that were asked in vain: what they said replaces what was known of them.
+    pub(crate) fn asked(mut self, log: &Log) -> Self {
+        for attempt in log.attempts() {
+            self = self.because(&attempt.name, &attempt.outcome.to_string());
+        }
+        self
+    }
+
+    /// The same as [`node`](Self::node), in the place of what was said of it before.
+    pub(crate) fn because(mut self, name: &str, reason: &str) -> Self {
+        match self.0.nodes.pairs.iter_mut().find(|(known, _)| **known == *name) {
+            Some((_, known)) => *known = reason.into(),
+            None => self.0.nodes.add(name, reason),
+        }
         self
     }
 
@@ -75,7 +102,11 @@ impl Why {
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Reasons { service, method, nodes, joining } = &*self.0;
+        let Reasons { service, method, fault, nodes, joining } = &*self.0;
+        if let Some(fault) = fault {
+            write!(f, "nobody can be asked for `{service}.{method}`: {fault}")?;
+            return if f.alternate() { nodes.write_lines(f) } else { Ok(()) };
+        }
         if joining.total() > 0 {
             write!(
                 f,
@@ -194,6 +225,24 @@ mod tests {
         );
         assert_eq!(why.nodes().len(), 4);
         assert_eq!((why.service(), why.method()), ("Users", "find"));
+    }
+
+    #[test]
+    fn a_fault_stands_alone() {
+        let why = Why::new("Users", "find").node("a@h", "lacks &db").fault("no such tag");
+        assert_eq!(why.to_string(), "nobody can be asked for `Users.find`: no such tag");
+        assert!(format!("{why:#}").ends_with("\n  a@h: lacks &db"));
+    }
+
+    #[test]
+    fn what_a_node_said_replaces_what_was_known_of_it() {
+        use crate::call::Executed;
+        use crate::call::log::tests::attempt;
+        let mut log = Log::from(attempt("a@h", Executed::No));
+        log.push(attempt("b@h", Executed::No));
+        let why = Why::new("Users", "find").node("b@h", "is shutting down").asked(&log);
+        let reason = "unreachable: no route to host";
+        assert_eq!(why.nodes().collect::<Vec<_>>(), [("b@h", reason), ("a@h", reason)]);
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct NodeFacts {
     pub last_seen: Option<Duration>,
     /// The last sample, if there ever was one.
     pub runtime: Option<Runtime>,
-    /// The last load it reported.
+    /// The last load it reported: how many calls of other nodes ran and waited there.
     pub load: Option<u16>,
     /// The names of the services it offers to the cluster.
     pub services: BTreeSet<String>,
@@ -132,9 +132,9 @@ impl NodeInfo {
         self.0.runtime.as_ref()
     }
 
-    /// The last load it reported: 0 is idle, 1000 is all it is meant to take, more is possible.
-    /// It comes with replies as well as with samples, so it may be newer than
-    /// [`runtime`](Self::runtime).
+    /// The last load it reported: a plain count of the calls of other nodes that ran and waited
+    /// there. It comes with each reply to this node, so it may be newer than
+    /// [`runtime`](Self::runtime); `None` without a connection.
     pub fn load(&self) -> Option<u16> {
         self.0.load
     }

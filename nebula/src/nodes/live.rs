@@ -13,6 +13,7 @@ use macula::identity::NodeId;
 use super::sample::Sampler;
 use super::{NodeFacts, NodeInfo, Nodes, Runtime, Selector};
 use crate::context::Caller;
+use crate::service::served::Served;
 
 /// How often the node looks at its own machine and at the news of the others.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -31,9 +32,10 @@ pub(crate) struct Live {
     shared_names: Mutex<BTreeSet<String>>,
 }
 
-/// A node that served something and has not said goodbye.
+/// A node that served something and has not said goodbye, the latest of its name.
 #[derive(Clone, Debug)]
 struct Seen {
+    node: NodeId,
     tags: BTreeSet<String>,
     methods: BTreeSet<u64>,
 }
@@ -54,7 +56,13 @@ impl Live {
 
     /// How many nodes, by name, have been seen to serve the method and match the selector, and
     /// did not leave in good order since: the living and the crashed.
-    pub(crate) fn seen_serving(&self, method: u64, selector: Option<&Selector>) -> usize {
+    pub(crate) fn seen_serving(
+        &self,
+        mesh: &Mesh,
+        method: u64,
+        selector: Option<&Selector>,
+    ) -> usize {
+        self.remember(mesh, &mesh.view());
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = |(name, seen): &(&String, &Seen)| {
             seen.methods.contains(&method)
@@ -72,7 +80,7 @@ impl Live {
             Some(NodeInfo::new(info(mesh, record, fact)))
         });
         self.nodes.store(Arc::new(Nodes::new(known.collect())));
-        self.remember(&view);
+        self.remember(mesh, &view);
         self.warn_of_shared_names(&view);
         let records = view.nodes().iter().filter_map(|node| node.record.as_deref());
         callers.store(Arc::new(records.map(|record| (record.node, caller(record))).collect()));
@@ -94,22 +102,44 @@ impl Live {
         *said = shared;
     }
 
-    fn remember(&self, view: &View) {
+    fn remember(&self, mesh: &Mesh, view: &View) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for record in view.nodes().iter().filter_map(|node| node.record.as_deref()) {
             if record.status != NodeStatus::Serving {
-                seen.remove(&record.name);
+                if seen.get(&record.name).is_some_and(|seen| seen.node == record.node) {
+                    seen.remove(&record.name);
+                }
             } else if seen.len() < REMEMBERED || seen.contains_key(&record.name) {
                 let methods = record.services.iter().flat_map(|service| &service.methods);
                 let methods = methods.map(|method| method.id).collect();
-                seen.insert(record.name.clone(), Seen { tags: record.tags.clone(), methods });
+                let tags = record.tags.clone();
+                seen.insert(record.name.clone(), Seen { node: record.node, tags, methods });
             }
         }
+        forget_departed(&mut seen, view, |node| mesh.record(node));
     }
 }
 
+/// Removes those that are gone and said so: their `last` words may have come together with the news
+/// that they are gone.
+fn forget_departed(
+    seen: &mut BTreeMap<String, Seen>,
+    view: &View,
+    last: impl Fn(&NodeId) -> Option<Arc<NodeRecord>>,
+) {
+    seen.retain(|_, seen| {
+        view.node(&seen.node).is_some()
+            || last(&seen.node).is_none_or(|last| last.status == NodeStatus::Serving)
+    });
+}
+
 /// Follows the mesh, and shares samples of this machine, for as long as the node lives.
-pub(crate) async fn follow(live: Arc<Live>, mesh: Mesh, callers: Callers) {
+pub(crate) async fn follow(
+    live: Arc<Live>,
+    mesh: Mesh,
+    callers: Callers,
+    services: Vec<Arc<Served>>,
+) {
     let mut changed = mesh.watch_view();
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -123,7 +153,9 @@ pub(crate) async fn follow(live: Arc<Live>, mesh: Mesh, callers: Callers) {
             }
             _ = period.tick() => {
                 let serving = u32::try_from(mesh.serving()).unwrap_or(u32::MAX);
-                let sample = sampler.sample(serving, 0);
+                let queued: usize = services.iter().map(|served| served.queued()).sum();
+                let queued = u32::try_from(queued).unwrap_or(u32::MAX);
+                let sample = sampler.sample(serving, queued);
                 if mesh.share_fact(sample.encode().into()).is_err() {
                     tracing::error!("the sample of this machine is too long to be shared");
                 }
@@ -164,4 +196,34 @@ fn caller(record: &NodeRecord) -> Arc<Caller> {
         name: record.name.as_str().into(),
         tags: record.tags.iter().map(|tag| tag.as_str().into()).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_last_words_tell_a_departure_from_a_crash() {
+        let id = |number| NodeId::from_bytes([number; 32]);
+        let seen = |number| Seen { node: id(number), tags: [].into(), methods: [7].into() };
+        let names = ["left", "crashed", "long gone"];
+        let mut all = names.into_iter().zip(1..).map(|(name, n)| (name.into(), seen(n))).collect();
+        let record = |node: &NodeId, status| NodeRecord {
+            node: *node,
+            incarnation: 1,
+            version: 1,
+            name: "any".into(),
+            tags: [].into(),
+            addrs: Vec::new(),
+            status,
+            services: Vec::new(),
+            topology: None,
+        };
+        forget_departed(&mut all, &View::default(), |node| match *node {
+            node if node == id(1) => Some(record(&node, NodeStatus::Draining).into()),
+            node if node == id(2) => Some(record(&node, NodeStatus::Serving).into()),
+            _ => None,
+        });
+        assert_eq!(all.into_keys().collect::<Vec<_>>(), ["crashed", "long gone"]);
+    }
 }

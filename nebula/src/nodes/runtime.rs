@@ -33,9 +33,9 @@ pub struct Runtime {
     /// How busy these workers were since the sample before, in thousandths of all of them (0 to
     /// 1000).
     pub busy_permille: u16,
-    /// Calls being served.
+    /// Calls of other nodes that run or wait there.
     pub in_flight: u32,
-    /// Calls that wait to be served.
+    /// Calls, of whichever node, that wait there for their turn.
     pub queued: u32,
     /// How long the node has been up, to the millisecond once it has travelled.
     pub uptime: Duration,

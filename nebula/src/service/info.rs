@@ -13,7 +13,7 @@ pub enum Stragglers {
     /// They are cancelled: their bodies are dropped at their next await.
     #[default]
     Cancel,
-    /// They run to their end, and their replies are dropped.
+    /// They run to their end, or to the deadline of the call, and their replies are dropped.
     Finish,
 }
 

@@ -31,6 +31,10 @@ use crate::context::{Context, Scope};
 /// The longest panic message that is kept, in bytes.
 const PANIC_MESSAGE_MAX: usize = 1024;
 
+/// How the fault of a body begins that ran, but whose reply cannot be written. The mesh knows one
+/// fault of a body that ran, a panic; this tells the caller's side that it was none.
+pub(crate) const UNWRITABLE_REPLY: &str = "\u{0}the reply cannot be written: ";
+
 /// The arguments of a call, as they come to a dispatcher.
 pub enum Input<'s> {
     /// The encoded arguments of a caller elsewhere.
@@ -56,13 +60,9 @@ impl Input<'_> {
                 Started::Filled
             }
             Self::Wire(bytes) => {
-                // A hand-written `Deserialize` may panic as well as refuse.
-                let args = match catch_unwind(AssertUnwindSafe(|| M::Args::decode(&bytes))) {
-                    Ok(Ok(args)) => args,
-                    Ok(Err(error)) => return Started::Refused(Fault::Malformed(error.to_string())),
-                    Err(panic) => {
-                        return Started::Refused(Fault::Malformed(panic_message(panic)));
-                    }
+                let args = match contained(|| M::Args::decode(&bytes)) {
+                    Ok(args) => args,
+                    Err(reason) => return Started::Refused(Fault::Malformed(reason)),
                 };
                 let scope = cx.scope();
                 Started::Body(Box::pin(encoded::<M>(scope, body(cx, args))))
@@ -161,14 +161,19 @@ async fn encoded<M: Method>(
         }
     })
     .await?;
-    let encode = || {
-        let mut out = Vec::new();
-        M::Shape::encode(&reply, &mut out).map(|()| out)
-    };
-    match catch_unwind(AssertUnwindSafe(encode)) {
-        Ok(Ok(out)) => Ok(out),
-        Ok(Err(error)) => Err(Fault::Unencodable(error.to_string())),
-        Err(panic) => Err(Fault::Panicked(panic_message(panic))),
+    let mut out = Vec::new();
+    contained(|| M::Shape::encode(&reply, &mut out)).map_err(Fault::Unencodable)?;
+    Ok(out)
+}
+
+/// Reads or writes values of the application, whose `Serialize` and `Deserialize` may panic as
+/// well as refuse. The error says why in words.
+pub(crate) fn contained<T, E: fmt::Display>(
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(panic) => Err(format!("the code for it panicked: {}", panic_message(panic))),
     }
 }
 

@@ -69,6 +69,12 @@ impl Served {
         self.draining.store(true, Relaxed);
     }
 
+    /// How many calls wait for their turn.
+    pub(crate) fn queued(&self) -> usize {
+        let own = self.own.iter().flatten().map(|gate| gate.queued());
+        own.fold(self.shared.queued(), usize::saturating_add)
+    }
+
     /// Waits until no call runs or waits.
     pub(crate) async fn idle(&self) {
         self.shared.idle().await;

@@ -40,7 +40,7 @@ pub struct Malformed {
 
 /// The value refuses to be written.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the value cannot be written: {reason}")]
+#[error("{reason}")]
 pub struct Unencodable {
     reason: String,
 }

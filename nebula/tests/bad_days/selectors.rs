@@ -35,7 +35,7 @@ fn topology() -> Topology {
 #[tokio::test(start_paused = true)]
 async fn attributes_that_name_what_the_topology_does_not_fail_the_start() {
     let site = Site::new();
-    let node = site.node("store-1@h1").topology(topology());
+    let node = site.node("store-1@h1").tag("store").topology(topology());
     let error = node.serve_as::<MistaggedClient>(Nothing).start().await.unwrap_err().to_string();
     assert!(error.contains("`Mistagged` is for `&stora`"), "{error}");
     assert!(
@@ -43,7 +43,7 @@ async fn attributes_that_name_what_the_topology_does_not_fail_the_start() {
         "{error}"
     );
 
-    let node = site.node("store-1@h1").topology(topology());
+    let node = site.node("store-1@h1").tag("store").topology(topology());
     let error = node.serve_as::<MisnamedClient>(Nothing).start().await.unwrap_err().to_string();
     assert!(error.contains("no configured node is called `stroe-1`"), "{error}");
     assert!(error.contains("did you mean `store-1`?"), "{error}");

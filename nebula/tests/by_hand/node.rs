@@ -74,6 +74,21 @@ async fn two_services_of_one_name_do_not_start() {
     assert!(nameless.to_string().contains("the name of a node"), "{nameless}");
 }
 
+#[tokio::test]
+async fn names_and_tags_have_the_limits_of_the_mesh() {
+    let longest = "n".repeat(255);
+    let many = (0..64).map(|tag| format!("{tag:064}"));
+    assert!(alone(&longest).tags(many.clone()).start().await.is_ok());
+    let refused =
+        async |builder: nebula::NodeBuilder| builder.start().await.unwrap_err().to_string();
+    let name = refused(alone(&"n".repeat(256))).await;
+    assert!(name.starts_with("the name of a node has 1 to 255 bytes"), "{name}");
+    let tag = refused(alone("db").tag("t".repeat(65))).await;
+    assert!(tag.starts_with("a tag has 1 to 64 bytes"), "{tag}");
+    let tags = refused(alone("db").tags(many).tag("more")).await;
+    assert_eq!(tags, "a node has at most 64 tags, and this one 65");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_refuses_new_calls_and_waits_for_the_running_ones() {
     let store = Store::new();

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call::retry::Failed;
 use crate::call::{ApiKey, Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why};
 use crate::node::Node;
+use crate::service::input::{UNWRITABLE_REPLY, contained};
 use crate::service::method::{Error, Method, Value};
 use crate::service::shape::ShapeOf;
 
@@ -58,25 +59,23 @@ pub(crate) async fn remote<M: Method>(
         outcome,
         executed,
     };
-    let gone = async {
-        match watch {
-            Some(token) => token.cancelled().await,
-            None => std::future::pending().await,
-        }
-    };
+    if watch.is_some_and(CancellationToken::is_cancelled) {
+        let attempt = attempt(Phase::Resolve, Outcome::Cancelled, Executed::No);
+        return Err(Broken { attempt, end: End::Cancelled });
+    }
     let response: Response = tokio::select! {
         biased;
         response = node.mesh().call_to(target.id, request) => response,
-        () = gone => {
+        () = cancelled(watch) => {
             let attempt = attempt(Phase::Run, Outcome::Cancelled, Executed::Unknown);
             return Err(Broken { attempt, end: End::Cancelled });
         }
     };
     match response.result {
-        Ok(bytes) => match M::Shape::decode(&bytes) {
+        Ok(bytes) => match contained(|| M::Shape::decode(&bytes)) {
             Ok(reply) => Ok(M::Shape::split(reply)),
-            Err(error) => {
-                let outcome = Outcome::Malformed(error.to_string().into());
+            Err(reason) => {
+                let outcome = Outcome::Malformed(reason.into());
                 let attempt = attempt(Phase::Reply, outcome, Executed::Yes);
                 Err(Broken { attempt, end: End::Garbled })
             }
@@ -89,7 +88,22 @@ pub(crate) async fn remote<M: Method>(
     }
 }
 
+/// Resolves when the call is cancelled, if ever.
+pub(crate) async fn cancelled(watch: Option<&CancellationToken>) {
+    match watch {
+        Some(token) => token.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Broken {
+    /// Whether the call ends here, whoever else could be asked: nobody waits for it any more, or
+    /// it is too large to be sent to anybody.
+    pub(crate) fn ends_the_call(&self) -> bool {
+        let too_large = matches!(self.end, End::Failure(Failure::RequestTooLarge { .. }));
+        too_large || matches!(self.end, End::Cancelled)
+    }
+
     /// What the end of this attempt says about another one.
     pub(crate) fn verdict(&self) -> Failed {
         let mut executed = self.attempt.executed;
@@ -116,6 +130,10 @@ impl Broken {
     pub(crate) fn into_error<M: Method>(self, mut log: Log) -> CallError<Error<M>> {
         let name = Arc::clone(&self.attempt.name);
         log.push(self.attempt);
+        let withdrawn = |log: &Log, reason| {
+            let why = Why::new(M::INFO.service_name(), M::INFO.method_name()).asked(log);
+            CallError::NoProvider(why.because(&name, reason))
+        };
         let failure = match self.end {
             End::Failure(failure) => failure,
             End::Cancelled => return CallError::Cancelled(log),
@@ -128,16 +146,18 @@ impl Broken {
             Failure::Incompatible { theirs } => {
                 CallError::Incompatible { ours, theirs: ApiKey::from_bytes(theirs), log }
             }
-            Failure::UnknownMethod => {
-                CallError::Incompatible { ours, theirs: ApiKey::from_bytes([0; 8]), log }
+            Failure::UnknownMethod if log.executed() == Executed::No => {
+                withdrawn(&log, "no longer serves it")
             }
             Failure::Draining if log.executed() == Executed::No => {
-                let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
-                CallError::NoProvider(why.node(&name, "is shutting down"))
+                withdrawn(&log, "is shutting down")
             }
             Failure::Denied => CallError::Denied(log),
             Failure::RequestTooLarge { limit } | Failure::ReplyTooLarge { limit } => {
                 CallError::TooLarge { limit, log }
+            }
+            Failure::Panicked(text) if text.starts_with(UNWRITABLE_REPLY) => {
+                CallError::Protocol(log)
             }
             Failure::Panicked(message) => CallError::Panicked { message: message.into(), log },
             Failure::Malformed(_) => CallError::Protocol(log),
@@ -172,10 +192,63 @@ fn outcome(failure: &Failure) -> Outcome {
         Failure::Incompatible { .. } => Outcome::Incompatible,
         Failure::Draining => Outcome::Draining,
         Failure::Denied => Outcome::Denied,
-        Failure::Malformed(why) => Outcome::Malformed(why.as_str().into()),
+        Failure::Malformed(why) => Outcome::Unreadable(why.as_str().into()),
         Failure::RequestTooLarge { .. } => Outcome::RequestTooLarge,
         Failure::ReplyTooLarge { .. } => Outcome::ReplyTooLarge,
-        Failure::Panicked(_) => Outcome::Panicked,
+        Failure::Panicked(text) => match text.strip_prefix(UNWRITABLE_REPLY) {
+            Some(why) => Outcome::ReplyUnwritable(why.into()),
+            None => Outcome::Panicked,
+        },
         failure => Outcome::Reset(failure.to_string().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::tests::attempt as made;
+    use crate::service::info::{MethodInfo, ServiceInfo};
+    use crate::service::method::Service;
+    use crate::service::shape::Shape;
+
+    struct Users;
+    struct Find;
+
+    impl Service for Users {
+        const INFO: &'static ServiceInfo = &ServiceInfo::new("Users", &[Find::INFO]);
+    }
+
+    impl Method for Find {
+        type Api = Users;
+        type Args = ();
+        type Reply = u8;
+        type Shape = Shape<false>;
+        const INFO: &'static MethodInfo = &MethodInfo::new("Users", "find", "()->u8");
+    }
+
+    fn error(failure: Failure, before: Log) -> CallError {
+        let attempt = Attempt {
+            outcome: outcome(&failure),
+            executed: executed(failure.executed()),
+            ..made("db@h1", Executed::No)
+        };
+        Broken { attempt, end: End::Failure(failure) }.into_error::<Find>(before)
+    }
+
+    #[test]
+    fn who_withdrew_the_method_leaves_nobody_to_ask() {
+        let before = |executed| Log::from(made("db@h2", executed));
+        for (failure, reason) in [
+            (Failure::UnknownMethod, "no longer serves it"),
+            (Failure::Draining, "is shutting down"),
+        ] {
+            let text = format!("{:#}", error(failure.clone(), before(Executed::No)));
+            assert!(text.contains(&format!("\n  db@h1: {reason}")), "{text}");
+            assert!(text.contains("\n  db@h2: unreachable"), "{text}");
+            // An earlier attempt may have run: that is not to be lost.
+            let unknown = error(failure, before(Executed::Unknown));
+            assert!(matches!(unknown, CallError::Disconnected(_)));
+            assert_eq!(unknown.executed(), Executed::Unknown);
+        }
     }
 }

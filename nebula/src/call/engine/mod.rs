@@ -3,8 +3,10 @@
 //! [`roster`] finds the nodes that a call may be made to, and says why there is none; [`leg`]
 //! makes one attempt on one of them; [`unicast`] goes from one to the next as the retry rule
 //! allows; [`hedged`]
-//! does not wait for the first to fail; [`several`] makes one attempt on each.
+//! does not wait for the first to fail; [`several`] makes one attempt on each, and [`arguments`]
+//! encodes for all of them once.
 
+pub(crate) mod arguments;
 pub(crate) mod hedged;
 pub(crate) mod leg;
 pub(crate) mod roster;

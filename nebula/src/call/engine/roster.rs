@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +11,13 @@ use macula::identity::NodeId;
 use rand::Rng;
 use tokio::time::{Instant, sleep_until};
 
+use super::leg;
 use crate::call::unicast::{Ask, Targets};
 use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
 use crate::nodes::balance::{self, Candidate};
 use crate::nodes::live::info;
-use crate::nodes::{NodeInfo, Nodes};
+use crate::nodes::{NodeInfo, Nodes, Selector};
 use crate::service::input::panic_message;
 use crate::service::method::Method;
 
@@ -29,12 +31,29 @@ pub(crate) struct Roster {
     pub(crate) targets: Vec<NodeRef>,
     /// Where in `targets` this node itself is.
     pub(crate) itself: Option<usize>,
+    /// Whether this node had joined its cluster, and knew what each living node serves.
+    pub(crate) complete: bool,
+}
+
+/// For what a call waits before it is made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wait {
+    /// For nothing: there is somebody to ask now, or nobody.
+    Never,
+    /// Until there is somebody to ask.
+    Somebody,
+    /// Until everybody is known whom it may be for, two seconds at most; then for somebody.
+    Everybody,
 }
 
 /// Why a call can be made to nobody.
 #[derive(Debug)]
 pub(crate) enum Nobody {
     Why(Why),
+    /// Waiting would not help.
+    Final(Why),
+    /// The call was cancelled while it waited.
+    Cancelled,
     /// All who serve the method serve another shape of it.
     Incompatible(ApiKey),
 }
@@ -43,7 +62,9 @@ impl Nobody {
     /// In words, where an incompatible node is one reason among others.
     pub(crate) fn into_why<M: Method>(self) -> Why {
         match self {
-            Self::Why(why) => why,
+            Self::Why(why) | Self::Final(why) => why,
+            Self::Cancelled => Why::new(M::INFO.service_name(), M::INFO.method_name())
+                .fault("the call was cancelled before anybody was asked"),
             Self::Incompatible(theirs) => {
                 let reason = format!("serves shape {theirs} of the method only");
                 Why::new(M::INFO.service_name(), M::INFO.method_name()).node("every node", &reason)
@@ -54,69 +75,93 @@ impl Nobody {
 
 impl Roster {
     /// Finds the nodes for a call. While this node is still joining the cluster, or the records
-    /// of nodes are on their way, it waits for better news, until the deadline of the call.
-    pub(crate) async fn find<M: Method>(node: &Node, ask: &mut Ask<'_, M>) -> Result<Self, Nobody> {
-        let mut news = node.mesh().watch_view();
-        let mut joining = node.mesh().joining();
-        let mut settled = None;
+    /// of nodes are on their way, it waits as long as `wait` says for better news, until the
+    /// deadline of the call.
+    pub(crate) async fn find<M: Method>(
+        node: &Node,
+        ask: &mut Ask<'_, M>,
+        wait: Wait,
+    ) -> Result<Self, Nobody> {
         if let (Targets::Selector(selector), Some(topology)) = (&ask.targets, node.topology())
             && let Err(unknown) = topology.check(selector)
         {
             let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
-            return Err(Nobody::Why(why.node("the topology", &unknown.to_string())));
+            return Err(Nobody::Final(why.fault(&unknown.to_string())));
         }
+        let mut news = node.mesh().watch_view();
+        let mut joining = node.mesh().joining();
+        let looks_anyway = Instant::now() + SETTLE;
+        // The records of the others are on their way from the moment this node has joined.
+        let mut settled = None;
+        let watch = ask.watch.clone();
+        let mut gone = pin!(leg::cancelled(watch.as_ref()));
+        // A closure can choose but once, so it is shown all there is.
+        let picks = matches!(ask.targets, Targets::Pick(_));
+        let mut look_anyway = match wait {
+            Wait::Never => true,
+            Wait::Somebody => !picks,
+            Wait::Everybody => false,
+        };
         loop {
             news.mark_unchanged();
             let view = node.mesh().view();
-            let found = Self::look(node, ask, &view);
-            let nobody = match found {
-                Err(nobody) => nobody,
-                found => return found,
-            };
             let joined = joining.borrow_and_update().joined;
-            let until = match (joined, view.is_complete()) {
-                (false, _) => ask.deadline,
-                (true, false) => {
-                    let settled = settled.get_or_insert_with(|| Instant::now() + SETTLE);
-                    ask.deadline.min(*settled)
-                }
-                (true, true) => return Err(nobody),
+            let complete = joined && view.is_complete();
+            let mut nobody = None;
+            if complete || look_anyway {
+                nobody = match Self::look(node, ask, &view) {
+                    Ok(roster) => return Ok(Self { complete, ..roster }),
+                    Err(Nobody::Final(why)) => return Err(Nobody::Final(why)),
+                    Err(nobody) if complete => return Err(nobody),
+                    Err(nobody) if wait == Wait::Never => return Err(tried(node, nobody)),
+                    Err(nobody) => Some(nobody),
+                };
+            }
+            let until = match (&nobody, joined) {
+                (None, _) => looks_anyway,
+                (Some(_), true) => *settled.get_or_insert_with(|| Instant::now() + SETTLE),
+                (Some(_), false) => ask.deadline,
             };
             tokio::select! {
+                biased;
+                () = &mut gone => return Err(Nobody::Cancelled),
                 _ = news.changed() => {}
                 _ = joining.changed() => {}
-                () = sleep_until(until) => return Err(tried(node, nobody)),
+                () = sleep_until(until.min(ask.deadline)) => match nobody {
+                    Some(nobody) => return Err(tried(node, nobody)),
+                    None => look_anyway = true,
+                },
             }
         }
     }
 
     /// Looks once.
     fn look<M: Method>(node: &Node, ask: &mut Ask<'_, M>, view: &View) -> Result<Self, Nobody> {
-        let providers = view.providers(M::INFO.wire_id());
-        let local = ask.local.as_ref().filter(|served| !served.draining());
         let mut other_shape = None;
         let mut named = BTreeSet::new();
-        for known in view.nodes() {
-            let itself = known.id == node.id();
-            let provider = providers.iter().find(|provider| provider.node == known.id);
-            let Some(record) = &known.record else { continue };
+        let meant = |id: &NodeId| {
+            let record = view.node(id)?.record.as_ref()?;
             let meant = match &ask.targets {
                 Targets::Selector(selector) => selector.matches(&record.name, &record.tags),
-                Targets::Node(id) => *id == known.id,
+                Targets::Node(node) => node == id,
+                Targets::Nodes(nodes) => nodes.contains(id),
                 Targets::Anyone | Targets::Pick(_) => true,
             };
-            match provider {
-                _ if !meant => continue,
-                _ if itself && local.is_some() => {}
-                _ if itself => continue,
-                Some(provider) if provider.key == M::INFO.key() => {}
-                Some(provider) => {
-                    other_shape = Some(ApiKey::from_bytes(provider.key));
-                    continue;
-                }
-                None => continue,
+            meant.then(|| (record.name.clone(), *id))
+        };
+        if ask.local.as_ref().is_some_and(|served| !served.draining()) {
+            named.extend(meant(&node.id()));
+        }
+        for provider in view.providers(M::INFO.wire_id()) {
+            if provider.node == node.id() {
+                continue;
             }
-            named.insert((record.name.as_str(), known.id));
+            let Some(target) = meant(&provider.node) else { continue };
+            if provider.key == M::INFO.key() {
+                named.insert(target);
+            } else {
+                other_shape = Some(ApiKey::from_bytes(provider.key));
+            }
         }
         if named.is_empty() {
             return Err(match other_shape {
@@ -132,13 +177,20 @@ impl Roster {
             targets = picked::<M>(node, ask, view, &targets)?;
         }
         let itself = targets.iter().position(|target| target.id == node.id());
-        Ok(Self { targets, itself })
+        Ok(Self { targets, itself, complete: false })
     }
 
-    /// Leaves out nodes that the topology does not name, and of several nodes under one name all
-    /// but one, so that a vote counts each configured node once.
-    pub(crate) fn keep_configured(&mut self, node: &Node) {
-        let declared = |name: &str| node.topology().is_none_or(|topology| topology.contains(name));
+    /// Leaves out nodes that the topology does not name, or not with the tags that are asked for,
+    /// and of several nodes under one name all but one, so that a vote counts each configured
+    /// node once.
+    pub(crate) fn keep_configured(&mut self, node: &Node, selector: Option<&Selector>) {
+        let declared = |name: &str| {
+            node.topology().is_none_or(|topology| {
+                topology.tags_of(name).is_some_and(|tags| {
+                    selector.is_none_or(|selector| selector.matches(name, tags))
+                })
+            })
+        };
         let mut kept: Vec<NodeRef> = Vec::new();
         for target in self.targets.drain(..).filter(|target| declared(&target.name)) {
             match kept.last_mut().filter(|last| last.name == target.name) {
@@ -196,6 +248,8 @@ fn picked<M: Method>(
             });
             let chosen: Vec<_> = chosen.collect();
             if !chosen.is_empty() {
+                // The closure is spent: another try is for the nodes it took, and for no others.
+                ask.targets = Targets::Nodes(chosen.iter().map(|target| target.id).collect());
                 return Ok(chosen);
             }
             "was not picked".to_owned()
@@ -205,8 +259,8 @@ fn picked<M: Method>(
     let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
     let why = serving.iter().fold(why, |why, target| why.node(&target.name, &reason));
     // The closure is spent, so there is nothing to wait for.
-    ask.targets = Targets::Node(NodeId::from_bytes([0; 32]));
-    Err(Nobody::Why(why))
+    ask.targets = Targets::Nodes(Vec::new());
+    Err(Nobody::Final(why))
 }
 
 /// A node that is too new for the snapshot.
@@ -227,6 +281,7 @@ fn why<M: Method>(node: &Node, ask: &Ask<'_, M>, view: &View) -> Why {
         };
         let reason = match &ask.targets {
             Targets::Node(id) if *id != known.id => "is not the node asked for".to_owned(),
+            Targets::Nodes(ids) if !ids.contains(&known.id) => "was not picked".to_owned(),
             Targets::Selector(selector) => selector
                 .rejecting_clause(&record.name, &record.tags)
                 .unwrap_or_else(|| unserved(node, itself, record, service)),
@@ -234,12 +289,13 @@ fn why<M: Method>(node: &Node, ask: &Ask<'_, M>, view: &View) -> Why {
         };
         why = why.node(&record.name, &reason);
     }
-    if let Targets::Node(id) = &ask.targets
-        && view.node(id).is_none()
-    {
-        why = why.node(&id.short(), "is not alive in this cluster");
-    }
-    why
+    let named = match &ask.targets {
+        Targets::Node(id) => std::slice::from_ref(id),
+        Targets::Nodes(ids) => ids,
+        Targets::Anyone | Targets::Selector(_) | Targets::Pick(_) => &[],
+    };
+    let gone = named.iter().filter(|id| view.node(id).is_none());
+    gone.fold(why, |why, id| why.node(&id.short(), "is not alive in this cluster"))
 }
 
 fn unserved(

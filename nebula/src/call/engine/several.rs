@@ -5,9 +5,9 @@ use std::sync::Arc;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, future::BoxFuture};
 
+use super::arguments::Arguments;
 use super::leg;
-use super::roster::Roster;
-use super::unicast::Arguments;
+use super::roster::{Roster, Wait};
 use crate::call::local::Local;
 use crate::call::several::Legs;
 use crate::call::unicast::{Answer, Ask, Targets};
@@ -18,37 +18,57 @@ use crate::service::method::Method;
 
 /// Finds whom to ask. Nothing is sent before the results are polled.
 ///
-/// For a vote, only nodes that the configuration names are asked, each name once.
+/// For a vote, only nodes that the configuration names are asked, each name once. A call that was
+/// refused before it began does not wait for anything.
 pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool) -> Legs<M> {
     let selector = match &ask.targets {
         Targets::Selector(selector) => Some(selector.clone()),
-        Targets::Anyone | Targets::Node(_) | Targets::Pick(_) => None,
+        Targets::Anyone | Targets::Node(_) | Targets::Pick(_) | Targets::Nodes(_) => None,
     };
     let one = matches!(ask.targets, Targets::Node(_));
     let chosen = matches!(ask.targets, Targets::Pick(_));
-    let mut roster = match Roster::find(&node, &mut ask).await {
-        Ok(roster) => roster,
+    let wait = if ask.refused.is_some() { Wait::Never } else { Wait::Everybody };
+    let (mut roster, why) = match Roster::find(&node, &mut ask, wait).await {
+        Ok(roster) => (roster, Why::new(M::INFO.service_name(), M::INFO.method_name())),
         Err(nobody) => {
-            let mut legs = Legs::none(nobody.into_why::<M>(), ask.deadline);
-            legs.configured = configured::<M>(&node, selector.as_ref(), one, 0);
-            return legs;
+            let joined = node.mesh().joining().borrow().joined;
+            let complete = joined && node.mesh().view().is_complete();
+            (Roster { targets: Vec::new(), itself: None, complete }, nobody.into_why::<M>())
         }
     };
     if vote && !chosen && !one {
-        roster.keep_configured(&node);
+        roster.keep_configured(&node, selector.as_ref());
     }
-    let configured = if chosen {
-        roster.targets.len()
-    } else {
-        configured::<M>(&node, selector.as_ref(), one, roster.targets.len())
+    let why = match node.topology().filter(|_| vote && !chosen && !one) {
+        Some(topology) => {
+            let declared = topology.configured(selector.as_ref().unwrap_or(&Selector::any()));
+            let missing = declared
+                .into_iter()
+                .filter(|name| roster.targets.iter().all(|target| *target.name != **name));
+            missing.fold(why, |why, name| why.because(name, "is not there, or not for this call"))
+        }
+        None => why,
     };
-    let mut arguments = Arguments::<M>::new(ask.args.take());
+    let live = roster.targets.len();
+    let configured = match (node.topology(), &selector) {
+        _ if chosen => live,
+        _ if one => 1,
+        (Some(topology), Some(selector)) => topology.configured(selector).len(),
+        (Some(topology), None) => topology.len(),
+        (None, selector) => {
+            let method = M::INFO.wire_id();
+            node.live().seen_serving(node.mesh(), method, selector.as_ref()).max(live)
+        }
+    };
+    // Without a topology, the others are known only once they have been heard of.
+    let certain = chosen || one || node.topology().is_some() || roster.complete;
+    let mut arguments = Arguments::<M>::new(&node, ask.started, ask.args.take());
     let mut calls: Vec<BoxFuture<'static, (usize, Answer<M>)>> = Vec::new();
     for (at, target) in roster.targets.iter().enumerate() {
         if let (true, Some(served)) = (roster.itself == Some(at), &ask.local) {
             let (served, watch) = (Arc::clone(served), ask.watch.clone());
             let times = (ask.started, ask.deadline);
-            let call = match arguments.take(true) {
+            let call = match arguments.take(roster.targets.len() > 1) {
                 Ok(args) => {
                     Local::<M>::new(served, Some(node.clone()), Some(args), times, watch).boxed()
                 }
@@ -93,28 +113,11 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
     Legs {
         targets: roster.targets,
         configured,
-        why: Why::new(M::INFO.service_name(), M::INFO.method_name()),
+        certain,
+        why,
         started: ask.started,
         deadline: ask.deadline,
         results: calls.into_iter().collect::<FuturesUnordered<_>>().boxed(),
         log: Box::new(silent),
-    }
-}
-
-/// How many nodes should serve the call: those that the topology declares; without one, those
-/// that this node has seen serving and that did not leave in good order.
-fn configured<M: Method>(
-    node: &Node,
-    selector: Option<&Selector>,
-    one: bool,
-    live: usize,
-) -> usize {
-    if one {
-        return 1;
-    }
-    match (node.topology(), selector) {
-        (Some(topology), Some(selector)) => topology.configured(selector).len(),
-        (Some(topology), None) => topology.len(),
-        (None, selector) => node.live().seen_serving(M::INFO.wire_id(), selector).max(live),
     }
 }

@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
+use super::arguments::Arguments;
 use super::leg::{self, Broken};
-use super::roster::{Nobody, Roster};
+use super::roster::{Nobody, Roster, Wait};
 use crate::call::local::Local;
 use crate::call::retry::{Failed, FailoverMachine, Step};
 use crate::call::unicast::{Answer, Ask};
-use crate::call::{ApiKey, CallError, Executed, Log};
+use crate::call::{ApiKey, Attempt, CallError, Executed, Log, Outcome};
 use crate::node::Node;
 use crate::service::method::{Error, Method};
-use crate::service::wire::Args;
 
 /// How an attempt ended.
 pub(crate) enum Tried<M: Method> {
@@ -44,33 +43,57 @@ impl<M: Method> Tried<M> {
     }
 }
 
-/// Asks one of the nodes that the call is for; `log` holds attempts made before.
-pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>, mut log: Log) -> Answer<M> {
-    let mut roster = Roster::find(&node, &mut ask).await.map_err(nobody::<M>)?;
-    node.retries().deposit();
+/// Asks one of the nodes that the call is for. When this node `refused` the call before, it goes
+/// to the others that are known now, and is the answer if there is none.
+pub(crate) async fn run<M: Method>(
+    node: Node,
+    mut ask: Ask<'_, M>,
+    refused: Option<CallError<Error<M>>>,
+) -> Answer<M> {
+    let mut log = refused.as_ref().and_then(CallError::log).cloned().unwrap_or_default();
+    let wait = if refused.is_some() { Wait::Never } else { Wait::Somebody };
+    let mut roster = match (Roster::find(&node, &mut ask, wait).await, refused) {
+        (Ok(roster), Some(_)) => roster,
+        (Ok(roster), None) => {
+            node.retries().deposit();
+            roster
+        }
+        (Err(_), Some(refused)) => return Err(refused),
+        (Err(found), None) => return Err(nobody::<M>(found, log)),
+    };
     let mut rng = SmallRng::from_rng(&mut rand::rng());
     let mut order = roster.order(&node, &mut rng).into_iter();
     let mut failover = FailoverMachine::new(order.len(), M::INFO.is_idempotent());
-    let mut arguments = Arguments::new(ask.args.take());
+    let mut arguments = Arguments::new(&node, ask.started, ask.args.take());
     loop {
         let Some(at) = order.next() else { return Err(CallError::Disconnected(log)) };
-        let (failed, tried) = match attempt(&node, &mut ask, &roster, at, &mut arguments).await? {
-            answered @ Tried::Answered(_) => return give_up(answered, log),
-            Tried::Broken(broken) => (broken.verdict(), Tried::Broken(broken)),
-            refused => (Failed { executed: Executed::No, again: None }, refused),
+        let tried = match attempt(&node, &mut ask, &roster, at, &mut arguments).await {
+            Ok(tried) => tried,
+            Err(unsent) => return give_up::<M>(Tried::Answered(Err(unsent)), log),
+        };
+        let failed = match &tried {
+            Tried::Answered(_) => return give_up(tried, log),
+            Tried::Broken(broken) if broken.ends_the_call() => return give_up(tried, log),
+            Tried::Broken(broken) => broken.verdict(),
+            Tried::Refused(_) => Failed { executed: Executed::No, again: None },
         };
         let remaining = ask.deadline.saturating_duration_since(Instant::now());
         match failover.on_failure(failed, remaining, node.retries(), &mut rng) {
             Step::GiveUp => return give_up(tried, log),
             Step::TryNext => note(tried, &mut log),
             Step::StartOver { after } => {
-                tokio::time::sleep(after).await;
-                // The membership may know more by now.
-                match Roster::find(&node, &mut ask).await {
-                    Ok(found) => roster = found,
-                    Err(_) => return give_up(tried, log),
-                }
                 note(tried, &mut log);
+                let watch = ask.watch.clone();
+                tokio::select! {
+                    biased;
+                    () = leg::cancelled(watch.as_ref()) => return Err(CallError::Cancelled(log)),
+                    () = tokio::time::sleep(after) => {}
+                }
+                // The membership may know more by now.
+                match Roster::find(&node, &mut ask, Wait::Somebody).await {
+                    Ok(found) => roster = found,
+                    Err(found) => return Err(nobody::<M>(found, log)),
+                }
                 order = roster.order(&node, &mut rng).into_iter();
                 failover.recount(order.len());
             }
@@ -99,7 +122,7 @@ async fn attempt<M: Method>(
             let made = leg::remote::<M>(node, target, body, ask.deadline, watch).await;
             Ok(Tried::remote(made))
         }
-        (_, None) => Err(CallError::Protocol(Log::default())),
+        (_, None) => Err(CallError::Disconnected(Log::default())),
     }
 }
 
@@ -122,10 +145,13 @@ pub(crate) fn give_up<M: Method>(tried: Tried<M>, log: Log) -> Answer<M> {
         Tried::Refused(mut error) => {
             if let Some(made) = error.log_mut() {
                 made.prepend(log);
-            } else if log.executed() != Executed::No {
-                return Err(CallError::Disconnected(log));
+                return Err(error);
             }
-            Err(error)
+            match error {
+                _ if log.executed() != Executed::No => Err(CallError::Disconnected(log)),
+                CallError::NoProvider(why) => Err(CallError::NoProvider(why.asked(&log))),
+                error => Err(error),
+            }
         }
         Tried::Answered(Err(mut error)) => {
             if let Some(made) = error.log_mut() {
@@ -137,47 +163,18 @@ pub(crate) fn give_up<M: Method>(tried: Tried<M>, log: Log) -> Answer<M> {
     }
 }
 
-pub(crate) fn nobody<M: Method>(nobody: Nobody) -> CallError<Error<M>> {
+/// Nobody is left to ask, after the attempts in `log`.
+pub(crate) fn nobody<M: Method>(nobody: Nobody, log: Log) -> CallError<Error<M>> {
+    let gone = |attempt: &Attempt| {
+        matches!(attempt.outcome, Outcome::Draining | Outcome::NotServed | Outcome::Overloaded)
+    };
     match nobody {
-        Nobody::Why(why) => CallError::NoProvider(why),
+        Nobody::Cancelled => CallError::Cancelled(log),
+        _ if !log.attempts().iter().all(gone) => CallError::Disconnected(log),
+        Nobody::Why(why) | Nobody::Final(why) => CallError::NoProvider(why.asked(&log)),
         Nobody::Incompatible(theirs) => {
             let ours = ApiKey::from_bytes(M::INFO.key());
-            CallError::Incompatible { ours, theirs, log: Log::default() }
-        }
-    }
-}
-
-/// The arguments of a call: as they were given until they are needed, encoded once.
-pub(crate) struct Arguments<M: Method> {
-    args: Option<M::Args>,
-    body: Option<Bytes>,
-}
-
-impl<M: Method> Arguments<M> {
-    pub(crate) fn new(args: Option<M::Args>) -> Self {
-        Self { args, body: None }
-    }
-
-    /// For a local attempt; `again` keeps a copy for another one.
-    pub(crate) fn take(&mut self, again: bool) -> Result<M::Args, CallError<Error<M>>> {
-        if again {
-            self.encoded()?;
-        }
-        let decoded = || M::Args::decode(self.body.as_deref()?).ok();
-        self.args.take().or_else(decoded).ok_or_else(|| CallError::Protocol(Log::default()))
-    }
-
-    /// For an attempt elsewhere.
-    pub(crate) fn encoded(&mut self) -> Result<Bytes, CallError<Error<M>>> {
-        if let Some(body) = &self.body {
-            return Ok(body.clone());
-        }
-        let mut out = Vec::new();
-        let written = self.args.as_ref().map(|args| args.encode(&mut out));
-        match written {
-            Some(Ok(())) => Ok(self.body.insert(out.into()).clone()),
-            // The value refuses to be written: nothing was sent.
-            Some(Err(_)) | None => Err(CallError::Protocol(Log::default())),
+            CallError::Incompatible { ours, theirs, log }
         }
     }
 }

@@ -24,7 +24,7 @@ use super::handle::Place;
 use super::local::{ALONE, Local};
 use super::unary::Call;
 use super::unicast::{Answer, Ask};
-use super::{CallError, Log, NodeRef, Why, engine};
+use super::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why, engine};
 use crate::service::info::Stragglers;
 use crate::service::input::panic_message;
 use crate::service::method::{Method, Value};
@@ -41,6 +41,8 @@ pub(crate) struct Legs<M: Method> {
     pub(crate) targets: Vec<NodeRef>,
     /// How many targets there would be if every configured node were live.
     pub(crate) configured: usize,
+    /// Whether that number is known, and not only what was heard of so far.
+    pub(crate) certain: bool,
     /// Why there is no target, if there is none.
     pub(crate) why: Why,
     /// When the call began.
@@ -54,11 +56,13 @@ pub(crate) struct Legs<M: Method> {
 }
 
 impl<M: Method> Legs<M> {
+    #[cfg(test)]
     /// Nobody to ask.
     pub(crate) fn none(why: Why, deadline: Instant) -> Self {
         Self {
             targets: Vec::new(),
             configured: 0,
+            certain: true,
             why,
             started: Instant::now(),
             deadline,
@@ -73,18 +77,29 @@ impl<M: Method> Legs<M> {
         Self {
             targets: vec![target],
             configured: 1,
+            certain: true,
             why: Why::new(M::INFO.service_name(), M::INFO.method_name()),
             started,
             deadline,
             results: stream::once(async { (0, call.await) }).boxed(),
-            log: Box::new(|_, _| Log::default()),
+            log: Box::new(move |_, target| {
+                Log::from(Attempt {
+                    node: None,
+                    name: Arc::clone(&target.name),
+                    path: Path::Local,
+                    phase: Phase::Run,
+                    elapsed: started.elapsed(),
+                    outcome: Outcome::TimedOut,
+                    executed: Executed::Unknown,
+                })
+            }),
         }
     }
 
     /// Finds the targets of a call; for a `vote`, those that count in it.
     async fn of(call: Call<'_, M>, vote: bool) -> Self {
-        let (place, mut ask) = Ask::new(call);
-        let refused = ask.refused.take();
+        let (place, ask) = Ask::new(call);
+        let refused = ask.refused.clone();
         let mut legs = match place {
             Place::Alone(served) => {
                 let target = NodeRef { id: NodeId::from_bytes([0; 32]), name: ALONE.into() };

@@ -3,28 +3,23 @@ use std::fmt;
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::super::quorum::QuorumMachine;
+use super::super::threshold::sealed::Required;
 use super::super::unary::Call;
 use super::super::{QuorumError, Votes};
 use super::{Legs, Predicate, counts};
 use crate::service::method::{Error, Method, Value};
 
-/// How many successes are needed, of the configured and of the live targets.
-type Required = Box<dyn FnOnce(usize, usize) -> usize + Send>;
-
 /// A call to every target of which enough must succeed, which has not been made yet.
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Quorum<'a, M: Method> {
     call: Call<'a, M>,
-    required: Required,
+    threshold: Box<dyn Required + Send>,
     success: Option<Predicate<'a, M>>,
 }
 
 impl<'a, M: Method> Quorum<'a, M> {
-    pub(crate) fn new(
-        call: Call<'a, M>,
-        required: impl FnOnce(usize, usize) -> usize + Send + 'static,
-    ) -> Self {
-        Self { call, required: Box::new(required), success: None }
+    pub(crate) fn new(call: Call<'a, M>, threshold: impl Required + Send + 'static) -> Self {
+        Self { call, threshold: Box::new(threshold), success: None }
     }
 
     /// Counts only values of which `success` is true. Failures never count, and neither does a
@@ -42,8 +37,22 @@ impl<'a, M: Method> IntoFuture for Quorum<'a, M> {
     fn into_future(self) -> Self::IntoFuture {
         async move {
             let mut legs = Legs::of(self.call, true).await;
-            let targets = std::mem::take(&mut legs.targets);
-            let required = (self.required)(legs.configured, targets.len());
+            let mut targets = std::mem::take(&mut legs.targets);
+            let required = self.threshold.required(legs.configured, targets.len());
+            if self.threshold.counts_configured() && !legs.certain {
+                tracing::warn!(
+                    method = M::INFO.method_name(),
+                    "no majority can be counted: without a topology this node must have joined \
+                     its cluster and know what each living node serves"
+                );
+                targets.clear();
+            }
+            if targets.len() < required {
+                let live = targets.len();
+                // Without reasons of its own it would speak of no node at all.
+                let why = (legs.why.nodes().len() > 0 || live == 0).then(|| legs.why.to_string());
+                tracing::info!(live, required, why, "a quorum was refused before any call");
+            }
             let mut machine = QuorumMachine::new(targets, required)?;
             loop {
                 let Some((index, answer, elapsed)) = legs.next().await else {

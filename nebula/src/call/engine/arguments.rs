@@ -1,0 +1,71 @@
+//! The arguments of one call: as they were given until they are needed, encoded once.
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::call::{Attempt, CallError, Executed, Log, Outcome, Path, Phase};
+use crate::node::Node;
+use crate::service::input::contained;
+use crate::service::method::{Error, Method};
+use crate::service::wire::Args;
+
+/// What is handed to each attempt of a call.
+pub(crate) struct Arguments<M: Method> {
+    node: Node,
+    started: Instant,
+    args: Option<M::Args>,
+    body: Option<Bytes>,
+    /// Why they cannot be written.
+    fault: Option<String>,
+}
+
+impl<M: Method> Arguments<M> {
+    /// The arguments of a call that `node` began at `started`.
+    pub(crate) fn new(node: &Node, started: Instant, args: Option<M::Args>) -> Self {
+        Self { node: node.clone(), started, args, body: None, fault: None }
+    }
+
+    /// For a local attempt; `again` keeps a copy for another one, if they can be written.
+    pub(crate) fn take(&mut self, again: bool) -> Result<M::Args, CallError<Error<M>>> {
+        if again {
+            // Only an attempt elsewhere fails for what cannot be written.
+            let _ = self.encoded();
+        }
+        if let Some(args) = self.args.take() {
+            return Ok(args);
+        }
+        let body = self.encoded()?;
+        contained(|| M::Args::decode(&body))
+            .map_err(|why| self.error(Outcome::Unwritable(why.into())))
+    }
+
+    /// For an attempt elsewhere.
+    pub(crate) fn encoded(&mut self) -> Result<Bytes, CallError<Error<M>>> {
+        if let Some(body) = &self.body {
+            return Ok(body.clone());
+        }
+        if self.fault.is_none() {
+            let mut out = Vec::new();
+            match self.args.as_ref().map(|args| contained(|| args.encode(&mut out))) {
+                Some(Ok(())) => return Ok(self.body.insert(out.into()).clone()),
+                Some(Err(fault)) => self.fault = Some(fault),
+                None => {}
+            }
+        }
+        let why = self.fault.as_deref().unwrap_or("they were given away");
+        Err(self.error(Outcome::Unwritable(why.into())))
+    }
+
+    /// Nothing was sent.
+    fn error(&self, outcome: Outcome) -> CallError<Error<M>> {
+        CallError::Protocol(Log::from(Attempt {
+            node: Some(self.node.id()),
+            name: self.node.name().into(),
+            path: Path::Local,
+            phase: Phase::Resolve,
+            elapsed: self.started.elapsed(),
+            outcome,
+            executed: Executed::No,
+        }))
+    }
+}
