@@ -151,5 +151,6 @@ fn outcome(status: Status, body: Bytes) -> Result<Bytes, Failure> {
         Status::ReplyTooLarge { limit } => Failure::ReplyTooLarge { limit: size(limit) },
         Status::Panicked => Failure::Panicked(text()),
         Status::Aborted => Failure::Aborted,
+        Status::ReplyUnwritable => Failure::ReplyUnwritable(text()),
     })
 }

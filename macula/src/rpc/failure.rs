@@ -82,6 +82,9 @@ pub enum Failure {
     /// The handler panicked. Executed.
     #[error("the handler panicked: {0}")]
     Panicked(String),
+    /// The result refuses to be written. Executed.
+    #[error("the reply cannot be written: {0}")]
+    ReplyUnwritable(String),
     /// The handler was stopped before it returned. It began.
     #[error("the handler was stopped before it returned")]
     Aborted,
@@ -101,7 +104,10 @@ impl Failure {
             | Self::Malformed(_)
             | Self::RequestTooLarge { .. } => Executed::No,
             Self::Disconnected | Self::Silent | Self::Deadline { .. } => Executed::Unknown,
-            Self::ReplyTooLarge { .. } | Self::Panicked(_) | Self::Aborted => Executed::Yes,
+            Self::ReplyTooLarge { .. }
+            | Self::ReplyUnwritable(_)
+            | Self::Panicked(_)
+            | Self::Aborted => Executed::Yes,
         }
     }
 
@@ -111,7 +117,7 @@ impl Failure {
             Self::Unreachable(_) | Self::RequestTooLarge { .. } => Phase::Dial,
             Self::Deadline { phase } => *phase,
             Self::Disconnected | Self::Silent | Self::Panicked(_) | Self::Aborted => Phase::Run,
-            Self::ReplyTooLarge { .. } => Phase::Reply,
+            Self::ReplyTooLarge { .. } | Self::ReplyUnwritable(_) => Phase::Reply,
             _ => Phase::Queue,
         }
     }

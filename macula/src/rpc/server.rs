@@ -238,6 +238,7 @@ impl Call {
             Ok(body) => self.reply(Status::Done, body),
             Err(Fault::Malformed(text)) => self.reply(Status::Malformed, text.into()),
             Err(Fault::Panicked(text)) => self.reply(Status::Panicked, text.into()),
+            Err(Fault::Unwritable(text)) => self.reply(Status::ReplyUnwritable, text.into()),
         }
     }
 

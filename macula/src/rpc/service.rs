@@ -98,4 +98,6 @@ pub enum Fault {
     Malformed(String),
     /// The body panicked.
     Panicked(String),
+    /// The body returned, and its result refuses to be written.
+    Unwritable(String),
 }

@@ -73,6 +73,8 @@ pub(crate) enum Status {
     Panicked,
     /// It began and was stopped before it returned.
     Aborted,
+    /// It ran, and its result refuses to be written; the body says why.
+    ReplyUnwritable,
 }
 
 mod kind {
@@ -229,6 +231,7 @@ impl Status {
             }
             Self::Panicked => out.put_u8(10),
             Self::Aborted => out.put_u8(11),
+            Self::ReplyUnwritable => out.put_u8(12),
         }
     }
 
@@ -246,6 +249,7 @@ impl Status {
             9 => Self::ReplyTooLarge { limit: fields.varint()? },
             10 => Self::Panicked,
             11 => Self::Aborted,
+            12 => Self::ReplyUnwritable,
             _ => return Err(WireError::BadField),
         })
     }
@@ -297,6 +301,7 @@ mod tests {
                 Status::Malformed,
                 Status::Panicked,
                 Status::Aborted,
+                Status::ReplyUnwritable,
             ]),
         ]
     }

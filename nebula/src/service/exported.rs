@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use macula::rpc::{self, Incoming};
 
-use super::input::{Fault, Input, Started, UNWRITABLE_REPLY};
+use super::input::{Fault, Input, Started};
 use super::served::Served;
 use crate::context::{Caller, Context};
 use crate::nodes::live::Callers;
@@ -69,6 +69,6 @@ fn fault(fault: Fault) -> rpc::Fault {
     match fault {
         Fault::Malformed(text) => rpc::Fault::Malformed(text),
         Fault::Panicked(text) => rpc::Fault::Panicked(text),
-        Fault::Unencodable(text) => rpc::Fault::Panicked(format!("{UNWRITABLE_REPLY}{text}")),
+        Fault::Unencodable(text) => rpc::Fault::Unwritable(text),
     }
 }

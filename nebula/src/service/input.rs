@@ -31,10 +31,6 @@ use crate::context::{Context, Scope};
 /// The longest panic message that is kept, in bytes.
 const PANIC_MESSAGE_MAX: usize = 1024;
 
-/// How the fault of a body begins that ran, but whose reply cannot be written. The mesh knows one
-/// fault of a body that ran, a panic; this tells the caller's side that it was none.
-pub(crate) const UNWRITABLE_REPLY: &str = "\u{0}the reply cannot be written: ";
-
 /// The arguments of a call, as they come to a dispatcher.
 pub enum Input<'s> {
     /// The encoded arguments of a caller elsewhere.

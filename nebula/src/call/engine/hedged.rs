@@ -11,7 +11,7 @@ use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep_until};
 
 use super::arguments::Arguments;
-use super::leg;
+use super::leg::{self, Patience};
 use super::roster::{Roster, Wait};
 use super::unicast::{Tried, give_up, nobody, note};
 use crate::call::local::Local;
@@ -120,8 +120,9 @@ fn begin<M: Method>(
         }
         (_, Some(target)) => {
             let (body, target) = (arguments.encoded()?, target.clone());
+            let patience = Patience { deadline, moves_on: roster.targets.len() > 1 };
             let call = async move {
-                let made = leg::remote::<M>(&node, &target, body, deadline, watch.as_ref()).await;
+                let made = leg::remote::<M>(&node, &target, body, patience, watch.as_ref()).await;
                 (at, Tried::remote(made))
             };
             Ok(call.boxed())

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call::retry::Failed;
 use crate::call::{ApiKey, Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why};
 use crate::node::Node;
-use crate::service::input::{UNWRITABLE_REPLY, contained};
+use crate::service::input::contained;
 use crate::service::method::{Error, Method, Value};
 use crate::service::shape::ShapeOf;
 
@@ -34,12 +34,21 @@ pub(crate) enum End {
 /// The reply of a method: its value, or its own error.
 pub(crate) type Reply<M> = Result<Value<M>, Error<M>>;
 
+/// How long an attempt waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub(crate) deadline: Instant,
+    /// Somebody else can be asked: a node that falls silent is not waited for any longer, if the
+    /// method may run twice.
+    pub(crate) moves_on: bool,
+}
+
 /// Asks `target` over the mesh, and waits for its reply.
 pub(crate) async fn remote<M: Method>(
     node: &Node,
     target: &NodeRef,
     body: Bytes,
-    deadline: Instant,
+    patience: Patience,
     watch: Option<&CancellationToken>,
 ) -> Result<Reply<M>, Broken> {
     let began = Instant::now();
@@ -47,8 +56,8 @@ pub(crate) async fn remote<M: Method>(
         method: M::INFO.wire_id(),
         key: M::INFO.key(),
         body,
-        deadline,
-        leave_if_silent: M::INFO.is_idempotent(),
+        deadline: patience.deadline,
+        leave_if_silent: patience.moves_on && M::INFO.is_idempotent(),
     };
     let attempt = |phase, outcome, executed| Attempt {
         node: Some(target.id),
@@ -156,11 +165,8 @@ impl Broken {
             Failure::RequestTooLarge { limit } | Failure::ReplyTooLarge { limit } => {
                 CallError::TooLarge { limit, log }
             }
-            Failure::Panicked(text) if text.starts_with(UNWRITABLE_REPLY) => {
-                CallError::Protocol(log)
-            }
             Failure::Panicked(message) => CallError::Panicked { message: message.into(), log },
-            Failure::Malformed(_) => CallError::Protocol(log),
+            Failure::Malformed(_) | Failure::ReplyUnwritable(_) => CallError::Protocol(log),
             _ => CallError::Disconnected(log),
         }
     }
@@ -195,10 +201,8 @@ fn outcome(failure: &Failure) -> Outcome {
         Failure::Malformed(why) => Outcome::Unreadable(why.as_str().into()),
         Failure::RequestTooLarge { .. } => Outcome::RequestTooLarge,
         Failure::ReplyTooLarge { .. } => Outcome::ReplyTooLarge,
-        Failure::Panicked(text) => match text.strip_prefix(UNWRITABLE_REPLY) {
-            Some(why) => Outcome::ReplyUnwritable(why.into()),
-            None => Outcome::Panicked,
-        },
+        Failure::Panicked(_) => Outcome::Panicked,
+        Failure::ReplyUnwritable(why) => Outcome::ReplyUnwritable(why.as_str().into()),
         failure => Outcome::Reset(failure.to_string().into()),
     }
 }

@@ -6,7 +6,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::arguments::Arguments;
-use super::leg;
+use super::leg::{self, Patience};
 use super::roster::{Roster, Wait};
 use crate::call::local::Local;
 use crate::call::several::Legs;
@@ -86,7 +86,9 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
                     Ok(body) => body,
                     Err(error) => return (at, Err(error)),
                 };
-                let made = leg::remote::<M>(&node, &target, body, deadline, watch.as_ref()).await;
+                // A silent node is one of the targets all the same.
+                let patience = Patience { deadline, moves_on: false };
+                let made = leg::remote::<M>(&node, &target, body, patience, watch.as_ref()).await;
                 let answer = match made {
                     Ok(reply) => reply.map_err(CallError::App),
                     Err(broken) => Err(broken.into_error::<M>(Log::default())),

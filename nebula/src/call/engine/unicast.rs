@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
 use super::arguments::Arguments;
-use super::leg::{self, Broken};
+use super::leg::{self, Broken, Patience};
 use super::roster::{Nobody, Roster, Wait};
 use crate::call::local::Local;
 use crate::call::retry::{Failed, FailoverMachine, Step};
@@ -119,7 +119,9 @@ async fn attempt<M: Method>(
         (_, Some(target)) => {
             let body = arguments.encoded()?;
             let watch = ask.watch.as_ref();
-            let made = leg::remote::<M>(node, target, body, ask.deadline, watch).await;
+            let moves_on = roster.targets.len() > 1;
+            let patience = Patience { deadline: ask.deadline, moves_on };
+            let made = leg::remote::<M>(node, target, body, patience, watch).await;
             Ok(Tried::remote(made))
         }
         (_, None) => Err(CallError::Disconnected(Log::default())),
