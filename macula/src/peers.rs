@@ -216,13 +216,13 @@ impl Inner {
     /// Closes the connection to a node that has left or died. News of a goodbye may be faster than
     /// the last replies of the node, so they are waited for, unless it is silent already.
     fn part(&self, link: Arc<Link>) {
-        if link.silent.load(Ordering::Relaxed) || link.calls().len() == 0 {
+        if link.silent.load(Ordering::Relaxed) || link.is_idle() {
             return link.close();
         }
         self.pool().retire(link.clone());
         self.spawn(async move {
             let answered = async {
-                while link.calls().len() > 0 {
+                while !link.is_idle() {
                     tokio::time::sleep(ANSWERED).await;
                 }
             };
@@ -264,10 +264,8 @@ impl Inner {
                 state.alive.remove(&member.id);
                 self.publish(&state);
                 drop(state);
-                let link = self.pool().forget(&member.id);
-                if let Some(link) = link {
-                    self.part(link);
-                }
+                let links = self.pool().forget(&member);
+                links.into_iter().for_each(|link| self.part(link));
                 tracing::info!(node = %member.id, "node down");
                 let _ = self.events.send(MemberEvent::Down(member.id));
             }

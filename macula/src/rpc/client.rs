@@ -54,8 +54,8 @@ impl Inner {
         if let Some(link) = self.link(&node) {
             return Ok(link);
         }
-        let view = self.view.load();
-        let Some(addr) = view.node(&node).map(|node| node.addr) else {
+        let addr = self.view.load().node(&node).map(|node| node.addr);
+        let Some(addr) = addr else {
             return Err(Failure::Unreachable("no such node is alive in this cluster".into()));
         };
         if node == self.me().id {

@@ -37,7 +37,7 @@ pub enum Failure {
     /// The node stopped answering. Unknown.
     #[error("the node stopped answering")]
     Silent,
-    /// The deadline passed: in `Dial` not executed, in `Run` unknown.
+    /// The deadline passed: in `Dial` and `Queue` not executed, in `Run` unknown.
     #[error("the deadline passed")]
     Deadline {
         /// Where the call was.

@@ -128,11 +128,13 @@ impl Inner {
                 let (service, cancelled) = (service.clone(), incoming.cancelled.clone());
                 tokio::spawn(async move {
                     tokio::select! {
-                        permit = turn => call.run_spawned(&service, incoming, permit).await,
+                        // A turn that comes together with the end of the call comes too late.
+                        biased;
                         () = cancelled.cancelled() => call.dismiss(),
                         () = tokio::time::sleep_until(deadline) => {
                             call.reply(Status::Expired, Bytes::new());
                         }
+                        permit = turn => call.run_spawned(&service, incoming, permit).await,
                     }
                 });
                 Ok(())

@@ -173,6 +173,10 @@ impl Link {
             cancel.cancel();
             return Ok(());
         };
+        if self.was_cancelled(id) {
+            cancel.cancel();
+            return Ok(());
+        }
         match running.insert(id, cancel) {
             None => Ok(()),
             Some(earlier) => {
@@ -189,7 +193,9 @@ impl Link {
     }
 
     pub(crate) fn cancel(&self, id: u64) {
-        let token = self.running().as_mut().and_then(|running| running.remove(&id));
+        // Held while the cancellation is noted, so that it cannot fall between looking and beginning.
+        let mut running = self.running();
+        let token = running.as_mut().and_then(|running| running.remove(&id));
         match token {
             Some(token) => token.cancel(),
             None => {

@@ -92,16 +92,19 @@ impl Pool {
 
     /// Keeps an eye on a link that is not to be used any more.
     pub(crate) fn retire(&mut self, link: Arc<Link>) {
-        self.retired.push(link);
+        // One that has ended meanwhile has been removed already, and would stay for good.
+        if !link.closed.is_cancelled() {
+            self.retired.push(link);
+        }
     }
 
     /// A life of a peer has begun: takes out the link to an earlier one, and forgets failures to
-    /// reach it elsewhere.
+    /// reach that.
     pub(crate) fn renew(&mut self, member: &Member) -> Option<Arc<Link>> {
-        let (generation, addr) = (member.generation, member.addr);
+        let generation = member.generation;
         let peer = self.peers.get_mut(&member.id)?;
-        if peer.dialled != Some(addr) {
-            peer.failures = 0;
+        if peer.link.as_ref().is_none_or(|link| link.peer.generation < generation) {
+            (peer.failures, peer.not_before) = (0, None);
         }
         peer.link.take_if(|link| link.peer.generation < generation)
     }
@@ -157,6 +160,10 @@ impl Pool {
     /// Otherwise the newer connection replaces the older.
     pub(crate) fn insert(&mut self, link: Arc<Link>) -> Option<Arc<Link>> {
         let (me, id) = (self.me, link.peer.id);
+        if link.closed.is_cancelled() {
+            // It has ended, and has been removed, before it came here.
+            return None;
+        }
         let peer = self.peers.entry(id).or_default();
         peer.failures = 0;
         peer.not_before = None;
@@ -165,10 +172,11 @@ impl Pool {
             if old.closed.is_cancelled() || old.peer.generation != link.peer.generation {
                 return !old.closed.is_cancelled() && old.peer.generation > link.peer.generation;
             }
+            let at_once = link.is_twin_of(old);
             match (preferred(old), preferred(&link)) {
-                (true, false) => true,
+                (true, false) => at_once,
                 (false, true) => false,
-                _ => link.is_twin_of(old) && old.token < link.token,
+                _ => at_once && old.token < link.token,
             }
         };
         match peer.link.take() {
@@ -194,8 +202,18 @@ impl Pool {
         current
     }
 
-    /// Forgets a peer that has left the cluster, and gives its link back to be closed.
-    pub(crate) fn forget(&mut self, peer: &NodeId) -> Option<Arc<Link>> {
-        self.peers.remove(peer)?.link
+    /// A life of a peer is over: gives back all links to it, to be closed. A link to a later life
+    /// stays.
+    pub(crate) fn forget(&mut self, member: &Member) -> Vec<Arc<Link>> {
+        let over =
+            |link: &Link| link.peer.id == member.id && link.peer.generation <= member.generation;
+        let mut links: Vec<_> = self.retired.extract_if(.., |link| over(link)).collect();
+        if let Some(peer) = self.peers.get_mut(&member.id) {
+            links.extend(peer.link.take_if(|link| over(link)));
+            if peer.link.is_none() {
+                self.peers.remove(&member.id);
+            }
+        }
+        links
     }
 }

@@ -125,10 +125,6 @@ fn elsewhere<'a, M: Method>(
     if !others.any(|provider| provider.node != node.id()) {
         return Err(refused);
     }
-    node.retries().deposit();
-    if !node.retries().withdraw() {
-        return Err(refused);
-    }
     Ok(engine::unicast::run(node, ask, Some(refused)).boxed())
 }
 

@@ -53,7 +53,13 @@ pub(crate) async fn run<M: Method>(
     let mut log = refused.as_ref().and_then(CallError::log).cloned().unwrap_or_default();
     let wait = if refused.is_some() { Wait::Never } else { Wait::Somebody };
     let mut roster = match (Roster::find(&node, &mut ask, wait).await, refused) {
-        (Ok(roster), Some(_)) => roster,
+        (Ok(roster), Some(refused)) => {
+            node.retries().deposit();
+            if !node.retries().withdraw() {
+                return Err(refused);
+            }
+            roster
+        }
         (Ok(roster), None) => {
             node.retries().deposit();
             roster
@@ -109,6 +115,10 @@ async fn attempt<M: Method>(
     arguments: &mut Arguments<M>,
 ) -> Result<Tried<M>, CallError<Error<M>>> {
     match (&ask.local, roster.targets.get(at)) {
+        // Finding the nodes may have taken all the time there was.
+        _ if Instant::now() >= ask.deadline => {
+            Ok(Tried::Answered(Err(CallError::Deadline(Log::default()))))
+        }
         (Some(served), _) if roster.itself == Some(at) => {
             let args = arguments.take(roster.targets.len() > 1)?;
             let times = (ask.started, ask.deadline);
