@@ -6,6 +6,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::arguments::Arguments;
+use tokio::time::Instant;
+
 use super::leg::{self, Patience};
 use super::roster::{Roster, Wait};
 use crate::call::local::Local;
@@ -98,7 +100,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
             .boxed(),
         );
     }
-    let started = ask.started;
+    let (started, deadline) = (ask.started, ask.deadline);
     let itself = roster.itself;
     let silent = move |at: usize, target: &NodeRef| {
         let path = if itself == Some(at) { Path::Local } else { Path::Direct };
@@ -108,7 +110,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
             path,
             phase: Phase::Run,
             elapsed: started.elapsed(),
-            outcome: Outcome::TimedOut,
+            outcome: if Instant::now() < deadline { Outcome::Cancelled } else { Outcome::TimedOut },
             executed: Executed::Unknown,
         })
     };
