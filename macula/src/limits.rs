@@ -48,9 +48,11 @@ pub(crate) const LANE_THRESHOLD: usize = 32 << 10;
 pub(crate) const LANE_FRAME: usize = 128 << 10;
 /// What a frame carries beside a body, at most.
 pub(crate) const FRAME_OVERHEAD: usize = 4 << 10;
-/// Callers wait while a lane holds more unsent bytes than this: 1 MiB.
+/// Callers wait while more bytes than this have gathered on a lane beside the batch that is being
+/// written: 1 MiB.
 pub(crate) const LANE_HIGH_WATER: usize = 1 << 20;
-/// A lane that holds more unsent bytes than this belongs to a peer that does not read: 64 MiB.
+/// A lane on which more bytes than this have gathered, beside the batch that is being written,
+/// belongs to a peer that does not read: 64 MiB.
 pub(crate) const LANE_CAPACITY: usize = 64 << 20;
 /// Bodies on streams of their own that one peer may have under way: 64.
 pub(crate) const BODY_STREAMS: u32 = 64;

@@ -323,7 +323,7 @@ async fn everybody_hears_of_everybody_in_small_clusters() {
 }
 
 #[tokio::test]
-async fn ten_nodes_know_a_new_service_within_a_second() {
+async fn ten_nodes_know_a_new_service_and_forget_one_that_left() {
     let site = Site::new();
     let mut nodes = Vec::new();
     for n in 0..9 {

@@ -34,8 +34,9 @@ pub struct Request {
     pub body: Bytes,
     /// When the caller stops waiting.
     pub deadline: Instant,
-    /// End the call with [`Failure::Silent`] as soon as the node stops answering, instead of
-    /// waiting for the deadline. For calls that may be run again elsewhere.
+    /// End the call with [`Failure::Silent`] when the node stops answering, instead of waiting for
+    /// the deadline: after half a second or four round trips without a sound, and within a second
+    /// if it was silent before. For calls that may be run again elsewhere.
     pub leave_if_silent: bool,
 }
 

@@ -3,7 +3,8 @@
 //!
 //! Promise: a method that is not idempotent is never tried again once it ran or may have run, so
 //! it runs at most once. The rule: *not executed* → the next candidate; *unknown* → the next
-//! candidate for idempotent methods only; *executed* → never. Limits: the retries of all calls are
+//! candidate for idempotent methods only; *executed* → never, where a body that began and was
+//! stopped before it returned counts as *unknown*. Limits: the retries of all calls are
 //! a share of the traffic, those of one call are at most [`MAX_ATTEMPTS`], and none starts after
 //! the deadline.
 
@@ -28,8 +29,8 @@ pub(crate) struct Failed {
     /// Whether the method ran in it.
     pub(crate) executed: Executed,
     /// How long to wait before the same node is worth another try (zero: it did not say), or
-    /// `None` when it will fail again: it denies the caller, serves another shape, or has a limit
-    /// that the arguments exceed.
+    /// `None` when the call does not come back to it: it denies the caller, serves another shape,
+    /// has a limit that the arguments exceed, or is overloaded, which its caller should hear of.
     pub(crate) again: Option<Duration>,
 }
 

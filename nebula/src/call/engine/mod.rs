@@ -2,9 +2,9 @@
 //!
 //! [`roster`] finds the nodes that a call may be made to, and says why there is none; [`leg`]
 //! makes one attempt on one of them; [`unicast`] goes from one to the next as the retry rule
-//! allows; [`hedged`]
-//! does not wait for the first to fail; [`several`] makes one attempt on each, and [`arguments`]
-//! encodes for all of them once.
+//! allows; [`hedged`] does not wait for the first to fail; [`several`] makes one attempt on each,
+//! and [`arguments`] encodes for all of them once. On the other side, `service::exported` hands
+//! what arrives to the service.
 
 pub(crate) mod arguments;
 pub(crate) mod hedged;

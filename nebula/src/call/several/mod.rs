@@ -2,7 +2,8 @@
 //!
 //! Targets are fixed before anything is sent, so that a quorum that cannot be is refused without
 //! a call. One clock, that of the whole call, ends the waiting. What is still under way when the
-//! result is decided is dropped, which stops it, unless the method says `stragglers = "finish"`.
+//! result is decided is dropped, which stops it, unless the method says `stragglers = "finish"`. Dropping the future stops
+//! them all.
 
 mod all;
 mod first;
