@@ -9,7 +9,8 @@ use syn::{Expr, ExprLit, Lit, LitInt, LitStr, Path, Token};
 use crate::recover::Errors;
 use crate::selector;
 
-const SERVICE: &str = "global, name, version, on, transparent, crate";
+const SERVICE: &str =
+    "global, name, version, on, timeout, max_concurrent, queue, transparent, crate";
 const API: &str =
     "idempotent, timeout, max_concurrent, queue, on, stragglers, spawn, name, version";
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -22,6 +23,9 @@ pub(crate) struct ServiceArgs {
     pub(crate) name: Option<LitStr>,
     pub(crate) version: Option<LitStr>,
     pub(crate) on: Option<LitStr>,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) max_concurrent: Option<u32>,
+    pub(crate) queue: Option<u32>,
     pub(crate) transparent: bool,
     pub(crate) krate: Option<Path>,
 }
@@ -56,6 +60,9 @@ pub(crate) fn service(tokens: TokenStream, errors: &mut Errors) -> ServiceArgs {
             "name" => args.name = option.wire_name(errors),
             "version" => args.version = option.text(errors).filter(|text| release(text, errors)),
             "on" => args.on = option.selector(errors),
+            "timeout" => args.timeout_ms = option.duration_ms(errors),
+            "max_concurrent" => args.max_concurrent = option.positive(errors),
+            "queue" => args.queue = option.number(errors).map(|(n, _)| n),
             "transparent" => args.transparent = option.flag(errors),
             "crate" => args.krate = option.path(errors),
             _ => option.unknown("service", SERVICE, "api", API, errors),
@@ -72,7 +79,7 @@ pub(crate) fn api(tokens: TokenStream, errors: &mut Errors) -> ApiArgs {
             "idempotent" => args.idempotent = option.flag(errors),
             "timeout" => args.timeout_ms = option.duration_ms(errors),
             "max_concurrent" => args.max_concurrent = option.positive(errors),
-            "queue" => args.queue = option.positive(errors),
+            "queue" => args.queue = option.number(errors).map(|(n, _)| n),
             "on" => args.on = option.selector(errors),
             "stragglers" => args.stragglers = option.stragglers(errors),
             "spawn" => args.spawn = option.flag(errors),

@@ -43,6 +43,10 @@ use proc_macro::TokenStream;
 /// - `name = "users"`: its name on the wire, instead of the trait's.
 /// - `version = "1.2.0"`: shown to operators.
 /// - `on = "&db !@backup"`: the default selector of its calls.
+/// - `timeout = "2s"`: the default time limit of its calls, where a method sets none.
+/// - `max_concurrent = 64`: how many bodies of all its methods run at once on a node. A method's own
+///   bound holds besides.
+/// - `queue = 256`: how many of its calls wait for their turn on a node; 0 refuses at once.
 /// - `transparent`: the client implements the trait too. Every `#[api]` method then returns a
 ///   `Result<_, E>` with `E: From<CallError>`.
 /// - `crate = "path"`: where nebula is found when it was renamed, instead of `::nebula`.
@@ -67,7 +71,7 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// - `timeout = "2s"`: the default time limit of its calls, in `ms`, `s`, `m` or `h`; more than
 ///   zero, at most 24 hours.
 /// - `max_concurrent = 64`: how many of its bodies run at once on a node.
-/// - `queue = 256`: how many of its calls wait for their turn on a node.
+/// - `queue = 256`: how many of its calls wait for their turn on a node; 0 refuses at once.
 /// - `on = "&db"`: the default selector of its calls.
 /// - `stragglers = "cancel" | "finish"`: what becomes of calls left over after a decision.
 /// - `spawn`: its bodies get a task of their own at once.

@@ -165,10 +165,10 @@ impl NodeBuilder {
         self
     }
 
-    /// Sets the time limit of calls where nothing nearer does; 5 seconds unless set, 24 hours at
-    /// most.
+    /// Sets the time limit of calls where nothing nearer does; 5 seconds unless set. With zero, or
+    /// more than 24 hours, the node does not start.
     pub fn default_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.default_timeout = Some(timeout.min(TIMEOUT_MAX));
+        self.settings.default_timeout = Some(timeout);
         self
     }
 
@@ -204,7 +204,8 @@ impl NodeBuilder {
     ///
     /// Two services of one name, two methods of one service with one wire name, a name
     /// that is empty or longer than 255 bytes, more than 64 tags, a tag that is empty or longer
-    /// than 64 bytes, other tags than the topology gives a node of this name, a time limit of zero, a cookie that is empty, a
+    /// than 64 bytes, other tags than the topology gives a node of this name, a time limit of zero
+    /// or of more than 24 hours, a cookie that is empty, a
     /// seed that is no `host:port`, a selector in an attribute that names what the topology does
     /// not, an address that is taken, a key or cookie file that others may read.
     ///
@@ -351,10 +352,15 @@ fn check(settings: &Settings) -> Result<()> {
     if tags > MAX_TAGS {
         return Err(Error::msg(format!("a node has at most {MAX_TAGS} tags, and this one {tags}")));
     }
-    if settings.default_timeout == Some(Duration::ZERO) {
-        return Err(Error::msg("a default timeout of zero leaves no time for any call"));
+    match settings.default_timeout {
+        Some(Duration::ZERO) => {
+            Err(Error::msg("a default timeout of zero leaves no time for any call"))
+        }
+        Some(timeout) if timeout > TIMEOUT_MAX => Err(Error::msg(format!(
+            "a default timeout of {timeout:?} is too long: a call takes 24 hours at most"
+        ))),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The services by name.

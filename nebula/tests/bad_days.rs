@@ -7,6 +7,8 @@ mod desk;
 #[path = "bad_days/site.rs"]
 mod site;
 
+#[path = "bad_days/bounds.rs"]
+mod bounds;
 #[path = "bad_days/handlers.rs"]
 mod handlers;
 #[path = "bad_days/joining.rs"]

@@ -260,6 +260,13 @@ fn service_info(service: &Service) -> TokenStream {
     chain.extend(args.global.then(|| quote!(.global())));
     chain.extend(args.version.as_ref().map(|version| quote!(.version(#version))));
     chain.extend(args.on.as_ref().map(|selector| quote!(.on(#selector))));
+    chain.extend(args.timeout_ms.map(Literal::u64_unsuffixed).map(|ms| quote!(.timeout_ms(#ms))));
+    chain.extend(
+        args.max_concurrent
+            .map(Literal::u32_unsuffixed)
+            .map(|bodies| quote!(.max_concurrent(#bodies))),
+    );
+    chain.extend(args.queue.map(Literal::u32_unsuffixed).map(|calls| quote!(.queue(#calls))));
     chain.extend(args.transparent.then(|| quote!(.transparent())));
     chain
 }

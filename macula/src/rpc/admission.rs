@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 /// The largest number of calls that may run at once in one gate.
@@ -33,7 +33,10 @@ const RETRY_MIN: Duration = Duration::from_millis(1);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 
 /// A bound on the calls that run at once, with a bounded queue before it.
+///
+/// A gate may stand [`within`](Self::within) another one: then a call needs a place in both.
 pub struct Gate {
+    outer: Option<Arc<Gate>>,
     max_concurrent: usize,
     max_queued: usize,
     places: Semaphore,
@@ -48,8 +51,23 @@ impl Gate {
     /// A gate for `max_concurrent` running calls (1 to [`MAX_CONCURRENT`]; numbers outside are
     /// taken to the nearer end) and `queue` waiting ones. A queue of zero refuses at once.
     pub fn new(max_concurrent: usize, queue: usize) -> Arc<Self> {
+        Self::behind(None, max_concurrent, queue)
+    }
+
+    /// The same behind `outer`, which bounds several gates together: a call runs when it has a
+    /// place here and there. It waits in one queue at a time, first here. When it comes to the
+    /// other at once, it is refused if that one is full; when it has waited here before, it waits
+    /// there too, so that the queue of `outer` may exceed its bound by the places of this gate.
+    ///
+    /// Of `outer` itself only its own bound counts, not one that it stands behind.
+    pub fn within(outer: &Arc<Self>, max_concurrent: usize, queue: usize) -> Arc<Self> {
+        Self::behind(Some(Arc::clone(outer)), max_concurrent, queue)
+    }
+
+    fn behind(outer: Option<Arc<Self>>, max_concurrent: usize, queue: usize) -> Arc<Self> {
         let max_concurrent = max_concurrent.clamp(1, MAX_CONCURRENT);
         Arc::new(Self {
+            outer,
             max_concurrent,
             max_queued: queue,
             places: Semaphore::new(max_concurrent),
@@ -62,27 +80,43 @@ impl Gate {
 
     /// Asks for a place. Allocates only when the call has to wait.
     pub fn enter(self: &Arc<Self>) -> Entry {
-        if let Ok(place) = self.places.try_acquire() {
-            place.forget();
+        if !self.take() {
+            let Some(waiting) = Waiting::join(self) else { return self.refuse() };
+            let gate = Arc::clone(self);
+            return Entry::Queued(
+                async move {
+                    let place = waiting.place().await;
+                    if let Some(outer) = &gate.outer
+                        && !outer.take()
+                    {
+                        Waiting::join_anyway(outer).place().await.keep();
+                    }
+                    place.permit()
+                }
+                .boxed(),
+            );
+        }
+        let Some(outer) = self.outer.as_ref().filter(|outer| !outer.take()) else {
             return Entry::Admitted(Permit::new(Arc::clone(self)));
-        }
-        let joined = self.queued.fetch_update(Relaxed, Relaxed, |queued| {
-            (queued < self.max_queued).then_some(queued + 1)
-        });
-        if joined.is_err() {
-            return Entry::Refused { retry_after: self.retry_after() };
-        }
-        let waiting = Waiting(Arc::clone(self));
+        };
+        let place = Place { gate: Arc::clone(self), kept: false };
+        let Some(waiting) = Waiting::join(outer) else { return outer.refuse() };
         Entry::Queued(
             async move {
-                // The semaphore is never closed, so the only answer is a place.
-                if let Ok(place) = waiting.0.places.acquire().await {
-                    place.forget();
-                }
-                Permit::new(Arc::clone(&waiting.0))
+                waiting.place().await.keep();
+                place.permit()
             }
             .boxed(),
         )
+    }
+
+    /// Takes a place if one is free.
+    fn take(&self) -> bool {
+        self.places.try_acquire().map(SemaphorePermit::forget).is_ok()
+    }
+
+    fn refuse(&self) -> Entry {
+        Entry::Refused { retry_after: self.retry_after() }
     }
 
     /// How many calls hold a place.
@@ -164,7 +198,7 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// A place in a gate, given back when dropped.
+/// A place in a gate and in the one around it, given back when dropped.
 pub struct Permit {
     gate: Arc<Gate>,
     since: Option<Instant>,
@@ -173,17 +207,22 @@ pub struct Permit {
 impl Permit {
     fn new(gate: Arc<Gate>) -> Self {
         let sampled = gate.entered.fetch_add(1, Relaxed).is_multiple_of(SAMPLE_EVERY);
+        if let Some(outer) = &gate.outer {
+            outer.entered.fetch_add(1, Relaxed);
+        }
         Self { gate, since: sampled.then(Instant::now) }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(since) = self.since {
-            self.gate.sample(since.elapsed());
+        for gate in std::iter::once(&self.gate).chain(&self.gate.outer) {
+            if let Some(since) = self.since {
+                gate.sample(since.elapsed());
+            }
+            gate.left.fetch_add(1, Relaxed);
+            gate.places.add_permits(1);
         }
-        self.gate.left.fetch_add(1, Relaxed);
-        self.gate.places.add_permits(1);
     }
 }
 
@@ -196,100 +235,62 @@ impl fmt::Debug for Permit {
 /// A place in the queue.
 struct Waiting(Arc<Gate>);
 
+impl Waiting {
+    /// Joins the queue unless it is full.
+    fn join(gate: &Arc<Gate>) -> Option<Self> {
+        let joined = gate.queued.fetch_update(Relaxed, Relaxed, |queued| {
+            (queued < gate.max_queued).then_some(queued + 1)
+        });
+        joined.is_ok().then(|| Self(Arc::clone(gate)))
+    }
+
+    fn join_anyway(gate: &Arc<Gate>) -> Self {
+        gate.queued.fetch_add(1, Relaxed);
+        Self(Arc::clone(gate))
+    }
+
+    async fn place(self) -> Place {
+        // The semaphore is never closed, so the only answer is a place.
+        if let Ok(place) = self.0.places.acquire().await {
+            place.forget();
+        }
+        Place { gate: Arc::clone(&self.0), kept: false }
+    }
+}
+
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.queued.fetch_sub(1, Relaxed);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use futures_util::poll;
+/// A place that no permit stands for yet: given back when dropped.
+struct Place {
+    gate: Arc<Gate>,
+    kept: bool,
+}
 
-    use super::*;
-
-    fn admitted(gate: &Arc<Gate>) -> Permit {
-        match gate.enter() {
-            Entry::Admitted(permit) => permit,
-            other => panic!("{other:?}"),
-        }
+impl Place {
+    /// The permit for this place, and for one in the gate around it that is taken already.
+    fn permit(self) -> Permit {
+        let permit = Permit::new(Arc::clone(&self.gate));
+        self.keep();
+        permit
     }
 
-    fn queued(gate: &Arc<Gate>) -> BoxFuture<'static, Permit> {
-        match gate.enter() {
-            Entry::Queued(waiting) => waiting,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[tokio::test]
-    async fn places_then_the_queue_in_order_then_refusal() {
-        let gate = Gate::new(1, 2);
-        let running = admitted(&gate);
-        let (mut first, mut second) = (queued(&gate), queued(&gate));
-        assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
-        assert!(matches!(gate.enter(), Entry::Refused { .. }));
-        assert_eq!((gate.running(), gate.queued()), (1, 2));
-        drop(running);
-        assert!(poll!(&mut second).is_pending());
-        let running = first.await;
-        assert_eq!((gate.running(), gate.queued()), (1, 1));
-        drop(running);
-        drop(second.await);
-        assert_eq!((gate.running(), gate.queued()), (0, 0));
-    }
-
-    #[tokio::test]
-    async fn leaving_the_queue_frees_the_place() {
-        let gate = Gate::new(1, 1);
-        let running = admitted(&gate);
-        let mut left = queued(&gate);
-        assert!(poll!(&mut left).is_pending());
-        drop(left);
-        let mut next = queued(&gate);
-        // Polled or not, what is dropped neither takes nor loses a place.
-        drop(queued_after(&gate, &mut next).await);
-        drop(running);
-        drop(next.await);
-        drop(admitted(&gate));
-    }
-
-    async fn queued_after(gate: &Arc<Gate>, waiting: &mut BoxFuture<'static, Permit>) -> Entry {
-        assert!(poll!(waiting).is_pending());
-        let entry = gate.enter();
-        assert!(matches!(entry, Entry::Refused { .. }));
-        entry
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_advice_follows_the_time_that_calls_take() {
-        let gate = Gate::new(1, 0);
-        let refused = |gate: &Arc<Gate>| match gate.enter() {
-            Entry::Refused { retry_after } => retry_after,
-            other => panic!("{other:?}"),
-        };
-        let running = admitted(&gate);
-        assert_eq!(refused(&gate), UNMEASURED);
-        tokio::time::advance(Duration::from_secs(2)).await;
-        drop(running);
-        let running = admitted(&gate);
-        assert_eq!(refused(&gate), Duration::from_secs(2));
-        drop(running);
-    }
-
-    #[tokio::test]
-    async fn idle_waits_for_the_last_call() {
-        let gate = Gate::new(3, 1);
-        let (one, two) = (admitted(&gate), admitted(&gate));
-        {
-            let idle = gate.idle();
-            tokio::pin!(idle);
-            assert!(poll!(&mut idle).is_pending());
-            drop(one);
-            assert!(poll!(&mut idle).is_pending());
-            drop(two);
-            idle.await;
-        }
-        drop(admitted(&gate));
+    /// Leaves the place taken.
+    fn keep(mut self) {
+        self.kept = true;
     }
 }
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.gate.places.add_permits(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ use super::{CallError, Log};
 use crate::context::{Context, Inherited};
 use crate::node::Node;
 use crate::nodes::{Selector, Topology};
-use crate::service::method::{Error, Method, Value};
+use crate::service::method::{Error, Method, Service, Value};
 use crate::service::served::Served;
 
 /// What an awaited call of the method `M` gives.
@@ -182,6 +182,7 @@ impl<'a, M: Method> Ask<'a, M> {
             .timeout
             .or(shared.options.timeout)
             .or(M::INFO.default_timeout())
+            .or(<M::Api as Service>::INFO.default_timeout())
             .or(shared.place.default_timeout())
             .unwrap_or(TIMEOUT_DEFAULT);
         let inherited = Inherited::now();

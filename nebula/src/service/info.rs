@@ -202,6 +202,9 @@ pub struct ServiceInfo {
     transparent: bool,
     version: Option<&'static str>,
     on: Option<&'static str>,
+    timeout_ms: Option<u64>,
+    max_concurrent: Option<u32>,
+    queue: Option<u32>,
 }
 
 impl ServiceInfo {
@@ -217,7 +220,17 @@ impl ServiceInfo {
             assert!(methods[at - 1].index < methods[at].index, "the indexes of methods rise");
             at += 1;
         }
-        Self { name, methods, global: false, transparent: false, version: None, on: None }
+        Self {
+            name,
+            methods,
+            global: false,
+            transparent: false,
+            version: None,
+            on: None,
+            timeout_ms: None,
+            max_concurrent: None,
+            queue: None,
+        }
     }
 
     /// It is advertised to the cluster.
@@ -241,6 +254,24 @@ impl ServiceInfo {
     /// Sets the default selector of its calls, in the short form.
     pub const fn on(mut self, selector: &'static str) -> Self {
         self.on = Some(selector);
+        self
+    }
+
+    /// Sets the default time limit of its calls, in milliseconds.
+    pub const fn timeout_ms(mut self, milliseconds: u64) -> Self {
+        self.timeout_ms = Some(milliseconds);
+        self
+    }
+
+    /// At most so many bodies of all its methods run at once on a node.
+    pub const fn max_concurrent(mut self, bodies: u32) -> Self {
+        self.max_concurrent = Some(bodies);
+        self
+    }
+
+    /// At most so many of its calls wait for their turn on a node.
+    pub const fn queue(mut self, calls: u32) -> Self {
+        self.queue = Some(calls);
         self
     }
 
@@ -272,6 +303,24 @@ impl ServiceInfo {
     /// Its default selector in the short form.
     pub const fn selector(&self) -> Option<&'static str> {
         self.on
+    }
+
+    /// The default time limit of its calls.
+    pub const fn default_timeout(&self) -> Option<Duration> {
+        match self.timeout_ms {
+            Some(milliseconds) => Some(Duration::from_millis(milliseconds)),
+            None => None,
+        }
+    }
+
+    /// How many bodies of all its methods may run at once on a node, if it says so.
+    pub const fn concurrency(&self) -> Option<u32> {
+        self.max_concurrent
+    }
+
+    /// How many of its calls may wait on a node, if it says so.
+    pub const fn queue_len(&self) -> Option<u32> {
+        self.queue
     }
 
     /// The method with this wire id.

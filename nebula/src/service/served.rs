@@ -17,7 +17,7 @@ const DEFAULT_QUEUE: u32 = 1024;
 /// A service and what guards it. Calls from this process and from elsewhere pass the same gates.
 pub(crate) struct Served {
     dispatch: Arc<dyn Dispatch>,
-    /// Of the methods that set no bound of their own.
+    /// Of the methods that set no bound of their own, and of all when the service sets one.
     shared: Arc<Gate>,
     /// By index, for the methods that do.
     own: Box<[Option<Arc<Gate>>]>,
@@ -27,15 +27,22 @@ pub(crate) struct Served {
 impl Served {
     /// Puts gates before a service, as its attributes ask.
     pub(crate) fn new(dispatch: Arc<dyn Dispatch>) -> Arc<Self> {
-        let gate = |running: Option<u32>, queue: Option<u32>| {
-            let running = running.unwrap_or(DEFAULT_CONCURRENT) as usize;
-            Gate::new(running, queue.unwrap_or(DEFAULT_QUEUE) as usize)
+        let bounds = |running: Option<u32>, queue: Option<u32>| {
+            let running = running.unwrap_or(DEFAULT_CONCURRENT);
+            (running as usize, queue.unwrap_or(DEFAULT_QUEUE) as usize)
         };
-        let own = dispatch.info().by_index(|method| {
+        let info = dispatch.info();
+        let (running, queue) = bounds(info.concurrency(), info.queue_len());
+        let shared = Gate::new(running, queue);
+        let own = info.by_index(|method| {
             let bounded = method.concurrency().is_some() || method.queue_len().is_some();
-            bounded.then(|| gate(method.concurrency(), method.queue_len()))
+            let (running, queue) = bounds(method.concurrency(), method.queue_len());
+            bounded.then(|| match info.concurrency() {
+                Some(_) => Gate::within(&shared, running, queue),
+                None => Gate::new(running, queue),
+            })
         });
-        let (own, shared) = (own.into(), gate(None, None));
+        let own = own.into();
         Arc::new(Self { dispatch, shared, own, draining: AtomicBool::new(false) })
     }
 

@@ -2,7 +2,7 @@ use nebula::prelude::*;
 
 #[service(bogus)]
 trait Users: Clone {
-    #[api(queue = 0)]
+    #[api(max_concurrent = 0)]
     async fn fine(&self, id: u64) -> u64;
     #[api]
     fn wrong(&mut self, name: &str) -> Option<&str>;

@@ -6,7 +6,7 @@ trait Users {
     async fn a(&self) -> u64;
     #[api(timeout = 2)]
     async fn b(&self) -> u64;
-    #[api(timeout = "2 s", queue = 0, max_concurrent = -1)]
+    #[api(timeout = "2 s", queue = -1, max_concurrent = 0)]
     async fn c(&self) -> u64;
     #[api(timeout = "0ms", stragglers = "keep", spawn = true)]
     async fn d(&self) -> u64;

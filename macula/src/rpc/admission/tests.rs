@@ -1,0 +1,146 @@
+use futures_util::poll;
+
+use super::*;
+
+fn admitted(gate: &Arc<Gate>) -> Permit {
+    match gate.enter() {
+        Entry::Admitted(permit) => permit,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn queued(gate: &Arc<Gate>) -> BoxFuture<'static, Permit> {
+    match gate.enter() {
+        Entry::Queued(waiting) => waiting,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn places_then_the_queue_in_order_then_refusal() {
+    let gate = Gate::new(1, 2);
+    let running = admitted(&gate);
+    let (mut first, mut second) = (queued(&gate), queued(&gate));
+    assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+    assert!(matches!(gate.enter(), Entry::Refused { .. }));
+    assert_eq!((gate.running(), gate.queued()), (1, 2));
+    drop(running);
+    assert!(poll!(&mut second).is_pending());
+    let running = first.await;
+    assert_eq!((gate.running(), gate.queued()), (1, 1));
+    drop(running);
+    drop(second.await);
+    assert_eq!((gate.running(), gate.queued()), (0, 0));
+}
+
+#[tokio::test]
+async fn leaving_the_queue_frees_the_place() {
+    let gate = Gate::new(1, 1);
+    let running = admitted(&gate);
+    let mut left = queued(&gate);
+    assert!(poll!(&mut left).is_pending());
+    drop(left);
+    let mut next = queued(&gate);
+    // Polled or not, what is dropped neither takes nor loses a place.
+    drop(queued_after(&gate, &mut next).await);
+    drop(running);
+    drop(next.await);
+    drop(admitted(&gate));
+}
+
+async fn queued_after(gate: &Arc<Gate>, waiting: &mut BoxFuture<'static, Permit>) -> Entry {
+    assert!(poll!(waiting).is_pending());
+    let entry = gate.enter();
+    assert!(matches!(entry, Entry::Refused { .. }));
+    entry
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_advice_follows_the_time_that_calls_take() {
+    let gate = Gate::new(1, 0);
+    let refused = |gate: &Arc<Gate>| match gate.enter() {
+        Entry::Refused { retry_after } => retry_after,
+        other => panic!("{other:?}"),
+    };
+    let running = admitted(&gate);
+    assert_eq!(refused(&gate), UNMEASURED);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    drop(running);
+    let running = admitted(&gate);
+    assert_eq!(refused(&gate), Duration::from_secs(2));
+    drop(running);
+}
+
+#[tokio::test]
+async fn behind_another_gate_a_call_needs_a_place_in_both() {
+    let service = Gate::new(2, 1);
+    let (find, put) = (Gate::within(&service, 2, 1), Gate::within(&service, 1, 1));
+    let (one, two) = (admitted(&find), admitted(&put));
+    assert_eq!((service.running(), find.running(), put.running()), (2, 1, 1));
+    // `find` has a place left, the service has none.
+    let mut third = queued(&find);
+    assert!(poll!(&mut third).is_pending());
+    assert_eq!((service.queued(), find.queued()), (1, 0));
+    assert!(matches!(service.enter(), Entry::Refused { .. }));
+    // `put` is full: its next call waits there, and then, anyway, for the service.
+    let mut fourth = queued(&put);
+    assert!(poll!(&mut fourth).is_pending());
+    drop(two);
+    let third = third.await;
+    assert!(poll!(&mut fourth).is_pending());
+    assert_eq!((service.queued(), put.queued()), (1, 0));
+    drop((one, third));
+    drop(fourth.await);
+    for gate in [&service, &find, &put] {
+        assert_eq!((gate.running(), gate.queued()), (0, 0));
+    }
+    assert_eq!(service.places.available_permits(), 2);
+    assert_eq!((find.places.available_permits(), put.places.available_permits()), (2, 1));
+}
+
+#[tokio::test]
+async fn whoever_leaves_a_queue_of_two_gates_leaves_nothing_behind() {
+    let service = Gate::new(1, 4);
+    let method = Gate::within(&service, 1, 4);
+    let running = admitted(&service);
+    // One holds the place of its method and waits for the service, one waits for its method.
+    let mut behind_service = queued(&method);
+    let mut behind_method = queued(&method);
+    assert!(poll!(&mut behind_service).is_pending() && poll!(&mut behind_method).is_pending());
+    drop(behind_service);
+    assert!(poll!(&mut behind_method).is_pending());
+    assert_eq!((service.queued(), method.queued()), (1, 0));
+    drop(behind_method);
+    // The first refusal of the service gives the place of the method back, too.
+    let full = Gate::new(1, 0);
+    let within = Gate::within(&full, 1, 0);
+    let last = admitted(&full);
+    for _ in 0..3 {
+        assert!(matches!(within.enter(), Entry::Refused { .. }));
+    }
+    drop((running, last));
+    drop((admitted(&method), admitted(&within)));
+    for gate in [&service, &method, &full, &within] {
+        assert_eq!((gate.running(), gate.queued()), (0, 0));
+        assert_eq!(
+            (gate.places.available_permits(), Arc::strong_count(gate)),
+            (1, if gate.outer.is_some() { 1 } else { 2 },)
+        );
+    }
+}
+
+#[tokio::test]
+async fn idle_waits_for_the_last_call() {
+    let gate = Gate::new(3, 1);
+    let (one, two) = (admitted(&gate), admitted(&gate));
+    {
+        let idle = gate.idle();
+        tokio::pin!(idle);
+        assert!(poll!(&mut idle).is_pending());
+        drop(one);
+        assert!(poll!(&mut idle).is_pending());
+        drop(two);
+        idle.await;
+    }
+    drop(admitted(&gate));
+}
