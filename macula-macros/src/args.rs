@@ -389,7 +389,7 @@ mod tests {
     #[test]
     fn one_bad_option_does_not_take_the_others_with_it() {
         let mut errors = Errors::default();
-        let args = api(quote!(queue = 0, "x", timeout(2), bogus, idempotent), &mut errors);
+        let args = api(quote!(max_concurrent = 0, "x", timeout(2), bogus, idempotent), &mut errors);
         assert!(args.idempotent);
         assert_eq!(errors.count(), 4, "{}", faults(errors));
     }
@@ -405,7 +405,7 @@ mod tests {
             (quote!(timeout = "0s"), "zero"),
             (quote!(timeout = "25h"), "24 hours"),
             (quote!(timeout = "99999999999999999999h"), "24 hours"),
-            (quote!(queue = 0), "more than zero"),
+            (quote!(max_concurrent = 0), "more than zero"),
             (quote!(queue = -1), "a whole number"),
             (quote!(queue = 5_000_000_000), "at most 4294967295"),
             (quote!(queue = "5"), "a whole number"),
