@@ -1,8 +1,9 @@
 //! `cargo run --release`: a raw QUIC echo and a typed nebula call on loopback, in turn, server
 //! and client in processes of their own. Prints calls per second, latency and the CPU time of both
-//! processes per call, and how the two compare.
+//! processes per call, and how the two compare. `-- micro` measures what needs no network.
 
 mod cpu;
+mod micro;
 mod nebula_echo;
 mod raw_echo;
 
@@ -40,7 +41,10 @@ async fn main() -> Result<(), Failure> {
     match args.first().map(String::as_str) {
         Some("serve-raw") => return raw_echo::serve().await,
         Some("serve-nebula") => return nebula_echo::serve().await,
-        Some(other) => return Err(format!("unknown argument `{other}`: give none").into()),
+        Some("micro") => return micro::run().await,
+        Some(other) => {
+            return Err(format!("unknown argument `{other}`: give `micro` or none").into());
+        }
         None => {}
     }
     let (mut raw_server, raw_addr) = server("serve-raw").await?;

@@ -7,21 +7,24 @@
 //! Limits: the advice when to come back is an estimate from the calls sampled lately (one in
 //! sixteen), between a millisecond and ten seconds.
 
+mod places;
+
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+
+use places::{Joined, Places, Ticket};
 
 /// The largest number of calls that may run at once in one gate.
 pub const MAX_CONCURRENT: usize = 1 << 20;
 
 /// One call in this many has its time taken. Reading a clock costs about as much as entering.
-const SAMPLE_EVERY: usize = 16;
+const SAMPLE_EVERY: u8 = 16;
 
 /// The estimate moves by one part in this many with each sample.
 const SMOOTHING: u64 = 8;
@@ -39,10 +42,7 @@ pub struct Gate {
     outer: Option<Arc<Gate>>,
     max_concurrent: usize,
     max_queued: usize,
-    places: Semaphore,
-    queued: AtomicUsize,
-    entered: AtomicUsize,
-    left: AtomicUsize,
+    places: Places<Place>,
     /// Smoothed time that a call holds its place, in nanoseconds; zero before the first sample.
     held_ns: AtomicU64,
 }
@@ -70,49 +70,66 @@ impl Gate {
             outer,
             max_concurrent,
             max_queued: queue,
-            places: Semaphore::new(max_concurrent),
-            queued: AtomicUsize::new(0),
-            entered: AtomicUsize::new(0),
-            left: AtomicUsize::new(0),
+            places: Places::new(max_concurrent),
             held_ns: AtomicU64::new(0),
         })
     }
 
     /// Asks for a place. Allocates only when the call has to wait.
     pub fn enter(self: &Arc<Self>) -> Entry {
-        if !self.take() {
-            let Some(waiting) = Waiting::join(self) else { return self.refuse() };
-            let gate = Arc::clone(self);
-            return Entry::Queued(
-                async move {
-                    let place = waiting.place().await;
-                    if let Some(outer) = &gate.outer
-                        && !outer.take()
-                    {
-                        Waiting::join_anyway(outer).place().await.keep();
-                    }
-                    place.permit()
-                }
-                .boxed(),
-            );
-        }
-        let Some(outer) = self.outer.as_ref().filter(|outer| !outer.take()) else {
-            return Entry::Admitted(Permit::new(Arc::clone(self)));
+        let waiting = match self.take_or_join() {
+            Joined::Free => return self.enter_outer(),
+            Joined::Queued(ticket) => Waiting { gate: Arc::clone(self), ticket },
+            Joined::Full => return self.refuse(),
         };
-        let place = Place { gate: Arc::clone(self), kept: false };
-        let Some(waiting) = Waiting::join(outer) else { return outer.refuse() };
         Entry::Queued(
             async move {
-                waiting.place().await.keep();
+                let place = waiting.turn().await;
+                if let Some(outer) = &place.gate.outer
+                    && let Joined::Queued(ticket) = outer.take_or_join_anyway()
+                {
+                    Waiting { gate: Arc::clone(outer), ticket }.turn().await.keep();
+                }
                 place.permit()
             }
             .boxed(),
         )
     }
 
-    /// Takes a place if one is free.
-    fn take(&self) -> bool {
-        self.places.try_acquire().map(SemaphorePermit::forget).is_ok()
+    /// Goes on with a place in this gate to the one around it.
+    fn enter_outer(self: &Arc<Self>) -> Entry {
+        let Some(outer) = &self.outer else {
+            return Entry::Admitted(Permit::new(Arc::clone(self)));
+        };
+        let waiting = match outer.take_or_join() {
+            Joined::Free => return Entry::Admitted(Permit::new(Arc::clone(self))),
+            Joined::Queued(ticket) => Waiting { gate: Arc::clone(outer), ticket },
+            Joined::Full => {
+                self.give_back();
+                return outer.refuse();
+            }
+        };
+        let place = Place::new(self);
+        Entry::Queued(
+            async move {
+                waiting.turn().await.keep();
+                place.permit()
+            }
+            .boxed(),
+        )
+    }
+
+    fn take_or_join(&self) -> Joined<Place> {
+        if self.places.take() { Joined::Free } else { self.places.join(self.max_queued) }
+    }
+
+    /// The same for a call that has waited before: it is not refused.
+    fn take_or_join_anyway(&self) -> Joined<Place> {
+        if self.places.take() { Joined::Free } else { self.places.join(usize::MAX) }
+    }
+
+    fn give_back(self: &Arc<Self>) {
+        self.places.give_back(|| Place::new(self), Place::keep);
     }
 
     fn refuse(&self) -> Entry {
@@ -121,22 +138,18 @@ impl Gate {
 
     /// How many calls hold a place.
     pub fn running(&self) -> usize {
-        // Read in this order, a call that ends in between counts as running rather than as less
-        // than none.
-        let left = self.left.load(Relaxed);
-        self.entered.load(Relaxed).saturating_sub(left)
+        self.places.running()
     }
 
     /// How many calls wait for one.
     pub fn queued(&self) -> usize {
-        self.queued.load(Relaxed)
+        self.places.waiting()
     }
 
-    /// Waits until every place is free and nobody waits before this call. Calls that enter
-    /// meanwhile stand behind it.
+    /// Waits until no call holds a place or waits for one. Calls that enter meanwhile are waited
+    /// for, too.
     pub async fn idle(&self) {
-        let all = u32::try_from(self.max_concurrent).unwrap_or(u32::MAX);
-        drop(self.places.acquire_many(all).await);
+        self.places.idle().await;
     }
 
     /// When a place is likely to be free for one more: the queue before it and itself, each for
@@ -206,10 +219,7 @@ pub struct Permit {
 
 impl Permit {
     fn new(gate: Arc<Gate>) -> Self {
-        let sampled = gate.entered.fetch_add(1, Relaxed).is_multiple_of(SAMPLE_EVERY);
-        if let Some(outer) = &gate.outer {
-            outer.entered.fetch_add(1, Relaxed);
-        }
+        let sampled = gate.places.taken() % SAMPLE_EVERY == 1;
         Self { gate, since: sampled.then(Instant::now) }
     }
 }
@@ -220,8 +230,7 @@ impl Drop for Permit {
             if let Some(since) = self.since {
                 gate.sample(since.elapsed());
             }
-            gate.left.fetch_add(1, Relaxed);
-            gate.places.add_permits(1);
+            gate.give_back();
         }
     }
 }
@@ -232,35 +241,25 @@ impl fmt::Debug for Permit {
     }
 }
 
-/// A place in the queue.
-struct Waiting(Arc<Gate>);
+/// A place in the queue, left when dropped.
+struct Waiting {
+    gate: Arc<Gate>,
+    ticket: Ticket<Place>,
+}
 
 impl Waiting {
-    /// Joins the queue unless it is full.
-    fn join(gate: &Arc<Gate>) -> Option<Self> {
-        let joined = gate.queued.fetch_update(Relaxed, Relaxed, |queued| {
-            (queued < gate.max_queued).then_some(queued + 1)
-        });
-        joined.is_ok().then(|| Self(Arc::clone(gate)))
-    }
-
-    fn join_anyway(gate: &Arc<Gate>) -> Self {
-        gate.queued.fetch_add(1, Relaxed);
-        Self(Arc::clone(gate))
-    }
-
-    async fn place(self) -> Place {
-        // The semaphore is never closed, so the only answer is a place.
-        if let Ok(place) = self.0.places.acquire().await {
-            place.forget();
+    async fn turn(mut self) -> Place {
+        match (&mut self.ticket.turn).await {
+            Ok(place) => place,
+            // Its sender goes only with this future.
+            Err(_) => std::future::pending().await,
         }
-        Place { gate: Arc::clone(&self.0), kept: false }
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.queued.fetch_sub(1, Relaxed);
+        self.gate.places.leave(self.ticket.number);
     }
 }
 
@@ -271,6 +270,10 @@ struct Place {
 }
 
 impl Place {
+    fn new(gate: &Arc<Gate>) -> Self {
+        Self { gate: Arc::clone(gate), kept: false }
+    }
+
     /// The permit for this place, and for one in the gate around it that is taken already.
     fn permit(self) -> Permit {
         let permit = Permit::new(Arc::clone(&self.gate));
@@ -287,7 +290,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if !self.kept {
-            self.gate.places.add_permits(1);
+            self.gate.give_back();
         }
     }
 }
