@@ -95,7 +95,15 @@ pub mod __private {
     pub use crate::service::wire::{Args, Malformed, Unencodable, Wire, assert_wire};
 }
 
-/// The code in the README compiles and runs.
+/// The code in the README and in the guide compiles and runs.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/guide/errors.md")]
+    struct Errors;
+    #[doc = include_str!("../../docs/guide/multicast.md")]
+    struct Multicast;
+    #[doc = include_str!("../../docs/guide/time.md")]
+    struct Time;
+}

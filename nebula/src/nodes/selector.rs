@@ -44,7 +44,7 @@ impl Selector {
         match &*self.0 {
             Expr::Any => true,
             Expr::Tag(tag) => tags.contains(tag),
-            Expr::Node(wanted) => wanted == name || wanted == short_name(name),
+            Expr::Node(wanted) => is_called(name, wanted),
             Expr::Not(inner) => !inner.matches(name, tags),
             Expr::All(clauses) => clauses.iter().all(|clause| clause.matches(name, tags)),
             Expr::Either(clauses) => clauses.iter().any(|clause| clause.matches(name, tags)),
@@ -213,6 +213,12 @@ impl Selector {
             },
         }
     }
+}
+
+/// Whether `wanted` is the full name of a node, or its short one.
+fn is_called(name: &str, wanted: &str) -> bool {
+    name.strip_prefix(wanted)
+        .is_some_and(|rest| rest.is_empty() || (rest.starts_with('@') && !wanted.contains('@')))
 }
 
 /// The part of a node's name before the `@`, or all of it.

@@ -63,19 +63,31 @@ impl Nodes {
 
     /// The nodes that membership holds for alive and reachable, draining ones among them.
     pub fn connected(&self) -> impl Iterator<Item = NodeInfo> + use<> {
-        self.iter().filter(NodeInfo::connected)
+        self.chosen(NodeInfo::connected)
     }
 
     /// The nodes that carry a tag, connected or not.
     pub fn with_tag(&self, tag: &str) -> impl Iterator<Item = NodeInfo> + use<> {
         let tag = tag.to_owned();
-        self.iter().filter(move |node| node.has_tag(&tag))
+        self.chosen(move |node| node.has_tag(&tag))
     }
 
     /// The nodes that a selector means, connected or not.
     pub fn matching(&self, selector: &Selector) -> impl Iterator<Item = NodeInfo> + use<> {
         let selector = selector.clone();
-        self.iter().filter(move |node| node.matches(&selector))
+        self.chosen(move |node| node.matches(&selector))
+    }
+
+    /// The nodes of which `chosen` is true. Only those are cloned.
+    fn chosen<F: Fn(&NodeInfo) -> bool>(
+        &self,
+        chosen: F,
+    ) -> impl Iterator<Item = NodeInfo> + use<F> {
+        let Self(inner) = self.clone();
+        (0..inner.by_name.len()).filter_map(move |i| {
+            let node = &inner.by_name[i];
+            chosen(node).then(|| node.clone())
+        })
     }
 
     /// The node with this id.
