@@ -9,7 +9,8 @@ use super::targets::{Configured, Unsaid};
 /// match the selector by the tags it gives them: two majorities always share a node, on whichever
 /// side of a partition they are. A living node that it does not declare, or not with these tags,
 /// is not asked. If this node and the nodes to ask do not all have the same topology, those
-/// without any left aside, two majorities might not share a node: the quorum is refused as
+/// without any left aside, two majorities might not share a node: as far as this node has heard of
+/// the others' topologies, the quorum is refused as
 /// [`QuorumError::TopologyMismatch`](super::QuorumError::TopologyMismatch). So it is for a moment
 /// while nodes are given a new topology one after the other, until those who take part agree;
 /// [`at_least`] and [`available_majority`] are not refused.
