@@ -88,7 +88,8 @@ impl Why {
         &self.0.method
     }
 
-    /// Known nodes (at most 256) in the order of their names, each with what kept it from being asked.
+    /// Known nodes (at most 256) in the order of their names, each with what kept it from being
+    /// asked.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.nodes.iter()
     }
