@@ -16,7 +16,7 @@ use crate::config::MeshBuilder;
 use crate::directory::facts::Facts;
 use crate::directory::record::SealedRecord;
 use crate::directory::replica::Replica;
-use crate::directory::{NodeRecord, NodeStatus, View};
+use crate::directory::{NodeRecord, NodeStatus, RecordError, View};
 use crate::identity::{NodeId, Realm, SecretKey};
 use crate::join::Joining;
 use crate::join::local::Published;
@@ -243,6 +243,18 @@ impl Mesh {
     /// How many calls of other nodes run or wait here.
     pub fn serving(&self) -> usize {
         self.0.serving.load(Ordering::SeqCst)
+    }
+
+    /// Changes the hash given by [`MeshBuilder::topology`], and tells the others in a new version
+    /// of the node's record. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// The record would exceed its limit: nothing has changed then.
+    pub fn set_topology(&self, hash: Option<[u8; 8]>) -> Result<(), RecordError> {
+        if self.0.state().own.record().topology == hash {
+            return Ok(());
+        }
+        self.0.try_update_record(|record| record.topology = hash)
     }
 
     /// Whether the node has begun to shut down.

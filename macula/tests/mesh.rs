@@ -166,6 +166,26 @@ async fn neighbours_meet_and_call_each_other() {
 }
 
 #[tokio::test]
+async fn a_new_topology_is_told_to_the_others() {
+    let site = Site::new();
+    let server = site.server("server").0.topology([1; 8]).start().await.unwrap();
+    let client = site.builder("client").start().await.unwrap();
+    let known = |mesh: &Mesh| mesh.record(&server.id()).map(|record| record.topology);
+    until(&client, "the first", |mesh| known(mesh) == Some(Some([1; 8]))).await;
+    for hash in [Some([2; 8]), None] {
+        let before = server.record(&server.id()).unwrap();
+        server.set_topology(hash).unwrap();
+        let after = server.record(&server.id()).unwrap();
+        assert_eq!((after.topology, after.version), (hash, before.version + 1));
+        assert_eq!(after.services, before.services);
+        until(&client, "the next", |mesh| known(mesh) == Some(hash)).await;
+        // What is said already is not said again.
+        server.set_topology(hash).unwrap();
+        assert_eq!(server.record(&server.id()).unwrap(), after);
+    }
+}
+
+#[tokio::test]
 async fn a_seed_is_enough_across_machines() {
     let site = Site::new();
     let listen = "127.0.0.1:0".parse().unwrap();

@@ -15,12 +15,14 @@ use crate::Result;
 use crate::call::options::TIMEOUT_MAX;
 use crate::call::retry::RetryBudget;
 use crate::context::Caller;
+use crate::declared::{self, Notice, Told};
 use crate::error::Error;
 use crate::node::{Node, Shared};
 use crate::nodes::Topology;
 use crate::nodes::live::{Callers, Live, follow};
+use crate::nodes::topology::{name_fault, tag_fault};
 use crate::service::exported::export;
-use crate::service::info::{ServiceInfo, parse_selector};
+use crate::service::info::ServiceInfo;
 use crate::service::serve::{Dispatch, Serve};
 use crate::service::served::Served;
 
@@ -83,7 +85,8 @@ impl NodeBuilder {
         Self { settings, services: Vec::new() }
     }
 
-    /// Adds a tag, for selectors to choose by.
+    /// Adds a tag, for selectors to choose by: 1 to 64 bytes without white space, quotes, control
+    /// characters and any of `&|!@()`; at most 64 tags.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.settings.tags.push(tag.into());
         self
@@ -159,7 +162,8 @@ impl NodeBuilder {
         self
     }
 
-    /// Says which nodes there should be: what a majority counts.
+    /// Says which nodes there should be: what a majority counts. It can be replaced while the node
+    /// runs: [`Node::reload_topology`].
     pub fn topology(mut self, topology: Topology) -> Self {
         self.settings.topology = Some(topology);
         self
@@ -202,12 +206,12 @@ impl NodeBuilder {
     ///
     /// # Errors
     ///
-    /// Two services of one name, two methods of one service with one wire name, a name
-    /// that is empty or longer than 255 bytes, more than 64 tags, a tag that is empty or longer
-    /// than 64 bytes, other tags than the topology gives a node of this name, a time limit of zero
-    /// or of more than 24 hours, a cookie that is empty, a
-    /// seed that is no `host:port`, a selector in an attribute that names what the topology does
-    /// not, an address that is taken, a key or cookie file that others may read.
+    /// Two services of one name, two methods of one service with one wire name, a name or a tag
+    /// that is empty, too long or not to be spelt (see [`Node::builder`] and [`tag`](Self::tag)),
+    /// more than 64 tags, other tags than the topology gives a node of this name, a time limit of
+    /// zero or of more than 24 hours, a cookie that is empty, a seed that is no `host:port`, a
+    /// selector in an attribute that names what the topology does not, an address that is taken, a
+    /// key or cookie file that others may read.
     ///
     /// Seeds that do not answer are no error: the node goes on trying, and calls say what it
     /// tried.
@@ -215,9 +219,13 @@ impl NodeBuilder {
         let Self { settings, services } = self;
         check(&settings)?;
         let services = table(services, &settings.name)?;
+        let own_tags: BTreeSet<String> = settings.tags.iter().cloned().collect();
+        let infos = || services.values().map(|served| served.info());
+        let mut notice = None;
         if let Some(topology) = &settings.topology {
-            check_declared(&settings, topology)?;
-            services.values().try_for_each(|served| check_selectors(served.info(), topology))?;
+            declared::check(&settings.name, &own_tags, infos(), topology)?;
+            let serves = infos().any(ServiceInfo::is_global);
+            notice = Notice::of(&settings.name, serves, topology);
         }
         let callers = Callers::default();
         let mut mesh = mesh_builder(&settings)?;
@@ -225,13 +233,15 @@ impl NodeBuilder {
             mesh = mesh.service(export(served, &callers));
         }
         let mesh = mesh.start().await.map_err(|error| Error::msg(error.to_string()))?;
+        if let Some(notice) = notice {
+            notice.say(&settings.name);
+        }
         let live = Arc::new(Live::new());
         live.refresh(&mesh, &callers);
         let serving = services.values().cloned().collect();
         let follower = tokio::spawn(follow(live.clone(), mesh.clone(), callers, serving));
         let tags = settings.tags.iter().map(|tag| tag.as_str().into()).collect();
         let name: Box<str> = settings.name.into();
-        let own_tags = settings.tags.into_iter().collect();
         let caller = Arc::new(Caller { id: mesh.id(), name: name.clone(), tags });
         Ok(Node::of(Shared {
             mesh,
@@ -243,7 +253,7 @@ impl NodeBuilder {
             follower: follower.abort_handle(),
             caller,
             services,
-            topology: settings.topology,
+            told: Told::new(settings.topology),
             default_timeout: settings.default_timeout,
             grace: settings.grace,
         }))
@@ -278,43 +288,12 @@ fn mesh_builder(settings: &Settings) -> Result<MeshBuilder> {
         mesh = mesh.memory(network.clone(), *addr);
     }
     if let Some(topology) = &settings.topology {
-        mesh = mesh.topology(topology.hash());
+        mesh = mesh.topology(topology.hash().to_bytes());
     }
     if let Some(limits) = &settings.limits {
         mesh = mesh.limits(limits.clone());
     }
     Ok(mesh.local_discovery(settings.local_discovery && settings.memory.is_none()))
-}
-
-/// The node is what the topology says of it, so that all who count by the topology agree.
-fn check_declared(settings: &Settings, topology: &Topology) -> Result<()> {
-    let Some(declared) = topology.tags_of(&settings.name) else { return Ok(()) };
-    let own: BTreeSet<String> = settings.tags.iter().cloned().collect();
-    if *declared == own {
-        return Ok(());
-    }
-    let list = |tags: &BTreeSet<String>| match tags.is_empty() {
-        true => "none".to_owned(),
-        false => tags.iter().map(|tag| format!("`{tag}`")).collect::<Vec<_>>().join(", "),
-    };
-    Err(Error::msg(format!(
-        "the node `{}` has other tags than the topology gives it: {} here, {} there; make them the \
-         same",
-        settings.name,
-        list(&own),
-        list(declared),
-    )))
-}
-
-/// The selectors that attributes give name what there is.
-fn check_selectors(info: &'static ServiceInfo, topology: &Topology) -> Result<()> {
-    let methods = info.methods().iter().filter_map(|method| method.selector());
-    for text in info.selector().into_iter().chain(methods) {
-        topology.check(&parse_selector(text)).map_err(|unknown| {
-            Error::msg(format!("the service `{}` is for `{text}`: {unknown}", info.service_name()))
-        })?;
-    }
-    Ok(())
 }
 
 impl fmt::Debug for NodeBuilder {
@@ -346,6 +325,14 @@ fn check(settings: &Settings) -> Result<()> {
                 text.chars().take(32).collect::<String>(),
                 text.len(),
             )));
+        }
+    }
+    if let Some(why) = name_fault(&settings.name) {
+        return Err(Error::msg(format!("a node cannot be called `{}`: {why}", settings.name)));
+    }
+    for tag in &settings.tags {
+        if let Some(why) = tag_fault(tag) {
+            return Err(Error::msg(format!("a node cannot have the tag `{tag}`: {why}")));
         }
     }
     let tags = settings.tags.iter().collect::<BTreeSet<_>>().len();

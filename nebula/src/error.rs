@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 
 use crate::call::{CallError, FirstError, NoTarget, QuorumError};
-use crate::nodes::{SelectorParseError, TopologyError};
+use crate::nodes::{SelectorParseError, TopologyError, UnknownInSelector};
 
 /// Any failure of this crate, as text: what `main` returns.
 ///
@@ -92,6 +92,12 @@ impl From<SelectorParseError> for Error {
     }
 }
 
+impl From<UnknownInSelector> for Error {
+    fn from(error: UnknownInSelector) -> Self {
+        Self::of(&error)
+    }
+}
+
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         let mut text = Self::of(&error);
@@ -158,6 +164,9 @@ mod tests {
         let selector = crate::nodes::parse("&").unwrap_err();
         let text = selector.to_string();
         assert_eq!(Error::from(selector).to_string(), text);
+        let unknown = crate::Topology::new().check(&crate::nodes::tag("db")).unwrap_err();
+        let text = unknown.to_string();
+        assert_eq!(Error::from(unknown).to_string(), text);
     }
 
     #[test]

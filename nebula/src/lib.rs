@@ -58,6 +58,7 @@
 mod builder;
 pub mod call;
 mod context;
+mod declared;
 mod error;
 mod node;
 pub mod nodes;

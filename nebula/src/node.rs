@@ -16,9 +16,10 @@ use crate::builder::NodeBuilder;
 use crate::call::retry::RetryBudget;
 use crate::call::usual::UsualTime;
 use crate::context::Caller;
+use crate::declared::Told;
 use crate::error::Error;
+use crate::nodes::Nodes;
 use crate::nodes::live::Live;
-use crate::nodes::{Nodes, Topology};
 use crate::service::served::Served;
 
 /// How long the replies of calls that have just ended may take to be sent, at least.
@@ -47,13 +48,17 @@ pub(crate) struct Shared {
     /// Who its calls come from, as handlers see it.
     pub(crate) caller: Arc<Caller>,
     pub(crate) services: BTreeMap<&'static str, Arc<Served>>,
-    pub(crate) topology: Option<Topology>,
+    /// Which nodes there should be, if it was told.
+    pub(crate) told: Told,
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) grace: Duration,
 }
 
 impl Node {
-    /// Prepares a node called `name`, such as `db` or `db-1@host`.
+    /// Prepares a node called `name`, such as `db` or `db-1@host`: 1 to 255 bytes with at most one
+    /// `@`, and without white space, quotes, control characters and any of `&|!()`, so that a
+    /// selector and a topology can spell it. What breaks this is refused by
+    /// [`start`](NodeBuilder::start).
     pub fn builder(name: impl Into<String>) -> NodeBuilder {
         NodeBuilder::new(name.into())
     }
@@ -149,8 +154,13 @@ impl Node {
     }
 
     /// Which nodes there should be, if it was told.
-    pub(crate) fn topology(&self) -> Option<&Topology> {
-        self.shared.topology.as_ref()
+    pub(crate) fn told(&self) -> &Told {
+        &self.shared.told
+    }
+
+    /// What it serves itself.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &Arc<Served>> {
+        self.shared.services.values()
     }
 
     /// The time limit of its calls when nothing nearer sets one.

@@ -263,6 +263,7 @@ async fn a_fan_out_waits_until_everybody_is_known() {
     assert_eq!((all.len(), all.all_ok()), (3, true));
 }
 
+/// QUO-05: what is configured is not known.
 #[tokio::test(start_paused = true)]
 async fn without_a_topology_no_majority_is_counted_before_the_join() {
     let mut cluster = Cluster::new();

@@ -9,7 +9,7 @@ use rand::RngExt;
 use tokio::time::Instant;
 
 use super::facts::{decode_batch, encode_batch};
-use super::record::{NodeRecord, SealedRecord};
+use super::record::{NodeRecord, RecordError, SealedRecord};
 use super::replica::{DigestEntry, Inserted, decode_digest, encode_digest};
 use super::view::{NodeView, View};
 use crate::identity::NodeId;
@@ -40,22 +40,31 @@ impl Inner {
         let _ = link.send(Message::Summary(summary));
     }
 
-    /// Changes what this node says of itself, and tells everybody.
+    /// Changes what this node says of itself, and tells everybody; a record that cannot be told is
+    /// left as it was.
     pub(crate) fn update_record(&self, change: impl FnOnce(&mut NodeRecord)) {
+        if let Err(error) = self.try_update_record(change) {
+            tracing::error!(%error, "this node's record cannot be told");
+        }
+    }
+
+    /// Changes what this node says of itself, and tells everybody.
+    ///
+    /// # Errors
+    /// The record would exceed a limit: nothing has changed then.
+    pub(crate) fn try_update_record(
+        &self,
+        change: impl FnOnce(&mut NodeRecord),
+    ) -> Result<(), RecordError> {
         {
             let mut state = self.state();
             let mut record = NodeRecord::clone(state.own.record());
             change(&mut record);
             record.version += 1;
-            match SealedRecord::seal(record, self.realm.tag(), |bytes| self.key.sign(bytes)) {
-                Ok(sealed) => state.own = sealed.clone(),
-                Err(error) => {
-                    tracing::error!(%error, "this node's record cannot be told");
-                    return;
-                }
-            }
-            let own = state.own.clone();
-            state.replica.insert(own, Instant::now().into_std());
+            let sealed =
+                SealedRecord::seal(record, self.realm.tag(), |bytes| self.key.sign(bytes))?;
+            state.own = sealed.clone();
+            state.replica.insert(sealed, Instant::now().into_std());
             self.publish(&state);
         }
         self.announce();
@@ -63,6 +72,7 @@ impl Inner {
         for link in self.links() {
             let _ = link.send(Message::Record(own.clone()));
         }
+        Ok(())
     }
 
     /// Has a hint of this node's newest record travel through the cluster.

@@ -64,6 +64,7 @@ impl Shared {
 impl<S: Service> Handle<S> {
     /// Calls through `node`.
     pub fn new(node: &Node) -> Self {
+        node.check_client(S::INFO);
         let local = node.served(S::INFO.service_name()).filter(|served| served.is::<S>());
         Self::of(Place::Node { node: node.clone(), local: local.cloned() })
     }

@@ -110,6 +110,7 @@ impl<M: Method> Local<M> {
             hedge: false,
             local: None,
             refused: None,
+            topology: None,
         };
         Some((node, ask))
     }

@@ -8,7 +8,12 @@ use super::targets::{Configured, Unsaid};
 /// With a [`Topology`](crate::Topology) the configured nodes are those that it declares, and that
 /// match the selector by the tags it gives them: two majorities always share a node, on whichever
 /// side of a partition they are. A living node that it does not declare, or not with these tags,
-/// is not asked.
+/// is not asked. If this node and the nodes to ask do not all have the same topology, those
+/// without any left aside, two majorities might not share a node: as far as this node has heard of
+/// the others' topologies, the quorum is refused as
+/// [`QuorumError::TopologyMismatch`](super::QuorumError::TopologyMismatch). So it is for a moment
+/// while nodes are given a new topology one after the other, until those who take part agree;
+/// [`at_least`] and [`available_majority`] are not refused.
 ///
 /// Without one, they are the nodes, by name, that *this node* has seen serving the method and
 /// matching the selector, and that did not leave in good order since. That is as much as it can
@@ -114,6 +119,7 @@ mod tests {
     use super::sealed::Required;
     use super::*;
 
+    /// QUO-18
     #[test]
     fn majorities_of_one_to_seven() {
         for (nodes, expected) in (1..=7).zip([1, 2, 2, 3, 3, 4, 4]) {

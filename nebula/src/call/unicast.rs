@@ -18,8 +18,9 @@ use super::options::TIMEOUT_DEFAULT;
 use super::unary::{Call, Pick, Target};
 use super::{CallError, Log};
 use crate::context::{Context, Inherited};
+use crate::declared::Declared;
 use crate::node::Node;
-use crate::nodes::{Selector, Topology};
+use crate::nodes::Selector;
 use crate::service::method::{Error, Method, Service, Value};
 use crate::service::served::Served;
 
@@ -147,6 +148,9 @@ pub(crate) struct Ask<'a, M: Method> {
     pub(crate) local: Option<Arc<Served>>,
     /// The call was over before it began: nothing may be sent.
     pub(crate) refused: Option<CallError>,
+    /// The topology that the selector is checked against and a majority counts: the same from the
+    /// beginning of the call to its end.
+    pub(crate) topology: Option<Arc<Declared>>,
 }
 
 /// Whom a call is for, once call, client and attributes are merged.
@@ -202,9 +206,13 @@ impl<'a, M: Method> Ask<'a, M> {
             false => None,
         };
         let targets = targets::<M>(target, options.on, shared);
+        let topology = match (&targets, &shared.place) {
+            (Targets::Selector(_), Place::Node { node, .. }) => node.declared(),
+            _ => None,
+        };
         let local = None;
         let args = Some(args);
-        let ask = Self { args, targets, started, deadline, watch, hedge, local, refused };
+        let ask = Self { args, targets, started, deadline, watch, hedge, local, refused, topology };
         (&shared.place, ask)
     }
 
@@ -214,8 +222,9 @@ impl<'a, M: Method> Ask<'a, M> {
             Targets::Anyone => true,
             Targets::Selector(selector) => {
                 // A selector that makes no sense is refused wherever it is used.
-                let checked = |topology: &Topology| topology.check(selector).is_ok();
-                selector.matches(node.name(), node.tags()) && node.topology().is_none_or(checked)
+                let checked = |told: &Declared| told.topology.check(selector).is_ok();
+                selector.matches(node.name(), node.tags())
+                    && self.topology.as_deref().is_none_or(checked)
             }
             Targets::Node(id) => *id == node.id(),
             Targets::Pick(_) | Targets::Nodes(_) => false,

@@ -10,8 +10,10 @@ use std::fmt;
 use super::attempt::Outcome;
 use super::error::CallError;
 use super::replies::{Replies, Tally};
-use super::reply::Entry;
+use super::reply::{Entry, NodeRef};
+use super::several::disagreement;
 use super::why::Why;
+use crate::nodes::TopologyHash;
 
 /// How many nodes a sentence names.
 const MAX_NAMED: usize = 3;
@@ -26,6 +28,18 @@ pub enum QuorumError<T, E = Infallible> {
         workers: usize,
         /// How many successes the quorum needs.
         required: usize,
+    },
+    /// A [`majority`](super::majority) among nodes that count by different topologies: refused
+    /// before any call, so nothing ran. Two such majorities need not share a node. `Display` names
+    /// the hashes.
+    ///
+    /// While a new topology is being loaded node by node, this is what votes are told until those
+    /// who take part have the same one.
+    TopologyMismatch {
+        /// The topology that this node counts by, if it has one.
+        ours: Option<TopologyHash>,
+        /// The targets with another one, by name; where this node has none, all that have one.
+        theirs: Vec<(NodeRef, TopologyHash)>,
     },
     /// So many nodes failed that the rest could not make up a quorum. Some may have run the
     /// method: see their entries.
@@ -51,6 +65,7 @@ impl<T, E: fmt::Display> fmt::Display for QuorumError<T, E> {
                      targeted nodes {is} live, {required} {needed} required"
                 )
             }
+            Self::TopologyMismatch { ours, theirs } => disagreement::write(*ours, theirs, f),
             Self::NotReached(replies) => {
                 match replies.tally() {
                     Some(Tally { required, .. }) => {
@@ -80,6 +95,11 @@ impl<T, E: fmt::Debug> fmt::Debug for QuorumError<T, E> {
                 .debug_struct("Unreachable")
                 .field("workers", workers)
                 .field("required", required)
+                .finish(),
+            Self::TopologyMismatch { ours, theirs } => f
+                .debug_struct("TopologyMismatch")
+                .field("ours", ours)
+                .field("theirs", theirs)
                 .finish(),
             Self::NotReached(replies) => {
                 f.debug_tuple("NotReached").field(&Outcomes(replies)).finish()

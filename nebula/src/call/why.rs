@@ -45,7 +45,7 @@ impl Why {
 
     /// A known node, and the clause or fact that removed it: `lacks the tag db`.
     pub(crate) fn node(mut self, name: &str, reason: &str) -> Self {
-        self.0.nodes.add(name, reason);
+        self.0.nodes.add_by_name(name, reason);
         self
     }
 
@@ -67,7 +67,7 @@ impl Why {
     pub(crate) fn because(mut self, name: &str, reason: &str) -> Self {
         match self.0.nodes.pairs.iter_mut().find(|(known, _)| **known == *name) {
             Some((_, known)) => *known = reason.into(),
-            None => self.0.nodes.add(name, reason),
+            None => self.0.nodes.add_by_name(name, reason),
         }
         self
     }
@@ -88,7 +88,8 @@ impl Why {
         &self.0.method
     }
 
-    /// Known nodes (at most 256) by name, each with what kept it from being asked.
+    /// Known nodes (at most 256) in the order of their names, each with what kept it from being
+    /// asked.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.nodes.iter()
     }
@@ -143,6 +144,16 @@ impl Listed {
         if self.pairs.len() < MAX_LISTED {
             self.pairs.push((name.into(), reason.into()));
         } else {
+            self.left_out = self.left_out.saturating_add(1);
+        }
+    }
+
+    /// Where its name puts it, so that the first by name are listed.
+    fn add_by_name(&mut self, name: &str, reason: &str) {
+        let at = self.pairs.partition_point(|(known, _)| **known <= *name);
+        self.pairs.insert(at, (name.into(), reason.into()));
+        if self.pairs.len() > MAX_LISTED {
+            self.pairs.truncate(MAX_LISTED);
             self.left_out = self.left_out.saturating_add(1);
         }
     }
@@ -242,7 +253,21 @@ mod tests {
         log.push(attempt("b@h", Executed::No));
         let why = Why::new("Users", "find").node("b@h", "is shutting down").asked(&log);
         let reason = "unreachable: no route to host";
-        assert_eq!(why.nodes().collect::<Vec<_>>(), [("b@h", reason), ("a@h", reason)]);
+        assert_eq!(why.nodes().collect::<Vec<_>>(), [("a@h", reason), ("b@h", reason)]);
+    }
+
+    #[test]
+    fn nodes_are_listed_by_name() {
+        let names = |why: &Why| why.nodes().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+        let why = ["c@h", "a@h", "d@h", "b@h"]
+            .into_iter()
+            .fold(Why::new("S", "m"), |why, name| why.node(name, "down"));
+        assert_eq!(names(&why), ["a@h", "b@h", "c@h", "d@h"]);
+        assert!(why.to_string().contains(": a@h (down), b@h (down), c@h (down) and 1 more"));
+        // The first by name are listed, in whatever order they come.
+        let why =
+            (0..300).rev().fold(Why::new("S", "m"), |why, i| why.node(&format!("n{i:03}"), "down"));
+        assert_eq!((why.nodes().next(), why.nodes().len()), (Some(("n000", "down")), MAX_LISTED));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use macula::Mesh;
 use macula::directory::{NodeRecord, NodeStatus, View};
 use macula::identity::NodeId;
 
+use super::conflict::{Spoken, conflicts};
 use super::sample::Sampler;
 use super::{NodeFacts, NodeInfo, Nodes, Runtime, Selector};
 use crate::context::Caller;
@@ -30,6 +31,8 @@ pub(crate) struct Live {
     seen: Mutex<BTreeMap<String, Seen>>,
     /// Names that several living nodes bear, which has been said.
     shared_names: Mutex<BTreeSet<String>>,
+    /// Nodes that go by another topology, which has been said.
+    conflicts: Mutex<Spoken>,
 }
 
 /// A node that served something and has not said goodbye, the latest of its name.
@@ -46,6 +49,7 @@ impl Live {
             nodes: ArcSwap::from_pointee(Nodes::new(Vec::new())),
             seen: Mutex::default(),
             shared_names: Mutex::default(),
+            conflicts: Mutex::default(),
         }
     }
 
@@ -82,6 +86,7 @@ impl Live {
         self.nodes.store(Arc::new(Nodes::new(known.collect())));
         self.remember(mesh, &view);
         self.warn_of_shared_names(&view);
+        self.warn_of_conflicts(&view, &mesh.id());
         let records = view.nodes().iter().filter_map(|node| node.record.as_deref());
         callers.store(Arc::new(records.map(|record| (record.node, caller(record))).collect()));
     }
@@ -100,6 +105,18 @@ impl Live {
             tracing::warn!(%name, "several living nodes have this name; a vote counts it once");
         }
         *said = shared;
+    }
+
+    fn warn_of_conflicts(&self, view: &View, itself: &NodeId) {
+        let found = conflicts(view, itself);
+        let mut spoken = self.conflicts.lock().unwrap_or_else(PoisonError::into_inner);
+        for conflict in spoken.news(&found, |node| view.node(node).is_some()) {
+            tracing::warn!(
+                id = %conflict.node.id,
+                "{conflict}: majorities among nodes that differ are refused; give all nodes the \
+                 same topology, when they start or by `Node::reload_topology`"
+            );
+        }
     }
 
     fn remember(&self, mesh: &Mesh, view: &View) {

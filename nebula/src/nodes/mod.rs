@@ -4,6 +4,7 @@
 //! and how they fare, and a [`Selector`] which of them a call is for.
 
 pub(crate) mod balance;
+pub(crate) mod conflict;
 pub(crate) mod info;
 pub(crate) mod live;
 pub(crate) mod parse;
@@ -11,13 +12,15 @@ pub(crate) mod runtime;
 pub(crate) mod sample;
 pub(crate) mod selector;
 pub(crate) mod snapshot;
+mod text;
 pub(crate) mod topology;
 mod unknown;
 
+pub use conflict::TopologyConflict;
 pub use info::{NodeFacts, NodeInfo};
 pub use parse::{SelectorFault, SelectorParseError, parse};
 pub use runtime::Runtime;
 pub use selector::{Selector, node, tag};
 pub use snapshot::{Nodes, NodesIter};
-pub use topology::{Topology, TopologyError};
+pub use topology::{Topology, TopologyError, TopologyHash};
 pub use unknown::UnknownInSelector;

@@ -139,7 +139,7 @@ impl fmt::Display for SelectorParseError {
         lead.reverse();
         let cut = if before.chars().nth(SHOWN).is_some() { "…" } else { "" };
         let more = if after.chars().nth(SHOWN).is_some() { "…" } else { "" };
-        let indent = " ".repeat(2 + cut.chars().count() + lead.len());
+        let indent = " ".repeat(2 + cut.chars().count() + lead.iter().map(columns).sum::<usize>());
         let lead = lead.into_iter().collect::<String>();
         let rest = after.chars().take(SHOWN).map(blank).collect::<String>();
         write!(f, "\n  {cut}{lead}{rest}{more}\n{indent}^")
@@ -147,6 +147,25 @@ impl fmt::Display for SelectorParseError {
 }
 
 impl std::error::Error for SelectorParseError {}
+
+/// How many columns of a terminal a character takes, for scripts that are common in names: the
+/// wide ones of East Asia and most pictures take two, marks that join the letter before them none.
+fn columns(c: &char) -> usize {
+    match u32::from(*c) {
+        0x0300..=0x036F | 0x200B..=0x200F | 0x20D0..=0x20FF | 0xFE00..=0xFE0F => 0,
+        0x1100..=0x115F
+        | 0x2E80..=0xA4CF
+        | 0xAC00..=0xD7A3
+        | 0xF900..=0xFAFF
+        | 0xFE30..=0xFE6F
+        | 0xFF00..=0xFF60
+        | 0xFFE0..=0xFFE6
+        | 0x1F300..=0x1F64F
+        | 0x1F900..=0x1F9FF
+        | 0x20000..=0x3FFFD => 2,
+        _ => 1,
+    }
+}
 
 /// How many characters `{:#}` shows on either side of the place.
 const SHOWN: usize = 40;
@@ -368,6 +387,31 @@ mod tests {
         }
     }
 
+    /// What the list has beyond these (functions, variables and lists in the place of a selector)
+    /// is told by types here, or when the attribute is compiled.
+    #[test]
+    fn reads_what_the_conformance_list_has() {
+        for (case, text, expected) in [
+            ("SEL-01", "@db", node("db")),
+            ("SEL-02", "&worker", tag("worker")),
+            ("SEL-03", "!@backup", !node("backup")),
+            ("SEL-03", "!&legacy", !tag("legacy")),
+            ("SEL-04", r#"@"full@host4""#, node("full@host4")),
+            ("SEL-06", "&db !@backup", tag("db") & !node("backup")),
+            ("SEL-12", "&db &eu !@backup", tag("db") & tag("eu") & !node("backup")),
+        ] {
+            assert_eq!(parse(text), Ok(expected), "{case}");
+        }
+        // SEL-07: a number or a string; SEL-06, SEL-11: a list; SEL-08, SEL-09: a function.
+        for text in ["3", "\"db\"", "[&db, !@backup]", "|n| n", "f/1", "&f()"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        // SEL-10
+        for text in ["", "  ", "()", "[]"] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+    }
+
     #[test]
     fn every_fault_says_where_and_what() {
         let empty = "a selector is empty: leave it out to mean every node, or write `*`";
@@ -421,6 +465,14 @@ mod tests {
         let shown = format!("{:#}", parse("&é !backup").unwrap_err());
         let (_, drawing) = shown.split_once('\n').unwrap();
         assert_eq!(drawing, "  &é !backup\n      ^");
+
+        // The place is where a terminal shows it, whatever the bytes before it.
+        for (text, column) in [("&数据 b", 6), ("&e\u{301} b", 3), ("&📦 b", 4), ("&a\t b", 4)]
+        {
+            let shown = format!("{:#}", parse(text).unwrap_err());
+            let caret = shown.lines().last().unwrap();
+            assert_eq!(caret, format!("  {}^", " ".repeat(column)), "{shown}");
+        }
 
         let shown = format!(
             "{:#}",

@@ -3,24 +3,27 @@
 //! Promise: it is the same on every node that was given the same configuration, whoever is up, so
 //! a majority can be counted over it; [`Topology::hash`] shows when two nodes were not.
 //!
-//! Limits: names and tags are 1 to 255 bytes of what a selector takes without quotes (a full name
-//! has one `@` besides); a file is at most 1 MiB.
+//! Limits: names are 1 to 255 bytes and tags 1 to 64, of what a selector takes without quotes (a
+//! full name has one `@` besides); a node has 64 tags at most, a file 1 MiB. The names and tags of
+//! running nodes have the same limits, so that each node can be declared.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod hash;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use macula::directory::{MAX_NODE_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use self::hash::Hasher;
+pub use self::hash::TopologyHash;
 use super::selector::{Selector, is_bare, short_name};
 use super::unknown::{UnknownInSelector, closest};
-
-/// The longest name of a node or a tag, in bytes.
-const MAX_NAME: usize = 255;
 
 /// The largest file, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -57,8 +60,9 @@ impl Topology {
     /// # Errors
     ///
     /// [`Duplicate`](TopologyError::Duplicate) if it is there already,
-    /// [`Name`](TopologyError::Name) and [`Tag`](TopologyError::Tag) for names that a selector
-    /// could not spell.
+    /// [`Name`](TopologyError::Name), [`Tag`](TopologyError::Tag) and
+    /// [`TooManyTags`](TopologyError::TooManyTags) for what no node may have: names over 255 bytes,
+    /// tags over 64, more than 64 tags, and words that a selector would have to quote.
     pub fn node<T: Into<String>>(
         mut self,
         name: impl Into<String>,
@@ -133,27 +137,15 @@ impl Topology {
             .map_err(|error| TopologyError::InFile { path: path.into(), error: Box::new(error) })
     }
 
-    /// A fingerprint of all nodes and their tags, whatever the order they were declared in. It
-    /// stays the same over releases and machines. It shows configurations that differ by
-    /// accident; it is no proof against somebody who looks for two that collide.
-    pub fn hash(&self) -> [u8; 8] {
-        // FNV-1a, 64 bits. Lengths come first, so that no two topologies give the same bytes.
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut add = |bytes: &[u8]| {
-            for byte in bytes {
-                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        };
+    /// A fingerprint of all nodes and their tags.
+    pub fn hash(&self) -> TopologyHash {
+        let mut hash = Hasher::new();
         for (name, tags) in &self.nodes {
-            add(&(name.len() as u64).to_le_bytes());
-            add(name.as_bytes());
-            add(&(tags.len() as u64).to_le_bytes());
-            for tag in tags {
-                add(&(tag.len() as u64).to_le_bytes());
-                add(tag.as_bytes());
-            }
+            hash.text(name);
+            hash.length(tags.len());
+            tags.iter().for_each(|tag| hash.text(tag));
         }
-        hash.to_be_bytes()
+        hash.finish()
     }
 
     /// The full names of the nodes that a selector means, sorted: what a majority is counted over.
@@ -226,10 +218,13 @@ impl Topology {
         }
         let mut all = BTreeSet::new();
         for tag in tags {
-            if let Some(why) = word_fault(&tag) {
+            if let Some(why) = tag_fault(&tag) {
                 return Err(TopologyError::Tag { node: name, tag, why });
             }
             all.insert(tag);
+        }
+        if all.len() > MAX_TAGS {
+            return Err(TopologyError::TooManyTags { node: name, count: all.len() });
         }
         self.nodes.insert(name, all);
         Ok(())
@@ -263,6 +258,14 @@ pub enum TopologyError {
         tag: String,
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// No node can have so many tags.
+    #[error("the node `{node}` has {count} tags, and a node has at most {MAX_TAGS}")]
+    TooManyTags {
+        /// The full name of the node.
+        node: String,
+        /// How many it has.
+        count: usize,
     },
     /// The tags are of another type.
     #[error("the tags of `{node}` must be a string or a list of strings, not {found}")]
@@ -339,8 +342,9 @@ fn read_tags(node: &str, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, To
     }
 }
 
-fn name_fault(name: &str) -> Option<&'static str> {
-    if name.len() > MAX_NAME {
+/// Why no node can be called so.
+pub(crate) fn name_fault(name: &str) -> Option<&'static str> {
+    if name.len() > MAX_NODE_NAME_BYTES {
         return Some("it is longer than 255 bytes");
     }
     match name.split_once('@') {
@@ -350,13 +354,18 @@ fn name_fault(name: &str) -> Option<&'static str> {
     }
 }
 
-/// What keeps a word from being read back by a selector.
+/// Why no node can have this tag.
+pub(crate) fn tag_fault(tag: &str) -> Option<&'static str> {
+    if tag.len() > MAX_TAG_BYTES {
+        return Some("it is longer than 64 bytes");
+    }
+    word_fault(tag)
+}
+
+/// Why a selector could not read the word back without quotes.
 fn word_fault(word: &str) -> Option<&'static str> {
     if word.is_empty() {
         return Some("a part of it is empty");
-    }
-    if word.len() > MAX_NAME {
-        return Some("it is longer than 255 bytes");
     }
     if !word.chars().all(|c| is_bare(c) && !c.is_control()) {
         return Some("white space, quotes, control characters and any of `&|!@()` are kept out");

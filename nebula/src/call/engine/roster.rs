@@ -17,7 +17,7 @@ use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
 use crate::nodes::balance::{self, Candidate};
 use crate::nodes::live::info;
-use crate::nodes::{NodeInfo, Nodes, Selector};
+use crate::nodes::{NodeInfo, Nodes, Selector, Topology};
 use crate::service::input::panic_message;
 use crate::service::method::Method;
 
@@ -82,8 +82,8 @@ impl Roster {
         ask: &mut Ask<'_, M>,
         wait: Wait,
     ) -> Result<Self, Nobody> {
-        if let (Targets::Selector(selector), Some(topology)) = (&ask.targets, node.topology())
-            && let Err(unknown) = topology.check(selector)
+        if let (Targets::Selector(selector), Some(declared)) = (&ask.targets, &ask.topology)
+            && let Err(unknown) = declared.topology.check(selector)
         {
             let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
             return Err(Nobody::Final(why.fault(&unknown.to_string())));
@@ -183,9 +183,14 @@ impl Roster {
     /// Leaves out nodes that the topology does not name, or not with the tags that are asked for,
     /// and of several nodes under one name all but one, so that a vote counts each configured
     /// node once.
-    pub(crate) fn keep_configured(&mut self, node: &Node, selector: Option<&Selector>) {
+    pub(crate) fn keep_configured(
+        &mut self,
+        node: &Node,
+        topology: Option<&Topology>,
+        selector: Option<&Selector>,
+    ) {
         let declared = |name: &str| {
-            node.topology().is_none_or(|topology| {
+            topology.is_none_or(|topology| {
                 topology.tags_of(name).is_some_and(|tags| {
                     selector.is_none_or(|selector| selector.matches(name, tags))
                 })

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::leg::{self, Patience};
 use super::roster::{Roster, Wait};
 use crate::call::local::Local;
-use crate::call::several::Legs;
+use crate::call::several::{Disagreement, Legs};
 use crate::call::unicast::{Answer, Ask, Targets};
 use crate::call::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why};
 use crate::node::Node;
@@ -29,6 +29,10 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
     };
     let one = matches!(ask.targets, Targets::Node(_));
     let chosen = matches!(ask.targets, Targets::Pick(_));
+    // One value for the check, the targets and the number of the configured.
+    let declared = ask.topology.take().or_else(|| node.declared());
+    ask.topology = declared.clone();
+    let topology = declared.as_deref().map(|declared| &*declared.topology);
     let wait = if ask.refused.is_some() { Wait::Never } else { Wait::Everybody };
     let (mut roster, why) = match Roster::find(&node, &mut ask, wait).await {
         Ok(roster) => (roster, Why::new(M::INFO.service_name(), M::INFO.method_name())),
@@ -39,9 +43,13 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
         }
     };
     if vote && !chosen && !one {
-        roster.keep_configured(&node, selector.as_ref());
+        roster.keep_configured(&node, topology, selector.as_ref());
     }
-    let why = match node.topology().filter(|_| vote && !chosen && !one) {
+    let disagreement = (vote && !chosen && !one).then(|| {
+        let ours = declared.as_deref().map(|declared| declared.hash);
+        Disagreement::among(ours, &roster.targets, &node.id(), &node.mesh().view())
+    });
+    let why = match topology.filter(|_| vote && !chosen && !one) {
         Some(topology) => {
             let declared = topology.configured(selector.as_ref().unwrap_or(&Selector::any()));
             let missing = declared
@@ -52,7 +60,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
         None => why,
     };
     let live = roster.targets.len();
-    let configured = match (node.topology(), &selector) {
+    let configured = match (topology, &selector) {
         _ if chosen => live,
         _ if one => 1,
         (Some(topology), Some(selector)) => topology.configured(selector).len(),
@@ -63,7 +71,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
         }
     };
     // Without a topology, the others are known only once they have been heard of.
-    let certain = chosen || one || node.topology().is_some() || roster.complete;
+    let certain = chosen || one || topology.is_some() || roster.complete;
     let mut arguments = Arguments::<M>::new(&node, ask.started, ask.args.take());
     let mut calls: Vec<BoxFuture<'static, (usize, Answer<M>)>> = Vec::new();
     for (at, target) in roster.targets.iter().enumerate() {
@@ -118,6 +126,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
         targets: roster.targets,
         configured,
         certain,
+        disagreement: disagreement.flatten(),
         why,
         started: ask.started,
         deadline: ask.deadline,

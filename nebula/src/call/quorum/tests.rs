@@ -81,6 +81,7 @@ fn check(said: &[Said], order: &[usize], required: usize) {
     }
 }
 
+/// QUO-17 among them: the successes come first, then the failures seen by then.
 #[test]
 fn every_set_of_results_of_five_nodes_in_every_order() {
     each_order(5, |said, order| {
@@ -90,6 +91,7 @@ fn every_set_of_results_of_five_nodes_in_every_order() {
     });
 }
 
+/// QUO-10
 #[test]
 fn refused_before_any_call() {
     for (nodes, required) in [(0, 1), (0, 2), (1, 2), (2, 3), (3, 0), (0, 0)] {
@@ -111,7 +113,7 @@ fn the_same_node_twice_is_one_worker() {
     assert!(matches!(refused.unwrap_err(), QuorumError::Unreachable { workers: 1, required: 2 }));
 }
 
-/// Of five configured nodes three are live and all answer.
+/// QUO-13: of five configured nodes three are live and all answer.
 #[test]
 fn a_majority_of_the_configured_is_enough() {
     let mut quorum = machine(3, 3);

@@ -6,12 +6,15 @@
 //! them all.
 
 mod all;
+pub(crate) mod disagreement;
 mod first;
 mod quorum;
 
 pub use all::All;
 pub use first::First;
 pub use quorum::Quorum;
+
+pub(crate) use disagreement::Disagreement;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -44,6 +47,8 @@ pub(crate) struct Legs<M: Method> {
     pub(crate) configured: usize,
     /// Whether that number is known, and not only what was heard of so far.
     pub(crate) certain: bool,
+    /// Which nodes of a vote count by which topologies, if they are not one and the same.
+    pub(crate) disagreement: Option<Disagreement>,
     /// Why there is no target, if there is none.
     pub(crate) why: Why,
     /// When the call began.
@@ -64,6 +69,7 @@ impl<M: Method> Legs<M> {
             targets: Vec::new(),
             configured: 0,
             certain: true,
+            disagreement: None,
             why,
             started: Instant::now(),
             deadline,
@@ -79,6 +85,7 @@ impl<M: Method> Legs<M> {
             targets: vec![target],
             configured: 1,
             certain: true,
+            disagreement: None,
             why: Why::new(M::INFO.service_name(), M::INFO.method_name()),
             started,
             deadline,

@@ -37,6 +37,12 @@ impl<'a, M: Method> IntoFuture for Quorum<'a, M> {
     fn into_future(self) -> Self::IntoFuture {
         async move {
             let mut legs = Legs::of(self.call, true).await;
+            if self.threshold.counts_configured()
+                && let Some(disagreement) = legs.disagreement.take()
+            {
+                tracing::info!(method = M::INFO.method_name(), "{disagreement}");
+                return Err(disagreement.into());
+            }
             let mut targets = std::mem::take(&mut legs.targets);
             let required = self.threshold.required(legs.configured, targets.len());
             if self.threshold.counts_configured() && !legs.certain {
