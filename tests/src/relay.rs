@@ -1,3 +1,4 @@
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -118,17 +119,19 @@ impl Door {
         loop {
             // An error is that of an earlier datagram, which is lost as datagrams are.
             let Ok((length, from)) = self.socket.recv_from(&mut buffer).await else { continue };
-            if !callers.contains_key(&from) {
-                let Some(name) = self.rules.name(from) else {
-                    self.rules.strangers.fetch_add(1, Ordering::Relaxed);
-                    continue;
-                };
-                let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
-                let socket = Arc::new(socket);
-                answers.spawn(self.answer(name.clone(), from, socket.clone()));
-                callers.insert(from, (name, socket));
-            }
-            let (name, socket) = &callers[&from];
+            let (name, socket) = match callers.entry(from) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let Some(name) = self.rules.name(from) else {
+                        self.rules.strangers.fetch_add(1, Ordering::Relaxed);
+                        continue;
+                    };
+                    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await;
+                    let socket = Arc::new(socket.expect("a socket"));
+                    answers.spawn(self.answer(name.clone(), from, socket.clone()));
+                    new.insert((name, socket))
+                }
+            };
             if self.rules.lets(name, &self.name) {
                 // Nobody may be at home.
                 let _ = socket.send_to(&buffer[..length], self.home).await;
