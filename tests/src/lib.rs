@@ -4,21 +4,30 @@
 //! program `node`, which serve a [`Book`]; each call that a book executes leaves a line in a file,
 //! which survives the process. [`Traffic`] makes calls and keeps their [`Outcome`]s, and
 //! [`Site::judge`] compares the two.
+//!
+//! [`Five`] is a cluster of five servers, each with a [`Store`] too, for calls to several nodes;
+//! with a [`Relay`] between them their network can be cut.
 
 mod book;
 mod contract;
+mod five;
 mod lifeline;
 mod oracle;
 mod patience;
 mod process;
+mod relay;
 mod site;
+mod store;
 mod traffic;
 
 pub use book::Book;
 pub use contract::{Ledger, LedgerClient, Overdrawn, Who};
+pub use five::{Five, topology};
 pub use lifeline::Lifeline;
 pub use oracle::{Outcome, judge};
 pub use patience::{PATIENCE, until};
 pub use process::{Frozen, Process};
+pub use relay::Relay;
 pub use site::Site;
+pub use store::{Gate, Mark, Replica, ReplicaClient, Store};
 pub use traffic::{Traffic, Work};

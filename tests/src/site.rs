@@ -47,11 +47,29 @@ impl Site {
 
     /// Starts a server on this port. Of one name it is the same node each time.
     pub async fn serve_at(&self, name: &str, addr: SocketAddr) -> Process {
+        self.serve_among(&[], name, addr, None).await
+    }
+
+    /// Starts a server on this port that tells others another address, if one is given, and counts
+    /// by a topology of these names, if there are any.
+    pub async fn serve_among(
+        &self,
+        names: &[&str],
+        name: &str,
+        addr: SocketAddr,
+        told: Option<SocketAddr>,
+    ) -> Process {
         let errors = self.dir.join(format!("{name}.err"));
         let errors = fs::File::options().create(true).append(true).open(errors).expect("a file");
         let mut command = Command::new(&self.program);
         command.args([name, &addr.to_string()]).arg(&self.dir).stderr(errors);
         command.env("MACULA_COOKIE", &self.secret);
+        if !names.is_empty() {
+            command.env("NODE_TOPOLOGY", names.join(" "));
+        }
+        if let Some(told) = told {
+            command.env("NODE_ADVERTISE", told.to_string());
+        }
         Process::start(name, command).await
     }
 
@@ -88,6 +106,11 @@ impl Site {
             who.is_ok_and(|who| who.pid == server.pid())
         })
         .await;
+    }
+
+    /// The directory of everything.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Where the books are.

@@ -77,6 +77,13 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    /// For tests that try each of several continuations.
+    impl<T: Clone, E: Clone> Clone for AllMachine<T, E> {
+        fn clone(&self) -> Self {
+            Self { fanout: self.fanout.clone(), deadline: self.deadline }
+        }
+    }
+
     fn machine(nodes: u8) -> AllMachine<u8, ()> {
         AllMachine::new((1..=nodes).map(node).collect(), || unreachable!()).unwrap()
     }

@@ -162,6 +162,19 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    /// For tests that try each of several continuations.
+    impl<T: Clone, E: Clone> Clone for Fanout<T, E> {
+        fn clone(&self) -> Self {
+            Self {
+                targets: self.targets.clone(),
+                answered: self.answered.clone(),
+                open: self.open,
+                successes: self.successes.clone(),
+                others: self.others.clone(),
+            }
+        }
+    }
+
     #[test]
     fn a_node_is_asked_once() {
         let fanout = Fanout::<u8, ()>::new(vec![node(1), node(2), node(1)]);

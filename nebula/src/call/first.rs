@@ -92,6 +92,13 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    /// For tests that try each of several continuations.
+    impl<T: Clone, E: Clone> Clone for FirstMachine<T, E> {
+        fn clone(&self) -> Self {
+            Self { fanout: self.fanout.clone(), ended: self.ended }
+        }
+    }
+
     #[test]
     fn no_target_is_an_error() {
         let why = || Why::new("Users", "find");

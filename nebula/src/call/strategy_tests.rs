@@ -1,5 +1,9 @@
 //! What the tests of the strategies share: every set of results of a few nodes, in every order.
 
+mod exhaustive;
+mod tables;
+mod word;
+
 use super::error::CallError;
 use super::log::Log;
 

@@ -1,21 +1,26 @@
 //! A server for tests: `node NAME ADDRESS DIRECTORY`, with the cookie in `MACULA_COOKIE`. It says
 //! `ready ADDRESS ID` and serves until its standard input closes; then it drains and leaves.
+//!
+//! `NODE_ADVERTISE` is the address that it tells others, if that is another one; `NODE_TOPOLOGY`
+//! the names of the servers that a majority counts, with blanks between them.
 
+use std::env;
 use std::error::Error;
 use std::io::{Write, stderr, stdout};
 use std::path::PathBuf;
 
 use nebula::Node;
-use tests::{Book, Lifeline};
+use tests::{Book, Lifeline, Store, topology};
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn Error>> {
     let lifeline = Lifeline::hold()?;
     tracing_subscriber::fmt().with_writer(stderr).with_env_filter("info").init();
-    let args: Vec<_> = std::env::args().skip(1).collect();
+    let args: Vec<_> = env::args().skip(1).collect();
     let [name, addr, dir] = &args[..] else { return Err("say NAME ADDRESS DIRECTORY".into()) };
     let dir = PathBuf::from(dir);
-    let node = Node::builder(name)
+    let store = Store::open(&dir, name)?;
+    let mut node = Node::builder(name)
         .realm("test")
         .tag("ledger")
         .listen(addr.parse()?)
@@ -23,8 +28,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // The same key after a restart: the same node, back again.
         .identity(dir.join(format!("{name}.key")))
         .serve(Book::open(&dir.join("books"), name)?)
-        .start()
-        .await?;
+        .serve(store.clone());
+    if let Ok(told) = env::var("NODE_ADVERTISE") {
+        node = node.advertise(told.parse()?);
+    }
+    if let Ok(names) = env::var("NODE_TOPOLOGY") {
+        node = node.topology(topology(names.split(' ')));
+    }
+    let node = node.start().await?;
+    store.on(&node);
     writeln!(stdout(), "ready {} {}", node.local_addr(), node.id())?;
     lifeline.closed().await;
     node.shutdown().await?;

@@ -6,6 +6,13 @@ use super::*;
 
 const MS: Duration = Duration::from_millis(1);
 
+/// For tests that try each of several continuations.
+impl<T: Clone, E: Clone> Clone for QuorumMachine<T, E> {
+    fn clone(&self) -> Self {
+        Self { fanout: self.fanout.clone(), required: self.required, end: self.end }
+    }
+}
+
 fn no_log(_: usize, _: &NodeRef) -> Log {
     Log::default()
 }
