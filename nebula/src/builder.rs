@@ -12,6 +12,7 @@ use macula::identity::Cookie;
 use macula::{Limits, MemoryNetwork, Mesh, MeshBuilder};
 
 use crate::Result;
+use crate::boot::{Boot, Roles, boot};
 use crate::call::options::TIMEOUT_MAX;
 use crate::call::retry::RetryBudget;
 use crate::context::Caller;
@@ -58,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) join_timeout: Duration,
     pub(crate) grace: Duration,
+    pub(crate) roles: Option<Roles>,
+    pub(crate) generic_on_mismatch: bool,
 }
 
 impl NodeBuilder {
@@ -79,6 +82,8 @@ impl NodeBuilder {
             default_timeout: None,
             join_timeout: JOIN_TIMEOUT_DEFAULT,
             grace: GRACE_DEFAULT,
+            roles: None,
+            generic_on_mismatch: false,
         };
         Self { settings, services: Vec::new() }
     }
@@ -185,6 +190,44 @@ impl NodeBuilder {
         self
     }
 
+    /// Says which roles this build carries: `.roles(nebula::roles![db, web])`. A node has the roles
+    /// that are its tags or its short name. One that has a role which the build leaves out does
+    /// not start, and neither does one that has none of the roles of a build that leaves some out.
+    /// Without this, the build is taken to carry everything.
+    ///
+    /// ```
+    /// # use nebula::{Node, Roles};
+    /// # #[tokio::main]
+    /// # async fn main() {
+    /// // What `nebula::roles![db, web]` gives when built with `--no-default-features --features db`.
+    /// const ROLES: Roles = Roles::new(&[("db", true), ("web", false)]);
+    /// let refused = Node::builder("n1").tag("web").roles(ROLES).start().await.unwrap_err();
+    /// assert!(refused.to_string().contains("build with `--features web`"));
+    /// # }
+    /// ```
+    pub fn roles(mut self, roles: Roles) -> Self {
+        self.settings.roles = Some(roles);
+        self
+    }
+
+    /// Whether a node that [`roles`](Self::roles) would refuse is started all the same, with a
+    /// warning, and serves nothing: what it was given to serve is neither advertised nor used by
+    /// its own calls, which go to other nodes. False unless set.
+    ///
+    /// It is meant for an operator with a shell on the wrong machine. The library reads no variable
+    /// for it; a program can:
+    ///
+    /// ```
+    /// # use nebula::Node;
+    /// let builder = Node::builder("shell")
+    ///     .generic_on_mismatch(std::env::var("ALLOW_GENERIC").as_deref() == Ok("1"));
+    /// # drop(builder);
+    /// ```
+    pub fn generic_on_mismatch(mut self, on: bool) -> Self {
+        self.settings.generic_on_mismatch = on;
+        self
+    }
+
     /// Serves a value that implements a `#[service]` trait.
     ///
     /// When it implements several, say which one: [`serve_as`](Self::serve_as).
@@ -206,17 +249,22 @@ impl NodeBuilder {
     /// that is empty or longer than 255 bytes, more than 64 tags, a tag that is empty or longer
     /// than 64 bytes, other tags than the topology gives a node of this name, a time limit of zero, a cookie that is empty, a
     /// seed that is no `host:port`, a selector in an attribute that names what the topology does
-    /// not, an address that is taken, a key or cookie file that others may read.
+    /// not, an address that is taken, a key or cookie file that others may read, a build that
+    /// leaves out a role of the node ([`roles`](Self::roles)).
     ///
     /// Seeds that do not answer are no error: the node goes on trying, and calls say what it
     /// tried.
     pub async fn start(self) -> Result<Node> {
         let Self { settings, services } = self;
         check(&settings)?;
-        let services = table(services, &settings.name)?;
+        let mut services = table(services, &settings.name)?;
+        let generic = is_generic(&settings)?;
         if let Some(topology) = &settings.topology {
             check_declared(&settings, topology)?;
             services.values().try_for_each(|served| check_selectors(served.info(), topology))?;
+        }
+        if generic {
+            services.clear();
         }
         let callers = Callers::default();
         let mut mesh = mesh_builder(&settings)?;
@@ -245,7 +293,21 @@ impl NodeBuilder {
             topology: settings.topology,
             default_timeout: settings.default_timeout,
             grace: settings.grace,
+            generic,
         }))
+    }
+}
+
+/// Whether the node is to serve nothing.
+fn is_generic(settings: &Settings) -> Result<bool> {
+    let Settings { name, tags, roles, generic_on_mismatch, .. } = settings;
+    match boot(*roles, name, tags, *generic_on_mismatch) {
+        Boot::Serve => Ok(false),
+        Boot::Generic { why } => {
+            tracing::warn!(%why, "this node serves nothing; its calls go to other nodes");
+            Ok(true)
+        }
+        Boot::Refuse { why } => Err(Error::msg(why.to_string())),
     }
 }
 

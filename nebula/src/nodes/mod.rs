@@ -5,6 +5,7 @@
 
 pub(crate) mod balance;
 pub(crate) mod info;
+pub(crate) mod known;
 pub(crate) mod live;
 pub(crate) mod parse;
 pub(crate) mod runtime;
@@ -15,6 +16,7 @@ pub(crate) mod topology;
 mod unknown;
 
 pub use info::{NodeFacts, NodeInfo};
+pub use known::{NodeName, Tag};
 pub use parse::{SelectorFault, SelectorParseError, parse};
 pub use runtime::Runtime;
 pub use selector::{Selector, node, tag};

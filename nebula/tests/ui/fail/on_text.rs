@@ -1,0 +1,14 @@
+use nebula::prelude::*;
+
+#[service(global)]
+trait Users {
+    #[api]
+    async fn find(&self) -> u64;
+}
+
+async fn ask(users: &UsersClient, db: Selector) {
+    let _ = users.find().on("db").await;
+    let _ = users.find().on(&db).await;
+}
+
+fn main() {}
