@@ -59,7 +59,8 @@ impl Features {
             let enables = enables.as_array().into_iter().flatten();
             let enables = enables.filter_map(|entry| entry.get_ref().as_str());
             // A dependency that is named by `dep:` is no feature of itself.
-            hidden.extend(enables.filter_map(|entry| entry.strip_prefix("dep:")).map(str::to_owned));
+            hidden
+                .extend(enables.filter_map(|entry| entry.strip_prefix("dep:")).map(str::to_owned));
         }
         let targets = entries(document, "target").filter_map(|(_, target)| target.as_table());
         for table in std::iter::once(document).chain(targets) {
@@ -127,7 +128,9 @@ mod tests {
     #[test]
     fn faults_say_what_to_write() {
         let fault = features().fault("dbb").unwrap();
-        assert!(fault.starts_with("this crate has no feature `dbb`, did you mean `db`? (features: `db`, `http`, "));
+        assert!(fault.starts_with(
+            "this crate has no feature `dbb`, did you mean `db`? (features: `db`, `http`, "
+        ));
         assert!(fault.contains("write `dbb = []` under `[features]`"), "{fault}");
         let none = Features(Features::declared("")).fault("db").unwrap();
         assert!(none.starts_with("this crate has no feature `db` (features: none); "), "{none}");

@@ -17,7 +17,8 @@ pub(crate) fn split(tokens: TokenStream) -> syn::Result<(TokenStream, TokenStrea
     if !says {
         return Ok((quote!(::nebula), tokens));
     }
-    let ends = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';');
+    let ends =
+        |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';');
     let mut path = Vec::new();
     loop {
         match ahead.next() {

@@ -127,7 +127,7 @@ pub fn sel(input: TokenStream) -> TokenStream {
 /// The path counts from the folder of the crate's `Cargo.toml`. The file has the form of
 /// `Topology::from_toml`; when it changes, the crate is compiled anew. The module holds:
 ///
-/// - `tags`: a `Tag` for each tag, its name in upper case, with `_` for what no identifier may hold;
+/// - `tags`: a `Tag` for each tag, its name in upper case, with `_` for what no identifier holds;
 /// - `nodes`: a `NodeName` for each full name and for each short one, named likewise (`db-1@h1` is
 ///   `DB_1_H1`, and `DB_1` is every node called `db-1`);
 /// - `topology()`: the nodes, for `NodeBuilder::topology`;

@@ -10,7 +10,7 @@
 //! what the user wrote, so rustc and editors treat the rest as absent.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
-use quote::{ToTokens as _, quote};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::{Error, Item};
 
@@ -77,7 +77,10 @@ impl Choice {
         tokens: &mut std::iter::Peekable<impl Iterator<Item = TokenTree>>,
     ) -> syn::Result<()> {
         let is = |word: &'static str| {
-            move |token: &TokenTree| matches!(token, TokenTree::Ident(ident) if ident == word)
+            move |token: &TokenTree| match token {
+                TokenTree::Ident(ident) => ident == word,
+                _ => false,
+            }
         };
         self.body = tokens.next_if(is("if")).is_some();
         loop {
@@ -126,7 +129,7 @@ impl Choice {
     fn body(self, errors: Errors) -> TokenStream {
         if errors.count() > 0 {
             let errors = errors.into_tokens();
-            let first = self.arms.first().map(|arm| &arm.braces);
+            let first = self.arms.first().map(|Arm { braces, .. }| quote!(#[cfg(all())] #braces));
             return quote!({ #errors #first });
         }
         let whole = self.arms.last().is_some_and(|last| last.clause.is_none());
@@ -136,35 +139,39 @@ impl Choice {
                 quote!(#[cfg(#predicate)] #braces)
             } else {
                 // As with `if`: without `else`, the value must be `()` for builds that have it.
-                quote!(#[cfg(#predicate)] #[allow(clippy::let_unit_value)] let () = #braces;)
+                let unit = quote_spanned!(braces.span()=> ());
+                quote!(#[cfg(#predicate)] #[allow(clippy::let_unit_value)] let #unit = #braces;)
             }
         });
         quote!({ #(#arms)* })
     }
 
     fn items(self, mut errors: Errors) -> TokenStream {
-        let predicates = self.predicates();
-        let mut out = TokenStream::new();
-        for (arm, predicate) in self.arms.iter().zip(predicates) {
-            let items = match items.parse2(arm.braces.stream()) {
-                Ok(items) => items,
+        let mut arms = Vec::new();
+        for Arm { braces, .. } in &self.arms {
+            match items.parse2(braces.to_token_stream()) {
+                Ok(items) => arms.push(items),
                 Err(error) => {
+                    arms.push(Vec::new());
                     let fault = format!("no item begins here ({error}): {FORM}");
                     errors.at_span(error.span(), fault);
-                    continue;
                 }
-            };
-            out.extend(items.into_iter().map(|item| quote!(#[cfg(#predicate)] #item)));
+            }
         }
-        // Of a choice that is refused, all is kept: what is missing would be reported as well.
-        out.extend(errors.into_tokens());
-        out
+        if errors.count() > 0 {
+            // What is missing would be reported as well, and what is there twice too.
+            let first = arms.into_iter().next().into_iter().flatten();
+            let errors = errors.into_tokens();
+            return quote!(#(#first)* #errors);
+        }
+        let marked = arms.into_iter().zip(self.predicates()).flat_map(|(items, predicate)| {
+            items.into_iter().map(move |item| quote!(#[cfg(#predicate)] #item))
+        });
+        marked.collect()
     }
 }
 
-fn arm(
-    tokens: &mut std::iter::Peekable<impl Iterator<Item = TokenTree>>,
-) -> syn::Result<Arm> {
+fn arm(tokens: &mut std::iter::Peekable<impl Iterator<Item = TokenTree>>) -> syn::Result<Arm> {
     let mut written = Vec::new();
     for token in tokens.by_ref() {
         match token {
@@ -183,8 +190,11 @@ fn arm(
     Err(Error::new(last, format!("`{{ .. }}` is missing behind the selector: {FORM}")))
 }
 
-/// Items as they are written, in modules and in `impl` blocks.
+/// Items in braces as they are written, in modules and in `impl` blocks.
 fn items(input: ParseStream<'_>) -> syn::Result<Vec<TokenStream>> {
+    let braced;
+    syn::braced!(braced in input);
+    let input = &braced;
     let mut items = Vec::new();
     while !input.is_empty() {
         items.push(Item::parse(input)?.to_token_stream());
@@ -269,5 +279,6 @@ mod tests {
     fn a_refused_choice_keeps_its_code() {
         assert!(expanded("&dbb { fn f() {} }").contains("fn f () { }"));
         assert!(expanded("if &dbb { f() } else { 1 }").contains("{ f () }"));
+        assert_eq!(expanded("&dbb { fn f() {} } else { fn f() {} }").matches("fn f").count(), 1);
     }
 }

@@ -13,6 +13,8 @@
 //!
 //! Limits: 4 KiB of text, 32 parentheses inside each other.
 
+mod text;
+
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::{Error, Lit};
@@ -48,7 +50,7 @@ pub(crate) fn check_text(text: &str) -> Result<(), String> {
             text.len()
         ));
     }
-    walk(read_text(text), Span::call_site()).map(drop).map_err(|error| error.to_string())
+    walk(text::read(text), Span::call_site()).map(drop).map_err(|error| error.to_string())
 }
 
 struct Lexeme {
@@ -203,8 +205,6 @@ fn full_name(name: &str) -> Kind {
     Kind::Fault(format!("a full name needs quotes: write `@\"{name}\"`"))
 }
 
-// ---- tokens
-
 fn read_tokens(tokens: TokenStream, out: &mut Vec<Lexeme>) {
     let tokens = flat(tokens);
     let mut at = 0;
@@ -331,155 +331,5 @@ fn touch(left: &TokenTree, right: &TokenTree) -> bool {
     !apart || left.file() != right.file()
 }
 
-// ---- text
-
-fn read_text(text: &str) -> Vec<Lexeme> {
-    let mut out = Vec::new();
-    let mut rest = text.trim_start();
-    while let Some(next) = rest.chars().next() {
-        let kind = match next {
-            '&' | '@' => text_name(next, &mut rest),
-            '!' | '|' | '(' | ')' => {
-                rest = &rest[1..];
-                match next {
-                    '!' => Kind::Not,
-                    '|' => Kind::Or,
-                    '(' => Kind::Open,
-                    _ => Kind::Close,
-                }
-            }
-            '"' | '\'' => {
-                rest = "";
-                Kind::Fault(QUOTE.to_owned())
-            }
-            _ => Kind::Word(bare(&mut rest)),
-        };
-        out.push(Lexeme::at(kind, Span::call_site()));
-        rest = rest.trim_start();
-    }
-    out
-}
-
-fn text_name(sigil: char, rest: &mut &str) -> Kind {
-    *rest = &rest[1..];
-    let name = if rest.starts_with('"') {
-        match text_quoted(rest) {
-            Some(name) => name,
-            None => {
-                *rest = "";
-                return Kind::Fault("a closing quote is missing".to_owned());
-            }
-        }
-    } else {
-        bare(rest)
-    };
-    if name.is_empty() {
-        return name_expected(sigil);
-    }
-    if sigil == '@' && rest.starts_with('@') {
-        *rest = &rest[1..];
-        return full_name(&format!("{name}@{}", bare(rest)));
-    }
-    Kind::Name(sigil, name)
-}
-
-fn bare(rest: &mut &str) -> String {
-    let end = rest.find(|c| !is_bare(c)).unwrap_or(rest.len());
-    let (word, after) = rest.split_at(end);
-    *rest = after;
-    word.to_owned()
-}
-
-fn text_quoted(rest: &mut &str) -> Option<String> {
-    let mut name = String::new();
-    let mut chars = rest.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => {
-                *rest = &rest[at + 1..];
-                return Some(name);
-            }
-            '\\' => {
-                let escaped = chars.next_if(|(_, c)| matches!(c, '"' | '\\'));
-                name.push(escaped.map_or('\\', |(_, c)| c));
-            }
-            c => name.push(c),
-        }
-    }
-    None
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tokens(source: &str) -> Result<String, String> {
-        let read = from_tokens(source.parse().unwrap());
-        read.map(|selector| selector.text).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn tokens_become_text() {
-        for (source, text) in [
-            ("&db", "&db"),
-            ("&db !@backup", "&db !@backup"),
-            ("&db|!(&x @y)", "&db | !(&x @y)"),
-            ("@\"full@host\"", "@\"full@host\""),
-            ("@\"plain\"", "@plain"),
-            ("(&db | &x) !@db-1.eu", "(&db | &x) !@db-1.eu"),
-            ("&type &1db &r#fn", "&type &1db &fn"),
-            ("*", "*"),
-            ("!*|&a/b:c", "!* | &a/b:c"),
-            ("@\"with space\"", "@\"with space\""),
-            ("@\"a\\\"b\\\\c\"", "@\"a\\\"b\\\\c\""),
-        ] {
-            assert_eq!(tokens(source).as_deref(), Ok(text), "{source}");
-            assert_eq!(check_text(text), Ok(()), "{text}");
-        }
-    }
-
-    #[test]
-    fn both_readers_find_the_same_fault() {
-        for (source, says) in [
-            ("", "a selector is empty"),
-            ("&db !backup", "`backup`: write `&backup` for a tag or `@backup` for a node"),
-            ("&db |", CLAUSE),
-            ("| &db", CLAUSE),
-            ("()", CLAUSE),
-            ("!!&db", CLAUSE),
-            ("&", "a name is expected right after `&`"),
-            ("&a && &b", "a name is expected right after `&`"),
-            ("&a || &b", CLAUSE),
-            ("@web@h1", "a full name needs quotes: write `@\"web@h1\"`"),
-            ("\"db\"", "a quote is out of place"),
-        ] {
-            let fault = tokens(source).unwrap_err();
-            assert!(fault.contains(says), "{source}: {fault}");
-            let fault = check_text(source).unwrap_err();
-            assert!(fault.contains(says), "{source}: {fault}");
-        }
-        assert!(tokens("[&db]").unwrap_err().contains("only `( )` group"));
-    }
-
-    #[test]
-    fn text_has_faults_of_its_own() {
-        for (text, says) in [
-            ("(&db", "closing `)` is missing"),
-            ("&db)", "closes nothing"),
-            ("@\"db", "closing quote"),
-        ] {
-            assert!(check_text(text).unwrap_err().contains(says), "{text}");
-        }
-        assert_eq!(check_text("@2e @x^y &ärger"), Ok(()));
-    }
-
-    #[test]
-    fn size_and_depth_are_bounded() {
-        let nested = |depth| format!("{}&a{}", "(".repeat(depth), ")".repeat(depth));
-        assert_eq!(check_text(&nested(32)), Ok(()));
-        assert!(check_text(&nested(33)).unwrap_err().contains("at most 32"));
-        assert!(check_text(&nested(50_000)).is_err());
-        assert!(check_text(&"&a ".repeat(2000)).unwrap_err().contains("4096 bytes"));
-        assert!(tokens(&"&a ".repeat(2000)).unwrap_err().contains("4096 bytes"));
-    }
-}
+mod tests;

@@ -79,8 +79,7 @@ pub(crate) fn boot(
     generic_on_mismatch: bool,
 ) -> Boot {
     let Some(roles) = roles.filter(|roles| !roles.is_whole()) else { return Boot::Serve };
-    let own: BTreeSet<&str> =
-        tags.iter().map(String::as_str).chain([short_name(name)]).collect();
+    let own: BTreeSet<&str> = tags.iter().map(String::as_str).chain([short_name(name)]).collect();
     let missing: Vec<_> = roles.left_out().filter(|role| own.contains(role)).collect();
     if missing.is_empty() && roles.carried().any(|role| own.contains(role)) {
         return Boot::Serve;
@@ -105,13 +104,13 @@ impl fmt::Display for Mismatch {
         if self.missing.is_empty() {
             return write!(
                 f,
-                ", which has none of these as a tag or a name: give it one, or build with the \
+                ", which has none of these as a tag or a name: give it one, or use the \
                  default features"
             );
         }
         write!(
             f,
-            ", which is also {}: build with `--features {}`, or with the default features",
+            " with the role {}: add `--features {}` to the build, or use the default features",
             list(&self.missing),
             self.missing.join(","),
         )
@@ -136,11 +135,11 @@ mod tests {
 
     /// The cases of NebulaAPI that can be written here. A build is for roles and not for a name,
     /// and a node always has a name, so those about nameless machines cannot: BOOT-10 (the
-    /// reserved name), BOOT-11 and BOOT-12 (nameless builds). BOOT-04 and BOOT-05 are about a build
-    /// for nobody, which is one that carries no role. In BOOT-06 no identity was recorded; here
-    /// that is a build that carries everything, which may run as any node. BOOT-07 and BOOT-08 go
-    /// through nodes: `tests/roles.rs`. BOOT-09, that only `1` turns the switch, is the program's
-    /// own: the library reads no variable.
+    /// reserved name), BOOT-11 and BOOT-12 (nameless builds). BOOT-04 is about a build for nobody,
+    /// which is one that carries no role. In BOOT-06 no identity was recorded; here that is a build
+    /// that carries everything, which may run as any node. BOOT-07 and BOOT-08 go through nodes:
+    /// `tests/roles.rs`. BOOT-09, that only `1` turns the switch, is the program's own: the library
+    /// reads no variable.
     #[test]
     fn the_build_must_fit_the_node() {
         for (case, roles, name, tags, ends) in [
@@ -149,10 +148,10 @@ mod tests {
             ("BOOT-02", Some(WORKER), "api@host", "", Mismatch),
             ("BOOT-02", Some(WORKER), "x@host", "api", Mismatch),
             ("BOOT-02", Some(WORKER), "x@host", "", Mismatch),
-            ("BOOT-03", Some(WORKER), "x@host", "worker api", Mismatch),
-            ("BOOT-03", Some(WORKER), "x@worker", "", Mismatch),
+            ("BOOT-02", Some(WORKER), "x@host", "worker api", Mismatch),
+            ("BOOT-02", Some(WORKER), "x@worker", "", Mismatch),
             ("BOOT-04", Some(NONE), "db@host", "", Mismatch),
-            ("BOOT-05", Some(NONE), "client", "", Mismatch),
+            ("BOOT-04", Some(NONE), "client", "", Mismatch),
             ("BOOT-06", None, "anything", "db web", Serves),
             ("BOOT-06", Some(WHOLE), "anything", "", Serves),
             ("BOOT-06", Some(WHOLE), "anything", "db web", Serves),
@@ -184,13 +183,13 @@ mod tests {
     fn a_mismatch_says_how_to_build() {
         assert_eq!(
             told(DB, "w1@h", &["web"]),
-            "this program was built for `db`, and started as the node `w1@h`, which is also \
-             `web`, `w1`: build with `--features web,w1`, or with the default features"
+            "this program was built for `db`, and started as the node `w1@h` with the role \
+             `web`, `w1`: add `--features web,w1` to the build, or use the default features"
         );
         assert_eq!(
             told(DB, "x", &["eu"]),
             "this program was built for `db`, and started as the node `x`, which has none of these \
-             as a tag or a name: give it one, or build with the default features"
+             as a tag or a name: give it one, or use the default features"
         );
         assert!(told(NONE, "x", &[]).starts_with("this program was built for none of its roles, "));
     }

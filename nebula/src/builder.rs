@@ -1,5 +1,7 @@
 //! How a node is prepared: every setting has a default, and nothing happens before `start`.
 
+mod roles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,7 +14,7 @@ use macula::identity::Cookie;
 use macula::{Limits, MemoryNetwork, Mesh, MeshBuilder};
 
 use crate::Result;
-use crate::boot::{Boot, Roles, boot};
+use crate::boot::Roles;
 use crate::call::options::TIMEOUT_MAX;
 use crate::call::retry::RetryBudget;
 use crate::context::Caller;
@@ -190,44 +192,6 @@ impl NodeBuilder {
         self
     }
 
-    /// Says which roles this build carries: `.roles(nebula::roles![db, web])`. A node has the roles
-    /// that are its tags or its short name. One that has a role which the build leaves out does
-    /// not start, and neither does one that has none of the roles of a build that leaves some out.
-    /// Without this, the build is taken to carry everything.
-    ///
-    /// ```
-    /// # use nebula::{Node, Roles};
-    /// # #[tokio::main]
-    /// # async fn main() {
-    /// // What `nebula::roles![db, web]` gives when built with `--no-default-features --features db`.
-    /// const ROLES: Roles = Roles::new(&[("db", true), ("web", false)]);
-    /// let refused = Node::builder("n1").tag("web").roles(ROLES).start().await.unwrap_err();
-    /// assert!(refused.to_string().contains("build with `--features web`"));
-    /// # }
-    /// ```
-    pub fn roles(mut self, roles: Roles) -> Self {
-        self.settings.roles = Some(roles);
-        self
-    }
-
-    /// Whether a node that [`roles`](Self::roles) would refuse is started all the same, with a
-    /// warning, and serves nothing: what it was given to serve is neither advertised nor used by
-    /// its own calls, which go to other nodes. False unless set.
-    ///
-    /// It is meant for an operator with a shell on the wrong machine. The library reads no variable
-    /// for it; a program can:
-    ///
-    /// ```
-    /// # use nebula::Node;
-    /// let builder = Node::builder("shell")
-    ///     .generic_on_mismatch(std::env::var("ALLOW_GENERIC").as_deref() == Ok("1"));
-    /// # drop(builder);
-    /// ```
-    pub fn generic_on_mismatch(mut self, on: bool) -> Self {
-        self.settings.generic_on_mismatch = on;
-        self
-    }
-
     /// Serves a value that implements a `#[service]` trait.
     ///
     /// When it implements several, say which one: [`serve_as`](Self::serve_as).
@@ -258,7 +222,7 @@ impl NodeBuilder {
         let Self { settings, services } = self;
         check(&settings)?;
         let mut services = table(services, &settings.name)?;
-        let generic = is_generic(&settings)?;
+        let generic = roles::is_generic(&settings)?;
         if let Some(topology) = &settings.topology {
             check_declared(&settings, topology)?;
             services.values().try_for_each(|served| check_selectors(served.info(), topology))?;
@@ -295,19 +259,6 @@ impl NodeBuilder {
             grace: settings.grace,
             generic,
         }))
-    }
-}
-
-/// Whether the node is to serve nothing.
-fn is_generic(settings: &Settings) -> Result<bool> {
-    let Settings { name, tags, roles, generic_on_mismatch, .. } = settings;
-    match boot(*roles, name, tags, *generic_on_mismatch) {
-        Boot::Serve => Ok(false),
-        Boot::Generic { why } => {
-            tracing::warn!(%why, "this node serves nothing; its calls go to other nodes");
-            Ok(true)
-        }
-        Boot::Refuse { why } => Err(Error::msg(why.to_string())),
     }
 }
 

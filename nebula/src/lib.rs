@@ -73,7 +73,23 @@ pub use call::{
 };
 pub use context::{Caller, Context};
 pub use error::Error;
-pub use macula_macros::{api, on_nodes, roles, sel, service, topology};
+/// ```
+/// nebula::topology!(mod cluster = "tests/pass/cluster.toml");
+///
+/// let replicas = cluster::tags::DB & !cluster::nodes::DB_2;
+/// assert_eq!(replicas, cluster::sel!(&db !@db-2));
+/// assert_eq!(cluster::topology().configured(&replicas), ["db-1@h1"]);
+/// ```
+///
+/// A tag that the file does not have is a compile error:
+///
+/// ```compile_fail
+/// nebula::topology!(mod cluster = "tests/pass/cluster.toml");
+///
+/// let nobody = cluster::sel!(&dbb);
+/// ```
+pub use macula_macros::topology;
+pub use macula_macros::{api, on_nodes, roles, sel, service};
 pub use node::Node;
 pub use nodes::{NodeInfo, Nodes, Selector, Topology};
 pub use service::info::Stragglers;

@@ -44,8 +44,8 @@ async fn boot_07_only_a_node_that_fits_starts() {
     let refused = builder(&network, 2, "web-1@h").tag("web").start().await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "this program was built for `db`, and started as the node `web-1@h`, which is also `web`: \
-         build with `--features web`, or with the default features"
+        "this program was built for `db`, and started as the node `web-1@h` with the role `web`: \
+         add `--features web` to the build, or use the default features"
     );
     assert!(builder(&network, 3, "idle").start().await.is_err());
     // The switch changes nothing for a node that fits.

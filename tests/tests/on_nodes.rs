@@ -76,7 +76,13 @@ fn shared(text: &str) -> Result<usize, std::num::ParseIntError> {
         }
     });
     on_nodes! { if &web { seen.push(no_such_name); } }
-    let factor = on_nodes!(if &web { "none" } else if &db | &web { 10 } else { "none" });
+    let factor = on_nodes!(if &web {
+        "none"
+    } else if &db | &web {
+        10
+    } else {
+        "none"
+    });
     let [only] = seen[..] else { return Ok(99) };
     Ok(only * factor + on_nodes!(if !&web { 1 } else { page() }))
 }

@@ -58,7 +58,10 @@ async fn main() -> nebula::Result<()> {
     for name in [cluster::nodes::DB_1, cluster::nodes::WEB_1] {
         match start(name).await {
             Ok(node) => {
-                println!("{name} runs{}", if node.is_generic() { " and serves nothing" } else { "" });
+                println!(
+                    "{name} runs{}",
+                    if node.is_generic() { " and serves nothing" } else { "" }
+                );
                 nodes.push(node);
             }
             Err(refused) => println!("{name} does not start: {refused}"),

@@ -18,7 +18,9 @@ pub(crate) fn constants<'a>(
         let constant = constant(name);
         match constants.get(&constant) {
             Some(first) if *first != name => {
-                clashes.push(format!("`{first}` and `{name}` would both be the constant `{constant}`"));
+                clashes.push(format!(
+                    "`{first}` and `{name}` would both be the constant `{constant}`: rename one"
+                ));
             }
             _ => drop(constants.insert(constant, name)),
         }
@@ -78,6 +80,6 @@ mod tests {
     fn names_that_collide_are_both_told() {
         let (constants, clashes) = constants(["web", "a-b", "a.b", "a-b"].into_iter());
         assert_eq!(constants.into_values().collect::<Vec<_>>(), ["a-b", "web"]);
-        assert_eq!(clashes, ["`a-b` and `a.b` would both be the constant `A_B`"]);
+        assert_eq!(clashes, ["`a-b` and `a.b` would both be the constant `A_B`: rename one"]);
     }
 }

@@ -165,14 +165,17 @@ mod tests {
     fn unknown_names_are_all_told_with_what_may_have_been_meant() {
         let tags = "(tags: `db`, `search`, `storage`)";
         let nodes = "(nodes: `full@host4`, `nebula@host1`, `search@host3`, `storage@host2`)";
-        let serach = format!("no configured node has the tag `serach`, did you mean `search`? {tags}");
+        let serach =
+            format!("no configured node has the tag `serach`, did you mean `search`? {tags}");
         let cache = format!("no configured node has the tag `cache` {tags}");
         let nebul = format!("no configured node is called `nebul`, did you mean `nebula`? {nodes}");
         assert_eq!(faults("&db &serach"), [serach.as_str()]);
         assert_eq!(faults("!&cache | (&serach !@nebul)"), [cache, serach, nebul]);
         assert_eq!(
             faults("@\"full@host9\""),
-            [format!("no configured node is called `full@host9`, did you mean `full@host4`? {nodes}")]
+            [format!(
+                "no configured node is called `full@host9`, did you mean `full@host4`? {nodes}"
+            )]
         );
     }
 

@@ -144,7 +144,11 @@ fn module(
         quote!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), #below))
     };
     // An edit of the file must be noticed; one that is missing has been reported.
-    let tracked = readable.then(|| quote!(const _: &[u8] = ::core::include_bytes!(#included);));
+    let tracked = readable.then(|| {
+        quote!(
+            const _: &[u8] = ::core::include_bytes!(#included);
+        )
+    });
     let about = format!(" The nodes of `{text}`, known when this is compiled.");
     let compact = known.compact();
 
@@ -154,7 +158,10 @@ fn module(
         let carriers = known.nodes.iter().filter(|(_, tags)| tags.contains(tag));
         let doc = format!(" The tag `{tag}`, of {}.", list(carriers.map(|(node, _)| node)));
         let constant = ident(&constant);
-        quote!(#[doc = #doc] pub const #constant: #krate::nodes::Tag = #krate::nodes::Tag::new(#tag);)
+        quote! {
+            #[doc = #doc]
+            pub const #constant: #krate::nodes::Tag = #krate::nodes::Tag::new(#tag);
+        }
     });
 
     let names = known.nodes.keys().flat_map(|name| [name.as_str(), short_name(name)]);

@@ -149,9 +149,7 @@ mod tests {
     fn lengths_are_bounded() {
         let longest = "x".repeat(255);
         assert!(read(&format!("[nodes]\n{longest} = '{longest}'")).is_ok());
-        for text in
-            [format!("[nodes]\n{longest}x = 'a'"), format!("[nodes]\na = '{longest}x'")]
-        {
+        for text in [format!("[nodes]\n{longest}x = 'a'"), format!("[nodes]\na = '{longest}x'")] {
             assert!(read(&text).unwrap_err().contains("it is longer than 255 bytes"));
         }
         let large = format!("[nodes]\n#{}", "x".repeat(1 << 20));

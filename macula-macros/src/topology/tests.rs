@@ -36,7 +36,9 @@ fn the_module_has_the_names_of_the_file() {
 fn names_that_share_a_constant_are_refused() {
     let (_, errors) = module_of("a-1@h x.y\na.1 x-y\n");
     assert!(errors.contains("`n.toml`: the tags `x-y` and `x.y` would both be the constant `X_Y`"));
-    assert!(errors.contains("`n.toml`: the nodes `a-1` and `a.1` would both be the constant `A_1`"));
+    assert!(
+        errors.contains("`n.toml`: the nodes `a-1` and `a.1` would both be the constant `A_1`")
+    );
 }
 
 #[test]

@@ -36,6 +36,13 @@ impl From<Tag> for Selector {
     }
 }
 
+impl From<&Selector> for Selector {
+    /// A clone, which is one reference count.
+    fn from(selector: &Selector) -> Self {
+        selector.clone()
+    }
+}
+
 impl From<NodeName> for Selector {
     /// The nodes of the name.
     fn from(name: NodeName) -> Self {

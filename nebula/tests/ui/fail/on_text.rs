@@ -6,9 +6,8 @@ trait Users {
     async fn find(&self) -> u64;
 }
 
-async fn ask(users: &UsersClient, db: Selector) {
+async fn ask(users: &UsersClient) {
     let _ = users.find().on("db").await;
-    let _ = users.find().on(&db).await;
 }
 
 fn main() {}

@@ -1,7 +1,6 @@
 nebula::topology!("no/such.toml");
 nebula::topology!(pub mod numbers = "numbers.toml");
 nebula::topology!(mod clash = "clash.toml");
-nebula::topology!(mod manifest = "Cargo.toml");
 
 fn main() {
     let _ = numbers::topology();

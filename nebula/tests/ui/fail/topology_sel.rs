@@ -8,6 +8,5 @@ fn main() {
     let _ = cluster::sel!(&db &web);
     let _ = cluster::sel!(&db !backup);
     let _ = cluster::sel!();
-    let _: Selector = cluster::tags::WEB & cluster::tags::CACHE;
-    let _: Selector = cluster::tags::WEB && cluster::tags::DB;
+    let _: Selector = cluster::tags::CACHE.into();
 }
