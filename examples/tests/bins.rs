@@ -88,6 +88,21 @@ fn calls_go_on_while_a_node_leaves() {
 }
 
 #[test]
+fn a_whole_build_runs_as_any_node() {
+    let story = told(env!("CARGO_BIN_EXE_roles"));
+    has_lines(
+        &story,
+        &[
+            "this build carries: db, web",
+            "db-1 runs",
+            "web-1 runs",
+            "title 1: Hard Times",
+            "title 0: Some(\"A Tale of a Tub\")",
+        ],
+    );
+}
+
+#[test]
 fn a_fake_answers_without_a_node() {
     assert_eq!(told(env!("CARGO_BIN_EXE_mock")), "Hello, Ada!\n");
 }

@@ -1,5 +1,5 @@
-//! The macros of nebula: `#[service]`, `#[api]` and `sel!`. Use them through `nebula`, which
-//! re-exports them; what they expand to names only `::nebula`.
+//! The macros of nebula: `#[service]`, `#[api]`, `sel!`, `topology!`, `on_nodes!` and `roles!`. Use
+//! them through `nebula`, which re-exports them; what they expand to names only `::nebula`.
 //!
 //! An annotated trait goes through four steps, one module each: its arguments are read (`args`),
 //! the trait becomes plain data (`model`), every rule is checked and all faults are kept
@@ -7,16 +7,27 @@
 //! is right is still expanded, so that the only errors a user sees are the ones to mend
 //! (`recover`).
 //!
-//! Limits: 8 arguments a method, 65 535 methods a trait, 4 KiB a selector. The macros read no
-//! file and no environment, and the same input always gives the same output.
+//! The others are smaller. Selectors are read by `selector` and become a `clause`; `topology` knows
+//! the nodes of a file, `on_nodes` and `roles` the Cargo features of the crate (`features`).
+//!
+//! Limits: 8 arguments a method, 65 535 methods a trait, 4 KiB a selector, 1 MiB a topology. The
+//! same input always gives the same output. `topology!` reads the file that it is told, `on_nodes!`
+//! and `roles!` the `Cargo.toml` of the crate; the other macros read no file. Of the environment,
+//! only what Cargo says of the crate is read.
 
 mod args;
 mod check;
+mod clause;
 mod expand;
+mod features;
+mod krate;
 mod model;
 mod names;
+mod on_nodes;
 mod recover;
+mod roles;
 mod selector;
+mod topology;
 
 use proc_macro::TokenStream;
 
@@ -96,10 +107,105 @@ pub fn api(args: TokenStream, item: TokenStream) -> TokenStream {
 /// or and binds weaker, parentheses group, and `*` is every node. Names that Rust cannot read,
 /// and full node names, are written in quotes: `@"db-1@host"`.
 ///
+/// When nebula was renamed, its path comes first: `sel!(crate = my::nebula; &db)`. For names that
+/// are checked against a topology, see `topology!`.
+///
 /// # Errors
 ///
 /// A token out of place is a compile error under that token.
 #[proc_macro]
 pub fn sel(input: TokenStream) -> TokenStream {
     expand::sel(input.into()).into()
+}
+
+/// A topology that the compiler knows: constants for its tags and nodes, and a `sel!` that refuses
+/// names it does not have.
+///
+/// ```text
+/// nebula::topology!(pub mod cluster = "nebula.toml");     // or `topology!("nebula.toml")`
+/// users.find(42).on(cluster::tags::DB & !cluster::nodes::DB_1).await?;
+/// users.find(42).on(cluster::sel!(&db !@backup)).await?;
+/// Node::builder("db-1").tag(cluster::tags::DB).topology(cluster::topology());
+/// ```
+///
+/// The path counts from the folder of the crate's `Cargo.toml`. The file has the form of
+/// `Topology::from_toml`; when it changes, the crate is compiled anew. The module holds:
+///
+/// - `tags`: a `Tag` for each tag, its name in upper case, with `_` for what no identifier holds;
+/// - `nodes`: a `NodeName` for each full name and for each short one, named likewise (`db-1@h1` is
+///   `DB_1_H1`, and `DB_1` is every node called `db-1`);
+/// - `topology()`: the nodes, for `NodeBuilder::topology`;
+/// - `sel!`: as the crate's own, and a tag or a node that the file does not have is an error under
+///   that name, and so is a selector that means no node. It can be used in this crate; another one
+///   writes a `topology!` of its own.
+///
+/// Without `mod ..` the module is called `topology` and private. Attributes go before it:
+/// `topology!(#[cfg(test)] mod cluster = ..)`. When nebula was renamed, its path comes first, from
+/// the root: `topology!(crate = crate::my::nebula; mod cluster = ..)`.
+///
+/// # Errors
+///
+/// A file that is missing or is no topology, with the line, and two names that would be one
+/// constant.
+#[proc_macro]
+pub fn topology(input: TokenStream) -> TokenStream {
+    topology::expand(input.into()).into()
+}
+
+/// What the `sel!` of a `topology!` becomes. Not for other code.
+#[doc(hidden)]
+#[proc_macro]
+pub fn sel_of(input: TokenStream) -> TokenStream {
+    topology::sel(input.into()).into()
+}
+
+/// Code for some roles only: a build without them leaves it out, with all that only it names.
+///
+/// A role is a Cargo feature of the crate: the tag `&db` is the feature `db`, the node `@web-1` the
+/// feature `web-1`. `&db &eu` is a build that carries both, `&db | &web` one that carries either,
+/// `!&db` one that does not carry `db`. Make all roles `default` features: then an ordinary build
+/// carries everything and can run as any node, and `--no-default-features --features db` is pruned.
+///
+/// ```text
+/// nebula::on_nodes!(&db {                      // around items, any number of them
+///     mod store;
+///     pub use store::Store;
+/// });
+///
+/// fn main() {
+///     nebula::on_nodes!(if &db { open(); });                             // a statement
+///     let kind = nebula::on_nodes!(if &db { "db" } else { "other" });    // an expression
+/// }
+/// ```
+///
+/// - Without `if` the braces hold items, in a module or in an `impl`. With `if` they hold a body,
+///   and the whole is a block: what is declared in it ends with it, and without `else` its value
+///   is `()`.
+/// - `else if &web { .. }` and `else { .. }` may follow; a build carries the first that fits it.
+/// - The question is about the build, never about the node that it runs as: a build that carries
+///   everything has no `else`. Which nodes a call goes to is a matter of selectors.
+/// - It may stand inside itself. The code that is left out must be Rust, and is not checked.
+///
+/// # Errors
+///
+/// A name that is no feature of the crate; a full name (`@"db-1@h1"`), since a build is not for one
+/// machine; missing braces; what is no item, without `if`.
+#[proc_macro]
+pub fn on_nodes(input: TokenStream) -> TokenStream {
+    on_nodes::expand(input.into()).into()
+}
+
+/// The roles of this program, and which of them this build carries: `roles![db, web]`, for
+/// `NodeBuilder::roles`.
+///
+/// The value is a `Roles`, also in a `const`. Each role is a Cargo feature, as with `on_nodes!`;
+/// names that Rust cannot read are written in quotes. Name all roles, so that a build can say
+/// which ones it lacks. When nebula was renamed, its path comes first: `roles![crate = my::n; db]`.
+///
+/// # Errors
+///
+/// A name that is no feature of the crate, or is there twice; no names.
+#[proc_macro]
+pub fn roles(input: TokenStream) -> TokenStream {
+    roles::expand(input.into()).into()
 }

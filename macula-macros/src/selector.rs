@@ -8,13 +8,18 @@
 //!
 //! One walk, two readers: tokens (`sel!`, where names are glued from tokens that touch and a
 //! fault has a token) and text (`on = ".."`, where a fault has the whole literal). The grammar is
-//! that of nebula's own reader, which reads what is written here.
+//! that of nebula's own reader, which reads what is written here. Beside the text the walk gives a
+//! [`Clause`], for those who know the nodes (`topology!`) or the build (`on_nodes!`).
 //!
 //! Limits: 4 KiB of text, 32 parentheses inside each other.
+
+mod text;
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::{Error, Lit};
+
+use crate::clause::{Clause, Name};
 
 const MAX_BYTES: usize = 4096;
 const MAX_DEPTH: usize = 32;
@@ -22,8 +27,16 @@ const EMPTY: &str = "a selector is empty: leave it out to mean every node, or wr
 const CLAUSE: &str = "`&tag` or `@node` expected here";
 const QUOTE: &str = "a quote is out of place: names are quoted right after `&` or `@`, with `\"`";
 
-/// Checks the selector in `tokens` and gives its text, spaced the same way whatever the source.
-pub(crate) fn from_tokens(tokens: TokenStream) -> syn::Result<String> {
+/// A selector without fault.
+#[derive(Debug)]
+pub(crate) struct Selector {
+    /// Spaced the same way whatever the source.
+    pub(crate) text: String,
+    pub(crate) clause: Clause,
+}
+
+/// Reads the selector in `tokens`.
+pub(crate) fn from_tokens(tokens: TokenStream) -> syn::Result<Selector> {
     let mut lexemes = Vec::new();
     read_tokens(tokens, &mut lexemes);
     walk(lexemes, Span::call_site())
@@ -37,12 +50,20 @@ pub(crate) fn check_text(text: &str) -> Result<(), String> {
             text.len()
         ));
     }
-    walk(read_text(text), Span::call_site()).map(drop).map_err(|error| error.to_string())
+    walk(text::read(text), Span::call_site()).map(drop).map_err(|error| error.to_string())
 }
 
 struct Lexeme {
     kind: Kind,
     span: Span,
+    /// Of its last token.
+    end: Span,
+}
+
+impl Lexeme {
+    fn at(kind: Kind, span: Span) -> Self {
+        Self { kind, span, end: span }
+    }
 }
 
 enum Kind {
@@ -57,19 +78,19 @@ enum Kind {
     Fault(String),
 }
 
-fn walk(lexemes: Vec<Lexeme>, everything: Span) -> syn::Result<String> {
+fn walk(lexemes: Vec<Lexeme>, everything: Span) -> syn::Result<Selector> {
     if lexemes.is_empty() {
         return Err(Error::new(everything, EMPTY));
     }
     let mut walk = Walk { lexemes, at: 0, depth: 0, text: String::new() };
-    walk.selector()?;
+    let clause = walk.selector()?;
     match walk.lexemes.get(walk.at) {
         None if walk.text.len() > MAX_BYTES => {
             let bytes = walk.text.len();
             let fault = format!("a selector may be {MAX_BYTES} bytes long, this one is {bytes}");
             Err(Error::new(everything, fault))
         }
-        None => Ok(walk.text),
+        None => Ok(Selector { text: walk.text, clause }),
         Some(stray) => Err(Error::new(stray.span, "this `)` closes nothing")),
     }
 }
@@ -82,44 +103,51 @@ struct Walk {
 }
 
 impl Walk {
-    fn selector(&mut self) -> syn::Result<()> {
-        self.all()?;
+    fn selector(&mut self) -> syn::Result<Clause> {
+        let mut sides = vec![self.all()?];
         while let Some(Kind::Or) = self.peek() {
             self.at += 1;
             self.text.push_str(" | ");
-            self.all()?;
+            sides.push(self.all()?);
         }
-        Ok(())
+        Ok(Clause::Either(sides))
     }
 
-    fn all(&mut self) -> syn::Result<()> {
-        self.clause()?;
+    fn all(&mut self) -> syn::Result<Clause> {
+        let mut clauses = vec![self.clause()?];
         while !matches!(self.peek(), None | Some(Kind::Or | Kind::Close)) {
             self.text.push(' ');
-            self.clause()?;
+            clauses.push(self.clause()?);
         }
-        Ok(())
+        Ok(Clause::All(clauses))
     }
 
-    fn clause(&mut self) -> syn::Result<()> {
+    fn clause(&mut self) -> syn::Result<Clause> {
         if let Some(Kind::Not) = self.peek() {
             self.at += 1;
             self.text.push('!');
+            return Ok(Clause::Not(Box::new(self.positive()?)));
         }
+        self.positive()
+    }
+
+    fn positive(&mut self) -> syn::Result<Clause> {
         let span = self.here();
         let fault = match self.lexemes.get(self.at).map(|lexeme| &lexeme.kind) {
             Some(Kind::Name(sigil, name)) => {
-                let name = if name.chars().all(is_bare) { name.clone() } else { quoted(name) };
+                let written = if name.chars().all(is_bare) { name.clone() } else { quoted(name) };
                 self.text.push(*sigil);
-                self.text.push_str(&name);
+                self.text.push_str(&written);
+                let name = Name { text: name.clone(), from: span, to: self.lexemes[self.at].end };
+                let clause = if *sigil == '&' { Clause::Tag(name) } else { Clause::Node(name) };
                 self.at += 1;
-                return Ok(());
+                return Ok(clause);
             }
             Some(Kind::Open) => return self.group(span),
             Some(Kind::Word(word)) if word == "*" => {
                 self.text.push('*');
                 self.at += 1;
-                return Ok(());
+                return Ok(Clause::Any);
             }
             Some(Kind::Word(word)) => {
                 format!("`{word}`: write `&{word}` for a tag or `@{word}` for a node")
@@ -130,7 +158,7 @@ impl Walk {
         Err(Error::new(span, fault))
     }
 
-    fn group(&mut self, opened: Span) -> syn::Result<()> {
+    fn group(&mut self, opened: Span) -> syn::Result<Clause> {
         if self.depth == MAX_DEPTH {
             let fault = format!("at most {MAX_DEPTH} parentheses may be inside each other");
             return Err(Error::new(opened, fault));
@@ -138,13 +166,13 @@ impl Walk {
         self.depth += 1;
         self.at += 1;
         self.text.push('(');
-        self.selector()?;
+        let clause = self.selector()?;
         self.text.push(')');
         self.depth -= 1;
         match self.peek() {
             Some(Kind::Close) => {
                 self.at += 1;
-                Ok(())
+                Ok(clause)
             }
             _ => Err(Error::new(opened, "a closing `)` is missing")),
         }
@@ -177,8 +205,6 @@ fn full_name(name: &str) -> Kind {
     Kind::Fault(format!("a full name needs quotes: write `@\"{name}\"`"))
 }
 
-// ---- tokens
-
 fn read_tokens(tokens: TokenStream, out: &mut Vec<Lexeme>) {
     let tokens = flat(tokens);
     let mut at = 0;
@@ -192,9 +218,9 @@ fn read_tokens(tokens: TokenStream, out: &mut Vec<Lexeme>) {
             TokenTree::Punct(punct) if punct.as_char() == '!' => Kind::Not,
             TokenTree::Punct(punct) if punct.as_char() == '|' => Kind::Or,
             TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis => {
-                out.push(Lexeme { kind: Kind::Open, span: group.span_open() });
+                out.push(Lexeme::at(Kind::Open, group.span_open()));
                 read_tokens(group.stream(), out);
-                out.push(Lexeme { kind: Kind::Close, span: group.span_close() });
+                out.push(Lexeme::at(Kind::Close, group.span_close()));
                 continue;
             }
             TokenTree::Group(_) => Kind::Fault("only `( )` group clauses".to_owned()),
@@ -211,7 +237,8 @@ fn read_tokens(tokens: TokenStream, out: &mut Vec<Lexeme>) {
                 }
             }
         };
-        out.push(Lexeme { kind, span });
+        let end = tokens.get(at - 1).map_or(span, TokenTree::span);
+        out.push(Lexeme { kind, span, end });
     }
 }
 
@@ -245,7 +272,7 @@ fn named(tokens: &[TokenTree], at: &mut usize, sigil: char) -> Kind {
 }
 
 /// Adds the run of tokens from `at` that are part of a name and touch each other.
-fn glue(tokens: &[TokenTree], at: &mut usize, name: &mut String) {
+pub(crate) fn glue(tokens: &[TokenTree], at: &mut usize, name: &mut String) {
     let start = *at;
     while let Some(token) = tokens.get(*at) {
         let piece = match token {
@@ -263,7 +290,8 @@ fn glue(tokens: &[TokenTree], at: &mut usize, name: &mut String) {
     }
 }
 
-fn string(token: &TokenTree) -> Option<String> {
+/// The value of a string literal.
+pub(crate) fn string(token: &TokenTree) -> Option<String> {
     let TokenTree::Literal(literal) = token else { return None };
     match Lit::new(literal.clone()) {
         Lit::Str(text) => Some(text.value()),
@@ -272,7 +300,7 @@ fn string(token: &TokenTree) -> Option<String> {
 }
 
 /// The tokens without the invisible groups that `macro_rules` puts around its fragments.
-fn flat(tokens: TokenStream) -> Vec<TokenTree> {
+pub(crate) fn flat(tokens: TokenStream) -> Vec<TokenTree> {
     let mut out = Vec::new();
     for token in tokens {
         match token {
@@ -303,154 +331,5 @@ fn touch(left: &TokenTree, right: &TokenTree) -> bool {
     !apart || left.file() != right.file()
 }
 
-// ---- text
-
-fn read_text(text: &str) -> Vec<Lexeme> {
-    let mut out = Vec::new();
-    let mut rest = text.trim_start();
-    while let Some(next) = rest.chars().next() {
-        let kind = match next {
-            '&' | '@' => text_name(next, &mut rest),
-            '!' | '|' | '(' | ')' => {
-                rest = &rest[1..];
-                match next {
-                    '!' => Kind::Not,
-                    '|' => Kind::Or,
-                    '(' => Kind::Open,
-                    _ => Kind::Close,
-                }
-            }
-            '"' | '\'' => {
-                rest = "";
-                Kind::Fault(QUOTE.to_owned())
-            }
-            _ => Kind::Word(bare(&mut rest)),
-        };
-        out.push(Lexeme { kind, span: Span::call_site() });
-        rest = rest.trim_start();
-    }
-    out
-}
-
-fn text_name(sigil: char, rest: &mut &str) -> Kind {
-    *rest = &rest[1..];
-    let name = if rest.starts_with('"') {
-        match text_quoted(rest) {
-            Some(name) => name,
-            None => {
-                *rest = "";
-                return Kind::Fault("a closing quote is missing".to_owned());
-            }
-        }
-    } else {
-        bare(rest)
-    };
-    if name.is_empty() {
-        return name_expected(sigil);
-    }
-    if sigil == '@' && rest.starts_with('@') {
-        *rest = &rest[1..];
-        return full_name(&format!("{name}@{}", bare(rest)));
-    }
-    Kind::Name(sigil, name)
-}
-
-fn bare(rest: &mut &str) -> String {
-    let end = rest.find(|c| !is_bare(c)).unwrap_or(rest.len());
-    let (word, after) = rest.split_at(end);
-    *rest = after;
-    word.to_owned()
-}
-
-fn text_quoted(rest: &mut &str) -> Option<String> {
-    let mut name = String::new();
-    let mut chars = rest.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => {
-                *rest = &rest[at + 1..];
-                return Some(name);
-            }
-            '\\' => {
-                let escaped = chars.next_if(|(_, c)| matches!(c, '"' | '\\'));
-                name.push(escaped.map_or('\\', |(_, c)| c));
-            }
-            c => name.push(c),
-        }
-    }
-    None
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tokens(source: &str) -> Result<String, String> {
-        from_tokens(source.parse().unwrap()).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn tokens_become_text() {
-        for (source, text) in [
-            ("&db", "&db"),
-            ("&db !@backup", "&db !@backup"),
-            ("&db|!(&x @y)", "&db | !(&x @y)"),
-            ("@\"full@host\"", "@\"full@host\""),
-            ("@\"plain\"", "@plain"),
-            ("(&db | &x) !@db-1.eu", "(&db | &x) !@db-1.eu"),
-            ("&type &1db &r#fn", "&type &1db &fn"),
-            ("*", "*"),
-            ("!*|&a/b:c", "!* | &a/b:c"),
-            ("@\"with space\"", "@\"with space\""),
-            ("@\"a\\\"b\\\\c\"", "@\"a\\\"b\\\\c\""),
-        ] {
-            assert_eq!(tokens(source).as_deref(), Ok(text), "{source}");
-            assert_eq!(check_text(text), Ok(()), "{text}");
-        }
-    }
-
-    #[test]
-    fn both_readers_find_the_same_fault() {
-        for (source, says) in [
-            ("", "a selector is empty"),
-            ("&db !backup", "`backup`: write `&backup` for a tag or `@backup` for a node"),
-            ("&db |", CLAUSE),
-            ("| &db", CLAUSE),
-            ("()", CLAUSE),
-            ("!!&db", CLAUSE),
-            ("&", "a name is expected right after `&`"),
-            ("&a && &b", "a name is expected right after `&`"),
-            ("&a || &b", CLAUSE),
-            ("@web@h1", "a full name needs quotes: write `@\"web@h1\"`"),
-            ("\"db\"", "a quote is out of place"),
-        ] {
-            let fault = tokens(source).unwrap_err();
-            assert!(fault.contains(says), "{source}: {fault}");
-            let fault = check_text(source).unwrap_err();
-            assert!(fault.contains(says), "{source}: {fault}");
-        }
-        assert!(tokens("[&db]").unwrap_err().contains("only `( )` group"));
-    }
-
-    #[test]
-    fn text_has_faults_of_its_own() {
-        for (text, says) in [
-            ("(&db", "closing `)` is missing"),
-            ("&db)", "closes nothing"),
-            ("@\"db", "closing quote"),
-        ] {
-            assert!(check_text(text).unwrap_err().contains(says), "{text}");
-        }
-        assert_eq!(check_text("@2e @x^y &ärger"), Ok(()));
-    }
-
-    #[test]
-    fn size_and_depth_are_bounded() {
-        let nested = |depth| format!("{}&a{}", "(".repeat(depth), ")".repeat(depth));
-        assert_eq!(check_text(&nested(32)), Ok(()));
-        assert!(check_text(&nested(33)).unwrap_err().contains("at most 32"));
-        assert!(check_text(&nested(50_000)).is_err());
-        assert!(check_text(&"&a ".repeat(2000)).unwrap_err().contains("4096 bytes"));
-        assert!(tokens(&"&a ".repeat(2000)).unwrap_err().contains("4096 bytes"));
-    }
-}
+mod tests;

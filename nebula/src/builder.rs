@@ -1,5 +1,7 @@
 //! How a node is prepared: every setting has a default, and nothing happens before `start`.
 
+mod roles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,6 +14,7 @@ use macula::identity::Cookie;
 use macula::{Limits, MemoryNetwork, Mesh, MeshBuilder};
 
 use crate::Result;
+use crate::boot::Roles;
 use crate::call::options::TIMEOUT_MAX;
 use crate::call::retry::RetryBudget;
 use crate::context::Caller;
@@ -60,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) join_timeout: Duration,
     pub(crate) grace: Duration,
+    pub(crate) roles: Option<Roles>,
+    pub(crate) generic_on_mismatch: bool,
 }
 
 impl NodeBuilder {
@@ -81,6 +86,8 @@ impl NodeBuilder {
             default_timeout: None,
             join_timeout: JOIN_TIMEOUT_DEFAULT,
             grace: GRACE_DEFAULT,
+            roles: None,
+            generic_on_mismatch: false,
         };
         Self { settings, services: Vec::new() }
     }
@@ -211,14 +218,16 @@ impl NodeBuilder {
     /// more than 64 tags, other tags than the topology gives a node of this name, a time limit of
     /// zero or of more than 24 hours, a cookie that is empty, a seed that is no `host:port`, a
     /// selector in an attribute that names what the topology does not, an address that is taken, a
-    /// key or cookie file that others may read.
+    /// key or cookie file that others may read, a build that leaves out a role of the node
+    /// ([`roles`](Self::roles)).
     ///
     /// Seeds that do not answer are no error: the node goes on trying, and calls say what it
     /// tried.
     pub async fn start(self) -> Result<Node> {
         let Self { settings, services } = self;
         check(&settings)?;
-        let services = table(services, &settings.name)?;
+        let mut services = table(services, &settings.name)?;
+        let generic = roles::is_generic(&settings)?;
         let own_tags: BTreeSet<String> = settings.tags.iter().cloned().collect();
         let infos = || services.values().map(|served| served.info());
         let mut notice = None;
@@ -226,6 +235,9 @@ impl NodeBuilder {
             declared::check(&settings.name, &own_tags, infos(), topology)?;
             let serves = infos().any(ServiceInfo::is_global);
             notice = Notice::of(&settings.name, serves, topology);
+        }
+        if generic {
+            services.clear();
         }
         let callers = Callers::default();
         let mut mesh = mesh_builder(&settings)?;
@@ -256,6 +268,7 @@ impl NodeBuilder {
             told: Told::new(settings.topology),
             default_timeout: settings.default_timeout,
             grace: settings.grace,
+            generic,
         }))
     }
 }

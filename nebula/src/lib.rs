@@ -55,6 +55,7 @@
 //! 7. What failed says so: [`call::CallError`] and its kin carry the attempts (`call::log`) or why
 //!    there was nobody to ask (`call::why`); [`Error`] is what `main` returns.
 
+mod boot;
 mod builder;
 pub mod call;
 mod context;
@@ -65,6 +66,7 @@ pub mod nodes;
 pub mod prelude;
 mod service;
 
+pub use boot::Roles;
 pub use builder::NodeBuilder;
 pub use call::{
     Call, CallError, Entry, Executed, FirstError, NoTarget, NodeRef, Options, QuorumError, Replies,
@@ -72,7 +74,23 @@ pub use call::{
 };
 pub use context::{Caller, Context};
 pub use error::Error;
-pub use macula_macros::{api, sel, service};
+/// ```
+/// nebula::topology!(mod cluster = "tests/pass/cluster.toml");
+///
+/// let replicas = cluster::tags::DB & !cluster::nodes::DB_2;
+/// assert_eq!(replicas, cluster::sel!(&db !@db-2));
+/// assert_eq!(cluster::topology().configured(&replicas), ["db-1@h1"]);
+/// ```
+///
+/// A tag that the file does not have is a compile error:
+///
+/// ```compile_fail
+/// nebula::topology!(mod cluster = "tests/pass/cluster.toml");
+///
+/// let nobody = cluster::sel!(&dbb);
+/// ```
+pub use macula_macros::topology;
+pub use macula_macros::{api, on_nodes, roles, sel, service};
 pub use node::Node;
 pub use nodes::{NodeInfo, Nodes, Selector, Topology};
 pub use service::info::Stragglers;
@@ -86,6 +104,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::call::handle::Handle;
+    pub use crate::nodes::known::topology;
     pub use crate::service::info::{
         MethodInfo, ServiceInfo, method_id, parse_selector, signature_key,
     };
@@ -94,6 +113,7 @@ pub mod __private {
     pub use crate::service::serve::{Described, Dispatch, Provider, Provides, Serve, erase};
     pub use crate::service::shape::{Probe, ProbeFallback, Shape, ShapeOf};
     pub use crate::service::wire::{Args, Malformed, Unencodable, Wire, assert_wire};
+    pub use macula_macros::sel_of;
 }
 
 /// The code in the README and in the guide compiles and runs.

@@ -52,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) told: Told,
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) grace: Duration,
+    pub(crate) generic: bool,
 }
 
 impl Node {
@@ -80,6 +81,12 @@ impl Node {
     /// Its identity, which nobody else has.
     pub fn id(&self) -> NodeId {
         self.shared.mesh.id()
+    }
+
+    /// Whether it serves nothing, because its build leaves out what it would have to serve. See
+    /// [`NodeBuilder::generic_on_mismatch`].
+    pub fn is_generic(&self) -> bool {
+        self.shared.generic
     }
 
     /// Withdraws its services, takes no new calls, waits until the running ones have ended (for

@@ -1,4 +1,4 @@
-//! Traits that `#[service]` must accept: each is expanded, compiled and called.
+//! What the macros must accept: traits and their like are expanded, compiled and called.
 
 #[path = "pass/arguments.rs"]
 mod arguments;
@@ -14,5 +14,7 @@ mod selectors;
 mod shadowed;
 #[path = "pass/shapes.rs"]
 mod shapes;
+#[path = "pass/topology.rs"]
+mod topology_macro;
 #[path = "pass/transparent.rs"]
 mod transparent;

@@ -12,7 +12,8 @@ use quote::quote;
 use syn::Item;
 
 use crate::recover::Errors;
-use crate::{args, model, recover, selector};
+use crate::selector::Selector;
+use crate::{args, krate, model, recover, selector};
 
 /// `#[service(args)] item`.
 pub(crate) fn service(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -57,10 +58,19 @@ pub(crate) fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// `sel!(tokens)`.
 pub(crate) fn sel(tokens: TokenStream) -> TokenStream {
-    match selector::from_tokens(tokens) {
-        Ok(text) => quote! {{
-            static SELECTOR: ::std::sync::LazyLock<::nebula::Selector> =
-                ::std::sync::LazyLock::new(|| ::nebula::__private::parse_selector(#text));
+    let (krate, tokens) = match krate::split(tokens) {
+        Ok(parts) => parts,
+        Err(error) => return selector(&TokenStream::new(), Err(error)),
+    };
+    selector(&krate, selector::from_tokens(tokens))
+}
+
+/// A selector that was read, as an expression.
+pub(crate) fn selector(krate: &TokenStream, read: syn::Result<Selector>) -> TokenStream {
+    match read {
+        Ok(Selector { text, .. }) => quote! {{
+            static SELECTOR: ::std::sync::LazyLock<#krate::Selector> =
+                ::std::sync::LazyLock::new(|| #krate::__private::parse_selector(#text));
             ::core::clone::Clone::clone(&*SELECTOR)
         }},
         Err(error) => {

@@ -30,8 +30,8 @@ impl Options {
     }
 
     /// Sets which nodes calls are for.
-    pub fn on(mut self, selector: Selector) -> Self {
-        self.on = Some(selector);
+    pub fn on(mut self, selector: impl Into<Selector>) -> Self {
+        self.on = Some(selector.into());
         self
     }
 }

@@ -71,7 +71,7 @@ impl<'a, M: Method> Call<'a, M> {
     }
 
     /// Asks only nodes that the selector means. One that means no node never widens.
-    pub fn on(mut self, selector: Selector) -> Call<'a, M, Configured> {
+    pub fn on(mut self, selector: impl Into<Selector>) -> Call<'a, M, Configured> {
         self.options = self.options.on(selector);
         self.aimed()
     }

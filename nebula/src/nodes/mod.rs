@@ -6,6 +6,7 @@
 pub(crate) mod balance;
 pub(crate) mod conflict;
 pub(crate) mod info;
+pub(crate) mod known;
 pub(crate) mod live;
 pub(crate) mod parse;
 pub(crate) mod runtime;
@@ -18,6 +19,7 @@ mod unknown;
 
 pub use conflict::TopologyConflict;
 pub use info::{NodeFacts, NodeInfo};
+pub use known::{NodeName, Tag};
 pub use parse::{SelectorFault, SelectorParseError, parse};
 pub use runtime::Runtime;
 pub use selector::{Selector, node, tag};

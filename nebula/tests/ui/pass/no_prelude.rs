@@ -10,6 +10,18 @@ pub trait Users {
     async fn put(&self, id: u64) -> ::core::result::Result<(), ::std::string::String>;
 }
 
+::nebula::topology!(pub mod cluster = "nebula.toml");
+
+::nebula::on_nodes!(* {
+    fn here() -> u8 {
+        ::nebula::on_nodes!(if * { 1 } else { 2 })
+    }
+});
+
 fn main() {
+    let _ = cluster::topology();
+    let _ = cluster::sel!(&db !@db-2 | @web);
+    let _ = cluster::tags::DB & !cluster::nodes::DB_2;
+    let _ = here();
     let _ = ::nebula::sel!(&db !@backup);
 }

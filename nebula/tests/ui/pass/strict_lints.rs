@@ -57,7 +57,30 @@ impl Bare for Store {
     }
 }
 
+nebula::topology!(pub mod cluster = "nebula.toml");
+
+mod unused {
+    nebula::topology!("nebula.toml");
+}
+
+nebula::on_nodes!(* {
+    /// Everywhere.
+    #[must_use]
+    pub fn everywhere() -> u8 {
+        nebula::on_nodes!(if !* { 0 } else if * { 1 } else { 2 })
+    }
+    /// There too.
+    pub mod there {}
+} else {
+    compile_error!("is left out");
+});
+
 fn main() {
+    let _selector = cluster::sel!(&db !@db-2);
+    let mut seen = everywhere();
+    nebula::on_nodes!(if * { seen += 1; });
+    nebula::on_nodes!(if !* { no_such_function() });
+    assert_eq!(seen, 2);
     #[service]
     trait Inner {
         #[api(idempotent)]
