@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::node::{Node, Shared};
 use crate::nodes::Topology;
 use crate::nodes::live::{Callers, Live, follow};
+use crate::service::contracts::Contracts;
 use crate::service::exported::export;
 use crate::service::info::{ServiceInfo, parse_selector};
 use crate::service::serve::{Dispatch, Serve};
@@ -241,6 +242,7 @@ impl NodeBuilder {
             tags: own_tags,
             follower: follower.abort_handle(),
             caller,
+            contracts: Contracts::new(services.values().map(|served| served.info())),
             services,
             topology: settings.topology,
             default_timeout: settings.default_timeout,

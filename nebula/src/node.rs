@@ -19,6 +19,7 @@ use crate::context::Caller;
 use crate::error::Error;
 use crate::nodes::live::Live;
 use crate::nodes::{Nodes, Topology};
+use crate::service::contracts::Contracts;
 use crate::service::served::Served;
 
 /// How long the replies of calls that have just ended may take to be sent, at least.
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     /// Who its calls come from, as handlers see it.
     pub(crate) caller: Arc<Caller>,
     pub(crate) services: BTreeMap<&'static str, Arc<Served>>,
+    pub(crate) contracts: Contracts,
     pub(crate) topology: Option<Topology>,
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) grace: Duration,
@@ -110,6 +112,16 @@ impl Node {
     /// The service of this wire name that it serves itself.
     pub(crate) fn served(&self, service: &str) -> Option<&Arc<Served>> {
         self.shared.services.get(service)
+    }
+
+    /// What it serves and calls, by name.
+    pub(crate) fn contracts(&self) -> &Contracts {
+        &self.shared.contracts
+    }
+
+    /// Whether it has stopped.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.shared.follower.is_finished()
     }
 
     /// The mesh underneath.

@@ -5,6 +5,7 @@
 
 pub(crate) mod balance;
 pub(crate) mod info;
+mod inspect;
 pub(crate) mod live;
 pub(crate) mod parse;
 pub(crate) mod runtime;
