@@ -3,5 +3,6 @@
 
 mod introspect {
     pub(crate) mod calls;
+    pub(crate) mod routes;
     pub(crate) mod site;
 }

@@ -71,6 +71,19 @@ impl Live {
         seen.iter().filter(counts).count()
     }
 
+    /// What each node of a name that `wanted` takes has been seen to serve, by wire id: the
+    /// living, and those that are gone without a goodbye.
+    pub(crate) fn seen(
+        &self,
+        mesh: &Mesh,
+        wanted: impl Fn(&str) -> bool,
+    ) -> BTreeMap<String, BTreeSet<u64>> {
+        self.remember(mesh, &mesh.view());
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = seen.iter().filter(|(name, _)| wanted(name));
+        seen.map(|(name, seen)| (name.clone(), seen.methods.clone())).collect()
+    }
+
     /// Takes in what the mesh knows now.
     pub(crate) fn refresh(&self, mesh: &Mesh, callers: &Callers) {
         let view = mesh.view();

@@ -8,6 +8,7 @@ pub(crate) mod info;
 mod inspect;
 pub(crate) mod live;
 pub(crate) mod parse;
+mod routes;
 pub(crate) mod runtime;
 pub(crate) mod sample;
 pub(crate) mod selector;
@@ -17,6 +18,7 @@ mod unknown;
 
 pub use info::{NodeFacts, NodeInfo};
 pub use parse::{SelectorFault, SelectorParseError, parse};
+pub use routes::{Cell, Coloured, NodeState, Route, RouteMethod, RouteNode, Routes, Sort};
 pub use runtime::Runtime;
 pub use selector::{Selector, node, tag};
 pub use snapshot::{Nodes, NodesIter};
