@@ -3,6 +3,7 @@
 
 mod introspect {
     pub(crate) mod calls;
+    pub(crate) mod info;
     pub(crate) mod routes;
     pub(crate) mod site;
 }

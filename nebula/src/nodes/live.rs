@@ -216,6 +216,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_cold_read_finds_nothing_and_writes_nothing() {
+        // NOD-07
+        let live = Live::new();
+        assert!(live.nodes().is_empty() && live.nodes().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_snapshot_that_was_lost_is_made_again() {
+        // NOD-05
+        let builder = crate::Node::builder("a").cookie("of this test");
+        let network = macula::MemoryNetwork::new(1);
+        let node = builder.memory(network, "10.0.0.1:1".parse().unwrap()).start().await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(node.nodes().len(), 1);
+            node.live().nodes.store(Arc::new(Nodes::new(Vec::new())));
+            assert!(node.nodes().is_empty(), "a read refreshes nothing");
+            tokio::time::sleep(PERIOD + Duration::from_millis(1)).await;
+        }
+        assert_eq!(node.nodes().len(), 1);
+    }
+
+    #[test]
     fn only_last_words_tell_a_departure_from_a_crash() {
         let id = |number| NodeId::from_bytes([number; 32]);
         let seen = |number| Seen { node: id(number), tags: [].into(), methods: [7].into() };

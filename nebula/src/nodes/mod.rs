@@ -18,7 +18,9 @@ mod unknown;
 
 pub use info::{NodeFacts, NodeInfo};
 pub use parse::{SelectorFault, SelectorParseError, parse};
-pub use routes::{Cell, Coloured, NodeState, Route, RouteMethod, RouteNode, Routes, Sort};
+pub use routes::{
+    Cell, Coloured, NodeState, Route, RouteMethod, RouteNode, Routes, RoutesWatch, Sort,
+};
 pub use runtime::Runtime;
 pub use selector::{Selector, node, tag};
 pub use snapshot::{Nodes, NodesIter};

@@ -13,6 +13,7 @@ mod json;
 mod node;
 mod render;
 
+pub use driver::RoutesWatch;
 pub use node::{NodeState, RouteNode};
 pub use render::Coloured;
 

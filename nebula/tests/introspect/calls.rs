@@ -15,9 +15,7 @@ fn names(nodes: Vec<NodeRef>) -> Vec<String> {
 }
 
 fn reasons(why: &Why) -> Vec<(&str, &str)> {
-    let mut reasons: Vec<_> = why.nodes().collect();
-    reasons.sort_unstable();
-    reasons
+    why.nodes().collect()
 }
 
 /// The first three nodes of the topology serve, the fourth calls.
@@ -154,13 +152,8 @@ async fn nothing_is_available_before_a_node_serves_it() {
     assert_eq!(names(shop.any().available_nodes()), ["self@h1"]);
     assert_eq!(
         shop.any().why().to_string(),
-        format!(
-            "1 of the 2 known nodes can be asked for `Shop.any`: {}",
-            match itself.id() < web.id() {
-                true => "self@h1 (can be asked), web (does not serve it)",
-                false => "web (does not serve it), self@h1 (can be asked)",
-            }
-        )
+        "1 of the 2 known nodes can be asked for `Shop.any`: self@h1 (can be asked), web (does not \
+         serve it)"
     );
     // Without a topology nothing says how many there should be.
     assert_eq!(shop.any().configured_nodes(), [""; 0]);
@@ -177,8 +170,8 @@ async fn shapes_and_contracts_are_told_apart() {
     assembled(&new, 2).await;
     assert_eq!(names(ShopClient::new(&old).any().available_nodes()), ["old"]);
     let why = ShopClient::new(&old).any().why();
-    assert_eq!(reasons(&why)[1], ("old", "can be asked"));
-    let shape = reasons(&why)[0].1;
+    assert_eq!(reasons(&why)[0], ("old", "can be asked"));
+    let shape = reasons(&why)[1].1;
     assert!(
         shape.starts_with("serves shape ") && shape.ends_with(" of the method only"),
         "{shape}"
@@ -187,7 +180,7 @@ async fn shapes_and_contracts_are_told_apart() {
     let why = ShopClient::new(&new).any().why();
     assert_eq!(
         reasons(&why),
-        [("new", "serves another contract of this name"), ("old", "can be asked")]
+        [("old", "can be asked"), ("new", "serves another contract of this name")]
     );
     // By names, the contract of a node is the one that it serves.
     assert_eq!(names(new.available_nodes("Shop", "any")), ["new"]);

@@ -2,23 +2,20 @@
 
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
-use nebula::nodes::{Cell, NodeState, RouteMethod, Routes, Sort};
+use futures_util::StreamExt;
+use nebula::nodes::{Cell, NodeState, RouteMethod, Routes, RoutesWatch, Sort};
 use nebula::prelude::*;
 use tokio::time::{Instant, timeout};
 
 use super::site::*;
 
 /// The next map, which comes within ten seconds.
-async fn next(maps: &mut (impl Stream<Item = Routes> + Unpin)) -> Option<Routes> {
+async fn next(maps: &mut RoutesWatch) -> Option<Routes> {
     timeout(Duration::from_secs(10), maps.next()).await.expect("no map for ten seconds")
 }
 
 /// The first map for which it holds.
-async fn wanted(
-    maps: &mut (impl Stream<Item = Routes> + Unpin),
-    holds: impl Fn(&Routes) -> bool,
-) -> Routes {
+async fn wanted(maps: &mut RoutesWatch, holds: impl Fn(&Routes) -> bool) -> Routes {
     loop {
         let map = next(maps).await.expect("the maps ended");
         if holds(&map) {
@@ -90,7 +87,7 @@ async fn a_watched_map_comes_at_once_and_again_when_it_changes() {
     assert_eq!((&first, begun.elapsed()), (&web.routes(), Duration::ZERO));
     assert_eq!(first.cell("Shop", "put", "db2@h2"), Some(Cell::Down));
     // Nothing happens, so nothing is said, whatever samples go round.
-    assert!(timeout(Duration::from_secs(60), maps.next()).await.is_err());
+    assert!(timeout(Duration::from_secs(60), StreamExt::next(&mut maps)).await.is_err());
 
     let db2 = cluster.builder("db2@h2").tag("db").topology(topology());
     let db2 = db2.serve_as::<ShopClient>(Counter).start().await.unwrap();

@@ -148,18 +148,22 @@ impl Sought<'_> {
         Found { nodes, other_shape }
     }
 
-    /// Each known node, and what keeps it from being asked or that nothing does.
+    /// Each known node, and what keeps it from being asked or that nothing does: first those that
+    /// can be asked, then the others, both by name.
     pub(crate) fn why(&self, view: &View) -> Why {
-        let mut why = Why::new(self.service, self.method);
-        for known in view.nodes() {
-            why = match &known.record {
-                None => why.node(&known.id.short(), "has not said yet what it serves"),
-                Some(record) => match self.obstacle(view, known, record) {
-                    Some(reason) => why.node(&record.name, &reason),
-                    None => why.available(&record.name),
-                },
-            };
-        }
+        let reason = |known: &NodeView| match &known.record {
+            None => (known.id.short(), Some("has not said yet what it serves".to_owned())),
+            Some(record) => (record.name.clone(), self.obstacle(view, known, record)),
+        };
+        let mut reasons: Vec<_> = view.nodes().iter().map(reason).collect();
+        reasons.sort_by(|(a, kept), (b, also)| {
+            kept.is_some().cmp(&also.is_some()).then_with(|| a.cmp(b))
+        });
+        let why = Why::new(self.service, self.method);
+        let why = reasons.into_iter().fold(why, |why, (name, reason)| match reason {
+            Some(reason) => why.node(&name, &reason),
+            None => why.available(&name),
+        });
         let gone = self.whom.named().iter().filter(|id| view.node(id).is_none());
         gone.fold(why, |why, id| why.node(&id.short(), "is not alive in this cluster"))
     }

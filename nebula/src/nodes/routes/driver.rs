@@ -1,9 +1,12 @@
 //! Asks a node for the map, once or for as long as it changes.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{self, Poll};
 use std::time::Duration;
 
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::build::{self, Known, Live, Member};
@@ -70,35 +73,63 @@ impl Node {
     }
 
     /// The routing map, and again whenever something in it has changed: with each piece of news,
-    /// or within a second. It ends when the node has stopped.
-    ///
-    /// It is made inside a tokio runtime. Dropping the stream is all it takes to end it sooner. It skips what is over before it is
-    /// polled, so a slow reader misses nothing but maps that hold no more.
-    pub fn watch_routes(&self) -> impl Stream<Item = Routes> + Send + Unpin + use<> {
-        let node = self.clone();
-        let news = (node.mesh().watch_view(), node.mesh().joining());
-        let mut period = interval(PERIOD);
-        period.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let first = (node, news, period, None::<Routes>);
-        stream::unfold(first, |(node, mut news, mut period, told)| async move {
-            loop {
-                let stopped = node.has_stopped();
-                let now = node.routes();
-                if told.as_ref() != Some(&now) {
-                    return Some((now.clone(), (node, news, period, Some(now))));
-                }
-                if stopped {
-                    return None;
-                }
-                tokio::select! {
-                    _ = news.0.changed() => {}
-                    _ = news.1.changed() => {}
-                    _ = period.tick() => {}
-                }
-            }
-        })
-        .boxed()
+    /// or within a second. It ends when the node has stopped. It is made inside a tokio runtime.
+    pub fn watch_routes(&self) -> RoutesWatch {
+        RoutesWatch(maps(self.clone()).boxed())
     }
+}
+
+/// The routing maps of a node, one after the other: see [`Node::watch_routes`].
+///
+/// It is a stream as well. What is over before somebody looks is skipped: a slow reader misses
+/// nothing but maps that hold no more.
+#[must_use = "nothing is watched until it is polled"]
+pub struct RoutesWatch(BoxStream<'static, Routes>);
+
+impl RoutesWatch {
+    /// The next map: the first one at once, each later one when it differs from the one before.
+    /// `None` when the node has stopped. Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Routes> {
+        self.0.next().await
+    }
+}
+
+impl Stream for RoutesWatch {
+    type Item = Routes;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Option<Routes>> {
+        self.0.poll_next_unpin(task)
+    }
+}
+
+impl fmt::Debug for RoutesWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoutesWatch").finish_non_exhaustive()
+    }
+}
+
+fn maps(node: Node) -> impl Stream<Item = Routes> + Send {
+    let news = (node.mesh().watch_view(), node.mesh().joining());
+    let mut period = interval(PERIOD);
+    period.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let first = (node, news, period, None::<Routes>);
+    stream::unfold(first, |(node, mut news, mut period, told)| async move {
+        loop {
+            let stopped = node.has_stopped();
+            let now = node.routes();
+            if told.as_ref() != Some(&now) {
+                return Some((now.clone(), (node, news, period, Some(now))));
+            }
+            if stopped {
+                return None;
+            }
+            tokio::select! {
+                _ = news.0.changed() => {}
+                _ = news.1.changed() => {}
+                _ = period.tick() => {}
+            }
+        }
+    })
 }
 
 /// The methods whose attributes this node knows.
