@@ -3,7 +3,7 @@
 
 use std::io::IsTerminal;
 
-use nebula::nodes::Cell;
+use nebula::nodes::RouteCell;
 use nebula::prelude::*;
 
 #[service(global, on = "&db")]
@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let map = maps.next().await.ok_or("the node has stopped")?;
         // The others have been heard of.
         let heard = |node, cell| map.cell("Users", "put", node) == Some(cell);
-        if heard("db-1@h1", Cell::Available) && heard("db-2@h2", Cell::WorkerDown) {
+        if heard("db-1@h1", RouteCell::Available) && heard("db-2@h2", RouteCell::WorkerDown) {
             break map;
         }
     };

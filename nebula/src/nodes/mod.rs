@@ -19,7 +19,7 @@ mod unknown;
 pub use info::{NodeFacts, NodeInfo};
 pub use parse::{SelectorFault, SelectorParseError, parse};
 pub use routes::{
-    Cell, Coloured, NodeState, Route, RouteMethod, RouteNode, Routes, RoutesWatch, Sort,
+    Coloured, NodeState, Route, RouteCell, RouteMethod, RouteNode, Routes, RoutesWatch, Sort,
 };
 pub use runtime::Runtime;
 pub use selector::{Selector, node, tag};

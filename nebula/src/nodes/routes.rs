@@ -82,7 +82,7 @@ pub struct Route {
     /// attributes are not known here.
     pub selector: Option<String>,
     /// One for each of [`Routes::nodes`], in that order.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<RouteCell>,
 }
 
 /// How a node stands to a method.
@@ -90,7 +90,7 @@ pub struct Route {
 /// Serializes as the name of the variant, in the form `not_served`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
-pub enum Cell {
+pub enum RouteCell {
     /// The node does not serve it, and nothing says that it should.
     NotServed,
     /// It cannot be told: this node has not joined its cluster, or the record of the other one has
@@ -103,7 +103,7 @@ pub enum Cell {
     /// The node serves another shape of it, which this process cannot call.
     Incompatible,
     /// The node is declared for it; nobody has looked whether it is there.
-    Configured,
+    Expected,
     /// The node serves it.
     Available,
     /// This node serves it.
@@ -177,7 +177,7 @@ impl Routes {
     }
 
     /// How the node of this full name stands to a method, if both are in the map.
-    pub fn cell(&self, service: &str, method: &str, node: &str) -> Option<Cell> {
+    pub fn cell(&self, service: &str, method: &str, node: &str) -> Option<RouteCell> {
         let column = self.nodes.iter().position(|column| column.name == node)?;
         let mut rows = self.methods.iter();
         let row = rows.find(|row| row.service == service && row.method == method)?;
@@ -214,10 +214,10 @@ impl Routes {
     }
 }
 
-impl Cell {
+impl RouteCell {
     /// Whether the node serves the method, or should by a map that was made from configuration.
     pub fn serves(self) -> bool {
-        matches!(self, Self::Configured | Self::Available | Self::Local)
+        matches!(self, Self::Expected | Self::Available | Self::Local)
     }
 
     fn name(self) -> &'static str {
@@ -227,7 +227,7 @@ impl Cell {
             Self::Down => "down",
             Self::WorkerDown => "worker_down",
             Self::Incompatible => "incompatible",
-            Self::Configured => "configured",
+            Self::Expected => "expected",
             Self::Available => "available",
             Self::Local => "local",
         }
@@ -243,7 +243,7 @@ impl View {
     }
 }
 
-impl Serialize for Cell {
+impl Serialize for RouteCell {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(self.name())
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nebula::nodes::{Cell, NodeState, RouteMethod, Routes, RoutesWatch, Sort};
+use nebula::nodes::{NodeState, RouteCell, RouteMethod, Routes, RoutesWatch, Sort};
 use nebula::prelude::*;
 use tokio::time::{Instant, timeout};
 
@@ -85,7 +85,7 @@ async fn a_watched_map_comes_at_once_and_again_when_it_changes() {
     let begun = Instant::now();
     let first = next(&mut maps).await.unwrap();
     assert_eq!((&first, begun.elapsed()), (&web.routes(), Duration::ZERO));
-    assert_eq!(first.cell("Shop", "put", "db2@h2"), Some(Cell::Down));
+    assert_eq!(first.cell("Shop", "put", "db2@h2"), Some(RouteCell::Down));
     // Nothing happens, so nothing is said, whatever samples go round.
     assert!(timeout(Duration::from_secs(60), StreamExt::next(&mut maps)).await.is_err());
 
@@ -97,7 +97,7 @@ async fn a_watched_map_comes_at_once_and_again_when_it_changes() {
         let map = next(&mut maps).await.unwrap();
         assert_ne!(map, before, "no map comes twice");
         before = map;
-        if put(&before) == Some(Cell::Available) {
+        if put(&before) == Some(RouteCell::Available) {
             break;
         }
     }
@@ -113,17 +113,17 @@ async fn a_watched_map_comes_at_once_and_again_when_it_changes() {
     let shop = ShopClient::new(&web);
     let call = tokio::spawn(async move { shop.put().await.is_err() });
     let map = wanted(&mut maps, |map| silent(map) || dead(map)).await;
-    assert!(silent(&map) && put(&map) == Some(Cell::Available), "{map}");
+    assert!(silent(&map) && put(&map) == Some(RouteCell::Available), "{map}");
     let map = wanted(&mut maps, dead).await;
-    assert_eq!(put(&map), Some(Cell::Down));
+    assert_eq!(put(&map), Some(RouteCell::Down));
     assert!(call.await.unwrap());
     // It is missed as well where no selector says that it should serve.
-    assert_eq!(map.cell("Shop", "any", "db2@h2"), Some(Cell::Down));
+    assert_eq!(map.cell("Shop", "any", "db2@h2"), Some(RouteCell::Down));
 
     // A new client is no news either.
     PrivateClient::new(&web);
     let map = wanted(&mut maps, |map| map.cell("Private", "look", "web@h4").is_some()).await;
-    assert_eq!(map.cell("Private", "look", "db2@h2"), Some(Cell::NotServed));
+    assert_eq!(map.cell("Private", "look", "db2@h2"), Some(RouteCell::NotServed));
 
     web.shutdown().await.unwrap();
     while next(&mut maps).await.is_some() {}
@@ -138,10 +138,10 @@ async fn a_node_that_leaves_in_good_order_is_not_missed() {
     let mut maps = web.watch_routes();
     // What the attributes say is not known here, but who serves is.
     let any = |map: &Routes| map.cell("Shop", "any", "db2@h2");
-    wanted(&mut maps, |map| any(map) == Some(Cell::Available)).await;
+    wanted(&mut maps, |map| any(map) == Some(RouteCell::Available)).await;
     db2.shutdown().await.unwrap();
-    let map = wanted(&mut maps, |map| any(map) != Some(Cell::Available)).await;
-    assert_ne!(any(&map), Some(Cell::Down), "{map}");
+    let map = wanted(&mut maps, |map| any(map) != Some(RouteCell::Available)).await;
+    assert_ne!(any(&map), Some(RouteCell::Down), "{map}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,8 +154,8 @@ async fn before_the_join_the_others_are_unknown() {
     ShopClient::new(&lost);
     let map = lost.routes();
     assert!(!map.joined());
-    assert_eq!(map.cell("Shop", "put", "db2@h2"), Some(Cell::Unknown));
-    assert_eq!(map.cell("Private", "look", "web@h4"), Some(Cell::Local));
+    assert_eq!(map.cell("Shop", "put", "db2@h2"), Some(RouteCell::Unknown));
+    assert_eq!(map.cell("Private", "look", "web@h4"), Some(RouteCell::Local));
     assert!(map.to_string().contains("│ unknown: this node has not joined"), "{map}");
 }
 
@@ -172,7 +172,7 @@ fn json_is_what_serialize_gives() {
     let read: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(read, serde_json::to_value(&map).unwrap());
     assert_eq!(read["methods"][0]["method"], "quoted \"\\ \u{7}\u{9b}\u{e0001}");
-    assert_eq!(read["methods"][0]["cells"][0], "configured");
+    assert_eq!(read["methods"][0]["cells"][0], "expected");
 }
 
 #[tokio::test(start_paused = true)]

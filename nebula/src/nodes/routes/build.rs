@@ -8,7 +8,7 @@ use std::sync::Arc;
 use macula::directory::{NodeRecord, NodeStatus};
 use macula::identity::NodeId;
 
-use super::{Cell, NodeState, Route, RouteMethod, RouteNode, Routes, View};
+use super::{NodeState, Route, RouteCell, RouteMethod, RouteNode, Routes, View};
 use crate::nodes::{Selector, Topology};
 use crate::service::info::method_id;
 
@@ -81,7 +81,7 @@ pub(crate) fn configured(
         let meant = |node: &RouteNode| {
             selector.as_ref().is_none_or(|selector| selector.matches(&node.name, &node.tags))
         };
-        let cell = |node| if meant(node) { Cell::Configured } else { Cell::NotServed };
+        let cell = |node| if meant(node) { RouteCell::Expected } else { RouteCell::NotServed };
         let cells = nodes.iter().map(cell).collect();
         Route { service, method, selector: selector.as_ref().map(Selector::to_string), cells }
     });
@@ -228,15 +228,15 @@ impl Live<'_> {
         }
     }
 
-    fn cell(&self, id: u64, known: Option<&Known>, name: &str, column: &Column<'_>) -> Cell {
+    fn cell(&self, id: u64, known: Option<&Known>, name: &str, column: &Column<'_>) -> RouteCell {
         if name == self.node && self.here.contains(&id) {
-            return Cell::Local;
+            return RouteCell::Local;
         }
         match (column.serving.get(&id), known) {
             (Some(shapes), Some(known)) if !shapes.contains(&known.key) => {
-                return Cell::Incompatible;
+                return RouteCell::Incompatible;
             }
-            (Some(_), _) => return Cell::Available,
+            (Some(_), _) => return RouteCell::Available,
             (None, _) => {}
         }
         let declared = known.and_then(|known| known.selector.as_ref()).is_some_and(|selector| {
@@ -245,14 +245,14 @@ impl Live<'_> {
         });
         let heard_of = name == self.node || column.members.iter().any(|m| m.record.is_some());
         match heard_of {
-            true if declared => Cell::WorkerDown,
-            true => Cell::NotServed,
+            true if declared => RouteCell::WorkerDown,
+            true => RouteCell::NotServed,
             // It is there and has not said anything, or nobody can have said anything.
-            false if !column.members.is_empty() || !self.joined => Cell::Unknown,
+            false if !column.members.is_empty() || !self.joined => RouteCell::Unknown,
             false if declared || self.seen.get(name).is_some_and(|ids| ids.contains(&id)) => {
-                Cell::Down
+                RouteCell::Down
             }
-            false => Cell::NotServed,
+            false => RouteCell::NotServed,
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Cell, NodeState, Route, RouteNode, Routes, View};
+use super::{NodeState, Route, RouteCell, RouteNode, Routes, View};
 
 /// A [`Routes`] map whose `Display` is coloured for an ANSI terminal.
 #[derive(Clone, Copy, Debug)]
@@ -27,14 +27,14 @@ impl fmt::Display for Coloured<'_> {
 const RAIL: &str = "│";
 
 /// How the cells are drawn and explained, in the order of the legend.
-const CELLS: [(Cell, &str, Style, &str); 7] = [
-    (Cell::Local, "◉", Style::Green, "served here"),
-    (Cell::Available, "●", Style::Cyan, "served and live"),
-    (Cell::Configured, "●", Style::Cyan, "served"),
-    (Cell::Down, "✗", Style::Red, "its node is down"),
-    (Cell::WorkerDown, "○", Style::Yellow, "its node is up without it"),
-    (Cell::Incompatible, "≠", Style::Yellow, "served in another shape"),
-    (Cell::NotServed, RAIL, Style::Dim, "not served"),
+const CELLS: [(RouteCell, &str, Style, &str); 7] = [
+    (RouteCell::Local, "◉", Style::Green, "served here"),
+    (RouteCell::Available, "●", Style::Cyan, "served and live"),
+    (RouteCell::Expected, "●", Style::Cyan, "served"),
+    (RouteCell::Down, "✗", Style::Red, "its node is down"),
+    (RouteCell::WorkerDown, "○", Style::Yellow, "its node is up without it"),
+    (RouteCell::Incompatible, "≠", Style::Yellow, "served in another shape"),
+    (RouteCell::NotServed, RAIL, Style::Dim, "not served"),
 ];
 
 #[derive(Clone, Copy)]
@@ -118,7 +118,7 @@ fn scope(map: &Routes) -> String {
 /// Whether the node serves none of the methods and none is expected of it.
 fn is_idle(map: &Routes, at: usize) -> bool {
     let cells = map.methods.iter().filter_map(|route| route.cells.get(at));
-    cells.into_iter().all(|cell| *cell == Cell::NotServed)
+    cells.into_iter().all(|cell| *cell == RouteCell::NotServed)
 }
 
 /// A line for each node, from which its rail begins.
@@ -179,7 +179,7 @@ fn rows(map: &Routes, f: &mut fmt::Formatter<'_>, paint: Paint, idle: &[bool]) -
     for (route, name) in &named {
         for (cell, is_idle) in route.cells.iter().zip(idle) {
             let (glyph, style) = match CELLS.iter().find(|(known, ..)| known == cell) {
-                Some((Cell::NotServed, ..)) | None => {
+                Some((RouteCell::NotServed, ..)) | None => {
                     (RAIL, if *is_idle { Style::Dim } else { Style::Plain })
                 }
                 Some((_, glyph, style, _)) => (*glyph, *style),
@@ -199,9 +199,9 @@ fn rows(map: &Routes, f: &mut fmt::Formatter<'_>, paint: Paint, idle: &[bool]) -
 
 /// What the signs mean that occur.
 fn legend(map: &Routes, f: &mut fmt::Formatter<'_>, paint: Paint) -> fmt::Result {
-    let occurring: BTreeSet<Cell> =
+    let occurring: BTreeSet<RouteCell> =
         map.methods.iter().flat_map(|route| &route.cells).copied().collect();
-    let unknown = occurring.contains(&Cell::Unknown).then_some(match map.joined {
+    let unknown = occurring.contains(&RouteCell::Unknown).then_some(match map.joined {
         true => "unknown: a node has not said yet what it serves",
         false => "unknown: this node has not joined",
     });

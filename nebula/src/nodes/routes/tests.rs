@@ -97,7 +97,7 @@ fn rows_are_sorted_and_cells_say_how_each_node_stands() {
     assert_eq!(rows(&map), ["Jobs.run", "Pages.show", "Users.find", "Users.put"]);
     let names: Vec<_> = map.nodes().iter().map(|node| node.name.as_str()).collect();
     assert_eq!(names, ["a@h1", "b@h2", "c@h3"]);
-    use Cell::*;
+    use RouteCell::*;
     let cells: Vec<_> = map.methods().iter().map(|row| row.cells.as_slice()).collect();
     assert_eq!(
         cells,
@@ -125,9 +125,9 @@ fn rows_are_sorted_and_cells_say_how_each_node_stands() {
     assert_eq!(
         cells,
         [
-            [NotServed, NotServed, Configured],
-            [Configured, Configured, Configured],
-            [Configured, Configured, NotServed],
+            [NotServed, NotServed, Expected],
+            [Expected, Expected, Expected],
+            [Expected, Expected, NotServed],
         ]
     );
 }
@@ -260,7 +260,7 @@ this node has not joined its cluster: of the others nothing is known
 ◉ served here  │ not served  │ unknown: this node has not joined
 "
     );
-    assert_eq!(map.cell("Users", "put", "b@h2"), Some(Cell::Unknown));
+    assert_eq!(map.cell("Users", "put", "b@h2"), Some(RouteCell::Unknown));
     assert_eq!(map.nodes()[1].state, NodeState::Unknown);
     // A node that is there and whose record is on its way is as unknown.
     let map = build::live(&Live {
@@ -268,7 +268,7 @@ this node has not joined its cluster: of the others nothing is known
         ..cluster(&topology)
     });
     let text = map.to_string();
-    assert_eq!(map.cell("Users", "put", "0707070707"), Some(Cell::Unknown));
+    assert_eq!(map.cell("Users", "put", "0707070707"), Some(RouteCell::Unknown));
     assert!(text.contains("(has not said yet what it serves, not in the topology)"), "{text}");
 }
 
@@ -312,8 +312,8 @@ fn what_was_served_before_a_crash_is_missed() {
     let topology = topology();
     let seen = [("b@h2".to_owned(), [wire_id("Jobs.run")].into())].into();
     let map = build::live(&Live { seen, ..cluster(&topology) });
-    assert_eq!(map.cell("Jobs", "run", "b@h2"), Some(Cell::Down));
-    assert_eq!(map.cell("Users", "find", "b@h2"), Some(Cell::NotServed));
+    assert_eq!(map.cell("Jobs", "run", "b@h2"), Some(RouteCell::Down));
+    assert_eq!(map.cell("Users", "find", "b@h2"), Some(RouteCell::NotServed));
 }
 
 #[test]
@@ -388,7 +388,7 @@ fn a_map_has_its_limits() {
     let map = build::live(&input);
     assert_eq!((map.nodes().len(), map.methods().len()), (1024, 4096));
     // This node and the methods it knows are always there.
-    assert_eq!(map.cell("Users", "put", "a@h1"), Some(Cell::NotServed));
+    assert_eq!(map.cell("Users", "put", "a@h1"), Some(RouteCell::NotServed));
     assert_eq!(map.left_out(), (1102 - 1024, 5001 - 4096));
     let text = map.to_string();
     assert!(text.contains("\n5001 methods on 1102 nodes"));
@@ -422,8 +422,8 @@ proptest! {
         });
         for row in map.methods() {
             prop_assert_eq!(row.cells.len(), map.nodes().len());
-            prop_assert!(!row.cells.contains(&Cell::Configured));
-            prop_assert_eq!(row.cells.contains(&Cell::Local), here && row.method == "put");
+            prop_assert!(!row.cells.contains(&RouteCell::Expected));
+            prop_assert_eq!(row.cells.contains(&RouteCell::Local), here && row.method == "put");
         }
         let text = map.to_string();
         let graph = text.split("\n\n").nth(1).unwrap();
