@@ -107,6 +107,29 @@ fn a_fake_answers_without_a_node() {
     assert_eq!(told(env!("CARGO_BIN_EXE_mock")), "Hello, Ada!\n");
 }
 
+#[test]
+fn the_map_shows_what_is_missing() {
+    let story = told(env!("CARGO_BIN_EXE_routes"));
+    let map = "\
+Routes, live
+3 methods on 4 nodes, as web@h4 knows them
+
+┌ db-1  &db
+│ ┌ db-2  &db
+│ │ ┌ db-3  &db  (down)
+│ │ │ ┌ web  &web  (this node)
+│ │ │ │
+│ │ │ ◉  Pages.show
+● ○ ✗ │  Users.find  &db
+● ○ ✗ │  Users.put   &db
+
+◉ served here  ● served and live  ✗ its node is down  ○ its node is up without it  │ not served
+
+1 of 3 configured nodes
+";
+    assert_eq!(story, map);
+}
+
 /// A `hello_server` that is ready; killed when dropped.
 struct Server {
     child: Child,

@@ -24,6 +24,7 @@ use crate::node::{Node, Shared};
 use crate::nodes::Topology;
 use crate::nodes::live::{Callers, Live, follow};
 use crate::nodes::topology::{name_fault, tag_fault};
+use crate::service::contracts::Contracts;
 use crate::service::exported::export;
 use crate::service::info::ServiceInfo;
 use crate::service::serve::{Dispatch, Serve};
@@ -264,6 +265,7 @@ impl NodeBuilder {
             tags: own_tags,
             follower: follower.abort_handle(),
             caller,
+            contracts: Contracts::new(services.values().map(|served| served.info())),
             services,
             told: Told::new(settings.topology),
             default_timeout: settings.default_timeout,

@@ -54,6 +54,8 @@
 //!    (`service::served`).
 //! 7. What failed says so: [`call::CallError`] and its kin carry the attempts (`call::log`) or why
 //!    there was nobody to ask (`call::why`); [`Error`] is what `main` returns.
+//! 8. What would become of a call is answered by the same search (`call::engine::reach`), without
+//!    making it: `call::inspect`, `nodes::inspect`, and for the whole cluster [`nodes::Routes`].
 
 mod boot;
 mod builder;

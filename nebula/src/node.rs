@@ -20,6 +20,7 @@ use crate::declared::Told;
 use crate::error::Error;
 use crate::nodes::Nodes;
 use crate::nodes::live::Live;
+use crate::service::contracts::Contracts;
 use crate::service::served::Served;
 
 /// How long the replies of calls that have just ended may take to be sent, at least.
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) services: BTreeMap<&'static str, Arc<Served>>,
     /// Which nodes there should be, if it was told.
     pub(crate) told: Told,
+    pub(crate) contracts: Contracts,
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) grace: Duration,
     pub(crate) generic: bool,
@@ -122,6 +124,16 @@ impl Node {
     /// The service of this wire name that it serves itself.
     pub(crate) fn served(&self, service: &str) -> Option<&Arc<Served>> {
         self.shared.services.get(service)
+    }
+
+    /// What it serves and calls, by name.
+    pub(crate) fn contracts(&self) -> &Contracts {
+        &self.shared.contracts
+    }
+
+    /// Whether it has stopped.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.shared.follower.is_finished()
     }
 
     /// The mesh underneath.

@@ -28,8 +28,15 @@ const CASES: [(&str, &[u8]); 16] = [
 ];
 
 /// Where the tests that the table names are looked for.
-const ROOTS: [&str; 7] =
-    ["nebula/tests", "nebula/src", "macula/src", "macula/tests", "macula-macros/src", "tests/tests", "examples/tests"];
+const ROOTS: [&str; 7] = [
+    "nebula/tests",
+    "nebula/src",
+    "macula/src",
+    "macula/tests",
+    "macula-macros/src",
+    "tests/tests",
+    "examples/tests",
+];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -70,12 +77,8 @@ fn every_feature_and_every_case_has_one_row() {
 fn every_row_has_a_proof_and_every_test_it_names_is_there() {
     let mut named = 0;
     for (id, proof) in rows() {
-        let tests: Vec<_> = proof
-            .split('`')
-            .skip(1)
-            .step_by(2)
-            .filter(|code| code.contains(".rs"))
-            .collect();
+        let tests: Vec<_> =
+            proof.split('`').skip(1).step_by(2).filter(|code| code.contains(".rs")).collect();
         let reason = ["type: ", "differs: ", "not ours: "].iter().any(|word| proof.contains(word));
         assert!(!tests.is_empty() || reason, "{id} says neither a test nor a reason: {proof}");
         for test in tests {

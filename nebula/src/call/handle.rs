@@ -55,8 +55,18 @@ impl Place {
 }
 
 impl Shared {
+    /// The selector that holds for a call of the method which says `on` itself: that of the call,
+    /// else of the client, else of the attributes.
+    pub(crate) fn effective<'a>(
+        &'a self,
+        on: Option<&'a Selector>,
+        method: &MethodInfo,
+    ) -> Option<&'a Selector> {
+        on.or(self.options.on.as_ref()).or_else(|| self.selector(method))
+    }
+
     /// The selector that the attributes of the method or its service give.
-    pub(crate) fn selector(&self, method: &MethodInfo) -> Option<&Selector> {
+    fn selector(&self, method: &MethodInfo) -> Option<&Selector> {
         self.selectors.get(usize::from(method.position()))?.as_ref()
     }
 }
@@ -65,6 +75,7 @@ impl<S: Service> Handle<S> {
     /// Calls through `node`.
     pub fn new(node: &Node) -> Self {
         node.check_client(S::INFO);
+        node.contracts().learn(S::INFO);
         let local = node.served(S::INFO.service_name()).filter(|served| served.is::<S>());
         Self::of(Place::Node { node: node.clone(), local: local.cloned() })
     }

@@ -14,6 +14,7 @@ pub(crate) mod fanout;
 pub(crate) mod first;
 pub(crate) mod handle;
 pub(crate) mod hedged;
+pub(crate) mod inspect;
 pub(crate) mod local;
 pub(crate) mod log;
 pub(crate) mod options;

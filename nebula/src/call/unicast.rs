@@ -250,9 +250,8 @@ fn targets<'a, M: Method>(said: Target<'a>, on: Option<Selector>, shared: &Share
         Target::Node(id) => return Targets::Node(id),
         Target::Pick(pick) => return Targets::Pick(pick),
     }
-    let selector = on.or_else(|| shared.options.on.clone());
-    match selector.or_else(|| shared.selector(M::INFO).cloned()) {
-        Some(selector) => Targets::Selector(selector),
+    match shared.effective(on.as_ref(), M::INFO) {
+        Some(selector) => Targets::Selector(selector.clone()),
         None => Targets::Anyone,
     }
 }

@@ -12,7 +12,8 @@ const MAX_NAMED: usize = 3;
 
 /// Why there was nobody to ask: the method wanted, and for each known node what removed it.
 ///
-/// `Display` is one sentence that names up to three nodes; `{:#}` adds one line for each of up to
+/// Of a call that is not made yet ([`Call::why`](super::Call::why)) it may also say that some nodes
+/// can be asked. `Display` is one sentence that names up to three nodes; `{:#}` adds one line for each of up to
 /// 256. One pointer wide.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Why(Box<Reasons>);
@@ -24,6 +25,8 @@ struct Reasons {
     /// What alone keeps the call from being made, whoever is there.
     fault: Option<Box<str>>,
     nodes: Listed,
+    /// How many of the nodes can be asked.
+    available: usize,
     joining: Listed,
 }
 
@@ -47,6 +50,12 @@ impl Why {
     pub(crate) fn node(mut self, name: &str, reason: &str) -> Self {
         self.0.nodes.add_by_name(name, reason);
         self
+    }
+
+    /// A known node that nothing keeps from being asked.
+    pub(crate) fn available(mut self, name: &str) -> Self {
+        self.0.available += 1;
+        self.node(name, "can be asked")
     }
 
     /// What alone keeps the call from being made: no configured node has the tag.
@@ -88,10 +97,15 @@ impl Why {
         &self.0.method
     }
 
-    /// Known nodes (at most 256) in the order of their names, each with what kept it from being
-    /// asked.
+    /// Known nodes (at most 256) by name, each with what kept it from being asked, or with `can be
+    /// asked`.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.nodes.iter()
+    }
+
+    /// How many of the known nodes can be asked: zero where it explains a failure.
+    pub fn askable(&self) -> usize {
+        if self.0.fault.is_some() { 0 } else { self.0.available }
     }
 
     /// Addresses (at most 256) tried in vain to join the cluster, each with the reason; empty once
@@ -103,10 +117,18 @@ impl Why {
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Reasons { service, method, fault, nodes, joining } = &*self.0;
+        let Reasons { service, method, fault, nodes, available, joining } = &*self.0;
         if let Some(fault) = fault {
             write!(f, "nobody can be asked for `{service}.{method}`: {fault}")?;
             return if f.alternate() { nodes.write_lines(f) } else { Ok(()) };
+        }
+        if *available > 0 {
+            match nodes.total() {
+                1 => f.write_str("the only known node")?,
+                known => write!(f, "{available} of the {known} known nodes")?,
+            }
+            write!(f, " can be asked for `{service}.{method}`: ")?;
+            return nodes.write(f);
         }
         if joining.total() > 0 {
             write!(
@@ -284,6 +306,24 @@ mod tests {
             format!("{sentence}\n  10.0.0.1:9443: connection refused\n  web@h: does not serve it")
         );
         assert_eq!(why.tried().next(), Some(("10.0.0.1:9443", "connection refused")));
+    }
+
+    #[test]
+    fn a_call_that_can_be_made() {
+        let why = Why::new("Users", "find").available("a@h");
+        assert_eq!(
+            why.to_string(),
+            "the only known node can be asked for `Users.find`: a@h (can be asked)"
+        );
+        let why = why.node("b@h", "lacks &db");
+        let sentence = "1 of the 2 known nodes can be asked for `Users.find`: a@h (can be asked), \
+                        b@h (lacks &db)";
+        assert_eq!(why.to_string(), sentence);
+        assert_eq!(
+            format!("{why:#}"),
+            format!("{sentence}\n  a@h: can be asked\n  b@h: lacks &db")
+        );
+        assert_eq!((why.askable(), why.fault("no such tag").askable()), (1, 0));
     }
 
     #[test]

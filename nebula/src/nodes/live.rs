@@ -75,6 +75,19 @@ impl Live {
         seen.iter().filter(counts).count()
     }
 
+    /// What each node of a name that `wanted` takes has been seen to serve, by wire id: the
+    /// living, and those that are gone without a goodbye.
+    pub(crate) fn seen(
+        &self,
+        mesh: &Mesh,
+        wanted: impl Fn(&str) -> bool,
+    ) -> BTreeMap<String, BTreeSet<u64>> {
+        self.remember(mesh, &mesh.view());
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = seen.iter().filter(|(name, _)| wanted(name));
+        seen.map(|(name, seen)| (name.clone(), seen.methods.clone())).collect()
+    }
+
     /// Takes in what the mesh knows now.
     pub(crate) fn refresh(&self, mesh: &Mesh, callers: &Callers) {
         let view = mesh.view();
@@ -218,6 +231,28 @@ fn caller(record: &NodeRecord) -> Arc<Caller> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cold_read_finds_nothing_and_writes_nothing() {
+        // NOD-07
+        let live = Live::new();
+        assert!(live.nodes().is_empty() && live.nodes().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_snapshot_that_was_lost_is_made_again() {
+        // NOD-05
+        let builder = crate::Node::builder("a").cookie("of this test");
+        let network = macula::MemoryNetwork::new(1);
+        let node = builder.memory(network, "10.0.0.1:1".parse().unwrap()).start().await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(node.nodes().len(), 1);
+            node.live().nodes.store(Arc::new(Nodes::new(Vec::new())));
+            assert!(node.nodes().is_empty(), "a read refreshes nothing");
+            tokio::time::sleep(PERIOD + Duration::from_millis(1)).await;
+        }
+        assert_eq!(node.nodes().len(), 1);
+    }
 
     #[test]
     fn only_last_words_tell_a_departure_from_a_crash() {

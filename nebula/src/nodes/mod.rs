@@ -6,9 +6,11 @@
 pub(crate) mod balance;
 pub(crate) mod conflict;
 pub(crate) mod info;
+mod inspect;
 pub(crate) mod known;
 pub(crate) mod live;
 pub(crate) mod parse;
+mod routes;
 pub(crate) mod runtime;
 pub(crate) mod sample;
 pub(crate) mod selector;
@@ -21,6 +23,9 @@ pub use conflict::TopologyConflict;
 pub use info::{NodeFacts, NodeInfo};
 pub use known::{NodeName, Tag};
 pub use parse::{SelectorFault, SelectorParseError, parse};
+pub use routes::{
+    Coloured, NodeState, Route, RouteCell, RouteMethod, RouteNode, Routes, RoutesWatch, Sort,
+};
 pub use runtime::Runtime;
 pub use selector::{Selector, node, tag};
 pub use snapshot::{Nodes, NodesIter};

@@ -1,6 +1,6 @@
 //! How a node fares: one sample of its machine, its process and its runtime.
 //!
-//! It travels in gossip, so its encoding is small (64 bytes at most) and reading one never fails
+//! It travels in gossip, so its encoding is small (128 bytes at most) and reading one never fails
 //! in any way but `None`.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -8,7 +8,9 @@
 use std::time::Duration;
 
 /// The longest encoding of a sample, in bytes.
-pub(crate) const MAX_BYTES: usize = 64;
+pub(crate) const MAX_BYTES: usize = 128;
+/// The longest text of a version, in bytes.
+const MAX_VERSION: usize = 32;
 
 /// A sample of what a node's machine, process and runtime are doing.
 ///
@@ -39,11 +41,18 @@ pub struct Runtime {
     pub queued: u32,
     /// How long the node has been up, to the millisecond once it has travelled.
     pub uptime: Duration,
+    /// How many threads the node's process can run at once, as its system says.
+    pub parallelism: u16,
+    /// The version of this crate that the node was built with, such as `0.1.0`; empty if it does
+    /// not say. At most 32 bytes.
+    pub version: Box<str>,
 }
 
 /// The fields in order, the permille and the uptime in milliseconds. Each integer is a postcard
 /// varint: at most 3 bytes for a `u16`, 5 for a `u32`, 10 for a `u64`, 64 in all.
 type Wire = (u16, u64, u64, u64, u32, u16, u16, u32, u32, u64);
+/// What follows them in a sample that says so: at most 3 bytes and 33.
+type Tail<'a> = (u16, &'a str);
 
 impl Runtime {
     /// Memory in use as thousandths of the machine's (0 to 1000), or `None` if the machine could
@@ -53,7 +62,7 @@ impl Runtime {
         Some(share.min(1000) as u32)
     }
 
-    /// The compact form for gossip: at most 64 bytes.
+    /// The compact form for gossip: at most 128 bytes. A version that is too long is left out.
     pub fn encode(&self) -> Vec<u8> {
         let wire: Wire = (
             self.cpu_permille,
@@ -67,18 +76,25 @@ impl Runtime {
             self.queued,
             self.uptime.as_millis().try_into().unwrap_or(u64::MAX),
         );
-        // Writing integers into a growing vector has no way to fail.
-        postcard::to_extend(&wire, Vec::with_capacity(MAX_BYTES)).unwrap_or_default()
+        let version = if self.version.len() > MAX_VERSION { "" } else { &self.version };
+        let tail: Tail<'_> = (self.parallelism, version);
+        // Writing integers and texts into a growing vector has no way to fail.
+        postcard::to_extend(&(wire, tail), Vec::with_capacity(MAX_BYTES)).unwrap_or_default()
     }
 
     /// Reads the compact form, or gives `None` for anything that is not one. Bytes behind the
-    /// known fields are skipped, up to 64 in all: a newer node may have more to say. Shares over
-    /// 1000 permille are taken as 1000.
+    /// known fields are skipped, up to 128 in all: a newer node may have more to say. Of one that
+    /// says no more than `uptime`, or does so in a way that cannot be read, the rest is 0 and
+    /// empty. Shares over 1000 permille are taken as 1000.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         if bytes.len() > MAX_BYTES {
             return None;
         }
-        let (wire, _) = postcard::take_from_bytes::<Wire>(bytes).ok()?;
+        let (wire, rest) = postcard::take_from_bytes::<Wire>(bytes).ok()?;
+        let tail = postcard::take_from_bytes::<Tail<'_>>(rest).map(|(tail, _)| tail);
+        let (parallelism, version) = tail.unwrap_or_default();
+        let sane = version.len() <= MAX_VERSION && version.bytes().all(|b| b.is_ascii_graphic());
+        let version = if sane { version } else { "" };
         let (cpu, memory_used, memory_total, process_memory, tasks, ..) = wire;
         let (.., workers, busy, in_flight, queued, uptime) = wire;
         Some(Self {
@@ -92,6 +108,8 @@ impl Runtime {
             in_flight,
             queued,
             uptime: Duration::from_millis(uptime),
+            parallelism,
+            version: version.into(),
         })
     }
 }
@@ -104,8 +122,9 @@ pub(crate) mod tests {
 
     fn runtimes() -> impl Strategy<Value = Runtime> {
         let shares = (0..=1000u16, 0..=1000u16);
-        let sizes = any::<(u64, u64, u64, u32, u16, u32, u32, u64)>();
-        (shares, sizes).prop_map(|((cpu_permille, busy_permille), s)| Runtime {
+        let sizes = any::<(u64, u64, u64, u32, u16, u32, u32, u64, u16)>();
+        let versions = "[!-~]{0,32}";
+        (shares, sizes, versions).prop_map(|((cpu_permille, busy_permille), s, version)| Runtime {
             cpu_permille,
             memory_used: s.0,
             memory_total: s.1,
@@ -116,6 +135,8 @@ pub(crate) mod tests {
             in_flight: s.5,
             queued: s.6,
             uptime: Duration::from_millis(s.7),
+            parallelism: s.8,
+            version: version.into(),
         })
     }
 
@@ -125,19 +146,26 @@ pub(crate) mod tests {
             let bytes = runtime.encode();
             prop_assert!(bytes.len() <= MAX_BYTES);
             prop_assert_eq!(Runtime::decode(&bytes), Some(runtime.clone()));
-            prop_assert_eq!(Runtime::decode(&bytes[..bytes.len() - 1]), None);
             let newer = [&bytes[..], &[7]].concat();
-            let read = if newer.len() > MAX_BYTES { None } else { Some(runtime) };
-            prop_assert_eq!(Runtime::decode(&newer), read);
+            prop_assert_eq!(Runtime::decode(&newer), Some(runtime.clone()));
+            // What an older node sends ends with its uptime.
+            let tail = postcard::to_allocvec(&(runtime.parallelism, &runtime.version)).unwrap();
+            let older = &bytes[..bytes.len() - tail.len()];
+            let parts = (runtime.parallelism, runtime.version.clone());
+            let read = Runtime { parallelism: 0, version: "".into(), ..runtime };
+            prop_assert_eq!(Runtime::decode(older), Some(read), "without {:?}", parts);
+            prop_assert_eq!(Runtime::decode(&older[..older.len() - 1]), None);
         }
 
         #[test]
         fn any_bytes_give_a_sane_sample_or_none(
-            bytes in prop::collection::vec(any::<u8>(), 0..80),
+            bytes in prop::collection::vec(any::<u8>(), 0..140),
         ) {
             if let Some(runtime) = Runtime::decode(&bytes) {
                 prop_assert!(runtime.cpu_permille <= 1000 && runtime.busy_permille <= 1000);
                 prop_assert!(runtime.memory_permille().is_none_or(|share| share <= 1000));
+                prop_assert!(runtime.version.len() <= MAX_VERSION);
+                prop_assert!(runtime.version.chars().all(|c| c.is_ascii_graphic()));
             }
         }
     }
@@ -155,11 +183,19 @@ pub(crate) mod tests {
             in_flight: u32::MAX,
             queued: u32::MAX,
             uptime: Duration::MAX,
+            parallelism: u16::MAX,
+            version: "v".repeat(MAX_VERSION).into(),
         };
-        assert_eq!(largest.encode().len(), MAX_BYTES);
+        assert_eq!(largest.encode().len(), 64 + 3 + 33);
+        assert!(largest.encode().len() <= MAX_BYTES);
         let read = Runtime::decode(&largest.encode()).unwrap();
         assert_eq!((read.cpu_permille, read.busy_permille, read.tasks), (1000, 1000, u32::MAX));
         assert_eq!(read.memory_permille(), Some(1000));
+        assert_eq!((read.parallelism, read.version), (u16::MAX, largest.version.clone()));
+        let longer = Runtime { version: "v".repeat(MAX_VERSION + 1).into(), ..largest };
+        assert_eq!(&*Runtime::decode(&longer.encode()).unwrap().version, "");
+        let steering = Runtime { version: "1\u{1b}[2J".into(), ..longer };
+        assert_eq!(&*Runtime::decode(&steering.encode()).unwrap().version, "");
     }
 
     #[test]

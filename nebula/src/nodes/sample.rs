@@ -7,6 +7,7 @@
 //! so it is quick enough for an async task; the list of processes is never read. The machine's
 //! processors are measured over 200 ms at least: asked sooner, it repeats the figure.
 
+use std::num::NonZero;
 use std::time::{Duration, Instant};
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
@@ -19,6 +20,7 @@ use super::runtime::Runtime;
 pub(crate) struct Sampler {
     /// `None` where the system gives no figures.
     system: Option<System>,
+    parallelism: u16,
     started: Instant,
     /// When the last sample was taken, and how long the workers had been busy by then.
     last: Option<(Instant, Duration)>,
@@ -32,7 +34,10 @@ impl Sampler {
         if let Err(error) = &system {
             tracing::warn!(%error, "the machine cannot be measured, its figures will be 0");
         }
-        Self { system: system.ok(), started: Instant::now(), last: None }
+        // It is read once: a limit of the process that changes later is not worth a file a second.
+        let parallelism = std::thread::available_parallelism().map_or(0, NonZero::get);
+        let parallelism = parallelism.try_into().unwrap_or(u16::MAX);
+        Self { system: system.ok(), parallelism, started: Instant::now(), last: None }
     }
 
     /// Takes a sample, of the runtime it is called in. Outside of one, the figures of the runtime
@@ -44,6 +49,8 @@ impl Sampler {
             in_flight,
             queued,
             uptime: now - self.started,
+            parallelism: self.parallelism,
+            version: env!("CARGO_PKG_VERSION").into(),
             ..Runtime::default()
         };
         if let Some(system) = &mut self.system {
@@ -101,6 +108,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_sample_has_all_figures() {
+        // NOD-01
         let mut sampler = Sampler::new();
         let first = sampler.sample(3, 4);
         assert!(first.memory_total > 0 && first.memory_used <= first.memory_total);
@@ -108,6 +116,7 @@ mod tests {
         assert_eq!((first.in_flight, first.queued, first.workers), (3, 4, 2));
         assert_eq!(first.process_memory > 0, cfg!(target_os = "linux"));
         assert_eq!(first.busy_permille, 0, "nothing to compare it with");
+        assert!(first.parallelism > 0 && &*first.version == env!("CARGO_PKG_VERSION"));
 
         let idle: Vec<_> = (0..5).map(|_| tokio::spawn(std::future::pending::<()>())).collect();
         let second = sampler.sample(0, 0);

@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use macula::directory::{NodeView, View};
-use macula::identity::NodeId;
 use rand::Rng;
 use tokio::time::{Instant, sleep_until};
 
 use super::leg;
+use super::reach::{Found, Here, Sought, Whom};
 use crate::call::unicast::{Ask, Targets};
 use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
@@ -137,42 +136,16 @@ impl Roster {
 
     /// Looks once.
     fn look<M: Method>(node: &Node, ask: &mut Ask<'_, M>, view: &View) -> Result<Self, Nobody> {
-        let mut other_shape = None;
-        let mut named = BTreeSet::new();
-        let meant = |id: &NodeId| {
-            let record = view.node(id)?.record.as_ref()?;
-            let meant = match &ask.targets {
-                Targets::Selector(selector) => selector.matches(&record.name, &record.tags),
-                Targets::Node(node) => node == id,
-                Targets::Nodes(nodes) => nodes.contains(id),
-                Targets::Anyone | Targets::Pick(_) => true,
-            };
-            meant.then(|| (record.name.clone(), *id))
-        };
-        if ask.local.as_ref().is_some_and(|served| !served.draining()) {
-            named.extend(meant(&node.id()));
-        }
-        for provider in view.providers(M::INFO.wire_id()) {
-            if provider.node == node.id() {
-                continue;
-            }
-            let Some(target) = meant(&provider.node) else { continue };
-            if provider.key == M::INFO.key() {
-                named.insert(target);
-            } else {
-                other_shape = Some(ApiKey::from_bytes(provider.key));
-            }
-        }
-        if named.is_empty() {
+        let sought = sought(node, ask);
+        let Found { nodes: mut targets, other_shape } = sought.find(view);
+        if targets.is_empty() {
             return Err(match other_shape {
                 Some(theirs) if !matches!(ask.targets, Targets::Pick(_)) => {
                     Nobody::Incompatible(theirs)
                 }
-                _ => Nobody::Why(why::<M>(node, ask, view)),
+                _ => Nobody::Why(sought.why(view)),
             });
         }
-        let mut targets: Vec<_> =
-            named.into_iter().map(|(name, id)| NodeRef { id, name: name.into() }).collect();
         if let Targets::Pick(_) = &ask.targets {
             targets = picked::<M>(node, ask, view, &targets)?;
         }
@@ -274,65 +247,37 @@ fn fresh(node: &Node, known: &NodeView) -> Option<NodeInfo> {
     Some(NodeInfo::new(info(node.mesh(), record, None)))
 }
 
-/// What kept each known node from being asked.
-fn why<M: Method>(node: &Node, ask: &Ask<'_, M>, view: &View) -> Why {
-    let service = M::INFO.service_name();
-    let mut why = Why::new(service, M::INFO.method_name());
-    for known in view.nodes() {
-        let itself = known.id == node.id();
-        let Some(record) = &known.record else {
-            why = why.node(&known.id.short(), "has not said yet what it serves");
-            continue;
-        };
-        let reason = match &ask.targets {
-            Targets::Node(id) if *id != known.id => "is not the node asked for".to_owned(),
-            Targets::Nodes(ids) if !ids.contains(&known.id) => "was not picked".to_owned(),
-            Targets::Selector(selector) => selector
-                .rejecting_clause(&record.name, &record.tags)
-                .unwrap_or_else(|| unserved(node, itself, record, service)),
-            _ => unserved(node, itself, record, service),
-        };
-        why = why.node(&record.name, &reason);
+/// What the call looks for.
+fn sought<'a, M: Method>(node: &Node, ask: &'a Ask<'_, M>) -> Sought<'a> {
+    Sought {
+        service: M::INFO.service_name(),
+        method: M::INFO.method_name(),
+        id: M::INFO.wire_id(),
+        key: Some(M::INFO.key()),
+        whom: Whom::of(&ask.targets),
+        itself: node.id(),
+        here: Here::of(node, M::INFO.service_name(), ask.local.as_deref()),
     }
-    let named = match &ask.targets {
-        Targets::Node(id) => std::slice::from_ref(id),
-        Targets::Nodes(ids) => ids,
-        Targets::Anyone | Targets::Selector(_) | Targets::Pick(_) => &[],
-    };
-    let gone = named.iter().filter(|id| view.node(id).is_none());
-    gone.fold(why, |why, id| why.node(&id.short(), "is not alive in this cluster"))
-}
-
-fn unserved(
-    node: &Node,
-    itself: bool,
-    record: &Arc<macula::directory::NodeRecord>,
-    service: &str,
-) -> String {
-    let draining = record.status != macula::directory::NodeStatus::Serving;
-    if draining {
-        return "is shutting down".into();
-    }
-    if itself && node.served(service).is_some() {
-        return "serves another contract of this name".into();
-    }
-    "does not serve it".into()
 }
 
 /// The waiting is over: say what this node tried in order to join.
 fn tried(node: &Node, nobody: Nobody) -> Nobody {
+    match nobody {
+        Nobody::Why(why) => Nobody::Why(while_joining(node, why)),
+        nobody => nobody,
+    }
+}
+
+/// Adds what this node tried in order to join, if it has not joined yet.
+pub(crate) fn while_joining(node: &Node, why: Why) -> Why {
     let joining = node.mesh().joining();
     let joining = joining.borrow();
-    match nobody {
-        Nobody::Why(why) if !joining.joined => {
+    match joining.joined {
+        true => why,
+        false if joining.tried.is_empty() => why.joining("its seeds", "no answer yet"),
+        false => {
             let tried = joining.tried.iter();
-            let why = tried.fold(why, |why, tried| why.joining(&tried.target, &tried.outcome));
-            Nobody::Why(if joining.tried.is_empty() {
-                why.joining("its seeds", "no answer yet")
-            } else {
-                why
-            })
+            tried.fold(why, |why, tried| why.joining(&tried.target, &tried.outcome))
         }
-        nobody => nobody,
     }
 }

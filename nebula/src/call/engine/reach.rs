@@ -1,0 +1,197 @@
+//! Who can be asked for a method at one moment, and what keeps each of the others from it.
+//!
+//! Calls and the questions about calls that are not made share this, so that they agree.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::collections::BTreeSet;
+
+use macula::directory::{NodeRecord, NodeStatus, NodeView, View};
+use macula::identity::NodeId;
+
+use crate::call::unicast::Targets;
+use crate::call::{ApiKey, NodeRef, Why};
+use crate::node::Node;
+use crate::nodes::Selector;
+use crate::service::served::Served;
+
+/// A method, and whom a call of it is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sought<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) method: &'a str,
+    /// The wire id of the method.
+    pub(crate) id: u64,
+    /// The shape that it must have; `None` takes any.
+    pub(crate) key: Option<[u8; 8]>,
+    pub(crate) whom: Whom<'a>,
+    /// The node that asks.
+    pub(crate) itself: NodeId,
+    pub(crate) here: Here,
+}
+
+/// Whom a call is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Whom<'a> {
+    /// Anyone who serves the method.
+    Anyone,
+    /// The nodes that the selector means.
+    Selector(&'a Selector),
+    /// Exactly this node.
+    Node(&'a NodeId),
+    /// Those that a closure took.
+    Picked(&'a [NodeId]),
+    /// Those that a closure is going to take from the ones that serve the method.
+    Offered,
+}
+
+/// How the service stands on the node that asks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Here {
+    /// It serves it and takes calls.
+    Serves,
+    /// It does not serve it, or takes no calls any more.
+    Not,
+    /// It serves another contract of that name.
+    OtherContract,
+}
+
+impl Here {
+    /// How the service of this name stands on `node`, which serves `contract` for the one who asks
+    /// if it serves that at all.
+    pub(crate) fn of(node: &Node, service: &str, contract: Option<&Served>) -> Self {
+        match contract {
+            Some(served) if !served.draining() => Self::Serves,
+            None if node.served(service).is_some() => Self::OtherContract,
+            _ => Self::Not,
+        }
+    }
+}
+
+/// Who was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Those that can be asked, by name.
+    pub(crate) nodes: Vec<NodeRef>,
+    /// The shape of the method on a node that is meant and has another one.
+    pub(crate) other_shape: Option<ApiKey>,
+}
+
+impl<'a> Whom<'a> {
+    /// Those that the selector means, if there is one.
+    pub(crate) fn by(selector: Option<&'a Selector>) -> Self {
+        selector.map_or(Self::Anyone, Self::Selector)
+    }
+
+    pub(crate) fn of(targets: &'a Targets<'_>) -> Self {
+        match targets {
+            Targets::Anyone => Self::Anyone,
+            Targets::Selector(selector) => Self::Selector(selector),
+            Targets::Node(id) => Self::Node(id),
+            Targets::Nodes(ids) => Self::Picked(ids),
+            Targets::Pick(_) => Self::Offered,
+        }
+    }
+
+    /// What keeps a node from being meant.
+    fn rejects(&self, record: &NodeRecord) -> Option<String> {
+        match self {
+            Self::Anyone | Self::Offered => None,
+            Self::Selector(selector) => selector.rejecting_clause(&record.name, &record.tags),
+            Self::Node(id) => (**id != record.node).then(|| "is not the node asked for".to_owned()),
+            Self::Picked(ids) => (!ids.contains(&record.node)).then(|| "was not picked".to_owned()),
+        }
+    }
+
+    fn means(&self, record: &NodeRecord) -> bool {
+        match self {
+            // The same answer as that of `rejects`, without a sentence.
+            Self::Selector(selector) => selector.matches(&record.name, &record.tags),
+            _ => self.rejects(record).is_none(),
+        }
+    }
+
+    /// The nodes that are meant by their identity.
+    fn named(&self) -> &'a [NodeId] {
+        match *self {
+            Self::Node(id) => std::slice::from_ref(id),
+            Self::Picked(ids) => ids,
+            Self::Anyone | Self::Selector(_) | Self::Offered => &[],
+        }
+    }
+}
+
+impl Sought<'_> {
+    /// Who can be asked.
+    pub(crate) fn find(&self, view: &View) -> Found {
+        let mut other_shape = None;
+        let mut named = BTreeSet::new();
+        let meant = |id: &NodeId| {
+            let record = view.node(id)?.record.as_ref()?;
+            self.whom.means(record).then(|| (record.name.clone(), *id))
+        };
+        if self.here == Here::Serves {
+            named.extend(meant(&self.itself));
+        }
+        for provider in view.providers(self.id) {
+            if provider.node == self.itself {
+                continue;
+            }
+            let Some(target) = meant(&provider.node) else { continue };
+            if self.key.is_none_or(|key| key == provider.key) {
+                named.insert(target);
+            } else {
+                other_shape = Some(ApiKey::from_bytes(provider.key));
+            }
+        }
+        let nodes = named.into_iter().map(|(name, id)| NodeRef { id, name: name.into() }).collect();
+        Found { nodes, other_shape }
+    }
+
+    /// Each known node, and what keeps it from being asked or that nothing does: first those that
+    /// can be asked, then the others, both by name.
+    pub(crate) fn why(&self, view: &View) -> Why {
+        let reason = |known: &NodeView| match &known.record {
+            None => (known.id.short(), Some("has not said yet what it serves".to_owned())),
+            Some(record) => (record.name.clone(), self.obstacle(view, known, record)),
+        };
+        let mut reasons: Vec<_> = view.nodes().iter().map(reason).collect();
+        reasons.sort_by(|(a, kept), (b, also)| {
+            kept.is_some().cmp(&also.is_some()).then_with(|| a.cmp(b))
+        });
+        let why = Why::new(self.service, self.method);
+        let why = reasons.into_iter().fold(why, |why, (name, reason)| match reason {
+            Some(reason) => why.node(&name, &reason),
+            None => why.available(&name),
+        });
+        let gone = self.whom.named().iter().filter(|id| view.node(id).is_none());
+        gone.fold(why, |why, id| why.node(&id.short(), "is not alive in this cluster"))
+    }
+
+    fn obstacle(&self, view: &View, known: &NodeView, record: &NodeRecord) -> Option<String> {
+        if let Some(clause) = self.whom.rejects(record) {
+            return Some(clause);
+        }
+        if known.id == self.itself && self.here == Here::Serves {
+            return None;
+        }
+        if record.status != NodeStatus::Serving {
+            return Some("is shutting down".into());
+        }
+        if known.id == self.itself {
+            return Some(match self.here {
+                Here::OtherContract => "serves another contract of this name".into(),
+                Here::Serves | Here::Not => "does not serve it".into(),
+            });
+        }
+        let mut shapes = view.providers(self.id).iter().filter(|p| p.node == known.id);
+        match (shapes.next(), self.key) {
+            (None, _) => Some("does not serve it".into()),
+            (Some(provider), Some(key)) if provider.key != key => {
+                let theirs = ApiKey::from_bytes(provider.key);
+                Some(format!("serves shape {theirs} of the method only"))
+            }
+            (Some(_), _) => None,
+        }
+    }
+}
