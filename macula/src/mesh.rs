@@ -66,6 +66,8 @@ pub struct PeerState {
     /// The load it reported with a reply of the last two seconds, else 0: calls of other nodes
     /// that run and wait there.
     pub load: u16,
+    /// The smoothed time to it and back, as measured; none without a connection.
+    pub round_trip: Option<Duration>,
 }
 
 /// A peer that was not let in.
@@ -201,6 +203,7 @@ impl Mesh {
             in_flight,
             late_replies,
             load: link.recent_load(),
+            round_trip: Some(link.last_round_trip()),
         }
     }
 

@@ -17,8 +17,9 @@ use crate::call::retry::RetryBudget;
 use crate::context::Caller;
 use crate::error::Error;
 use crate::node::{Node, Shared};
-use crate::nodes::Topology;
+use crate::nodes::choices::Choices;
 use crate::nodes::live::{Callers, Live, follow};
+use crate::nodes::{Policy, Topology};
 use crate::service::exported::export;
 use crate::service::info::{ServiceInfo, parse_selector};
 use crate::service::serve::{Dispatch, Serve};
@@ -56,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Option<Limits>,
     pub(crate) topology: Option<Topology>,
     pub(crate) default_timeout: Option<Duration>,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) random_seed: Option<u64>,
     pub(crate) join_timeout: Duration,
     pub(crate) grace: Duration,
 }
@@ -77,6 +80,8 @@ impl NodeBuilder {
             limits: None,
             topology: None,
             default_timeout: None,
+            policy: None,
+            random_seed: None,
             join_timeout: JOIN_TIMEOUT_DEFAULT,
             grace: GRACE_DEFAULT,
         };
@@ -172,6 +177,22 @@ impl NodeBuilder {
         self
     }
 
+    /// Sets by what a call from this node that goes to one node chooses it, where nothing nearer
+    /// does; [`Policy::LocalFirst`] unless set.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.settings.policy = Some(policy);
+        self
+    }
+
+    /// Sets the seed of all random choices that calls from this node make: which nodes they ask in
+    /// which order, and how long they wait between attempts. On one platform and release, the
+    /// same calls in the same order, on nodes of the same names that fare the same, then choose
+    /// the same. From the system unless set. No secrets are made from it.
+    pub fn random_seed(mut self, seed: u64) -> Self {
+        self.settings.random_seed = Some(seed);
+        self
+    }
+
     /// Sets how long the start may take to find another node before it
     /// returns and goes on trying; 5 seconds unless set.
     pub fn join_timeout(mut self, timeout: Duration) -> Self {
@@ -236,6 +257,7 @@ impl NodeBuilder {
             mesh,
             live,
             retries: RetryBudget::new(RETRY_PERMILLE, RETRY_RESERVE),
+            choices: Choices::new(settings.random_seed),
             usual: Mutex::default(),
             name,
             tags: own_tags,
@@ -244,6 +266,7 @@ impl NodeBuilder {
             services,
             topology: settings.topology,
             default_timeout: settings.default_timeout,
+            policy: settings.policy,
             grace: settings.grace,
         }))
     }

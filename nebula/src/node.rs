@@ -17,8 +17,9 @@ use crate::call::retry::RetryBudget;
 use crate::call::usual::UsualTime;
 use crate::context::Caller;
 use crate::error::Error;
+use crate::nodes::choices::Choices;
 use crate::nodes::live::Live;
-use crate::nodes::{Nodes, Topology};
+use crate::nodes::{Nodes, Policy, Topology};
 use crate::service::served::Served;
 
 /// How long the replies of calls that have just ended may take to be sent, at least.
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) mesh: Mesh,
     pub(crate) live: Arc<Live>,
     pub(crate) retries: RetryBudget,
+    pub(crate) choices: Choices,
     /// By wire id of the method.
     pub(crate) usual: Mutex<BTreeMap<u64, Arc<UsualTime>>>,
     pub(crate) name: Box<str>,
@@ -49,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) services: BTreeMap<&'static str, Arc<Served>>,
     pub(crate) topology: Option<Topology>,
     pub(crate) default_timeout: Option<Duration>,
+    pub(crate) policy: Option<Policy>,
     pub(crate) grace: Duration,
 }
 
@@ -143,6 +146,11 @@ impl Node {
         &self.shared.retries
     }
 
+    /// What its calls leave to chance.
+    pub(crate) fn choices(&self) -> &Choices {
+        &self.shared.choices
+    }
+
     /// Itself, as handlers see it that it calls.
     pub(crate) fn as_caller(&self) -> Arc<Caller> {
         Arc::clone(&self.shared.caller)
@@ -156,6 +164,11 @@ impl Node {
     /// The time limit of its calls when nothing nearer sets one.
     pub(crate) fn default_timeout(&self) -> Option<Duration> {
         self.shared.default_timeout
+    }
+
+    /// By what its calls choose a node when nothing nearer says so.
+    pub(crate) fn policy(&self) -> Option<Policy> {
+        self.shared.policy
     }
 }
 

@@ -103,8 +103,13 @@ impl Pending<'_> {
         match timeout_at(deadline, answer).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(_)) => Err(Failure::Disconnected),
-            Err(_) => Err(Failure::Deadline { phase: Phase::Run }),
+            Err(_) => Err(self.late()),
         }
+    }
+
+    fn late(&self) -> Failure {
+        self.link.doubt();
+        Failure::Deadline { phase: Phase::Run }
     }
 
     async fn send_and_wait(
@@ -120,7 +125,7 @@ impl Pending<'_> {
             answer = &mut answer => return answer.map_err(|_| Failure::Disconnected),
             // A peer that refuses the body says so in its reply; a lost connection ends the wait.
             _ = &mut upload => {}
-            () = sleep_until(deadline) => return Err(Failure::Deadline { phase: Phase::Run }),
+            () = sleep_until(deadline) => return Err(self.late()),
         }
         self.wait(answer, deadline).await
     }

@@ -66,6 +66,9 @@ pub(crate) struct Link {
     /// The load that the peer reported last, and when, in milliseconds since the link was made.
     load: AtomicU16,
     load_at: AtomicU64,
+    /// The last round trip that was looked up, in microseconds: asking the connection takes its
+    /// lock.
+    trip_us: AtomicU64,
     pub(crate) closed: CancellationToken,
 }
 
@@ -108,6 +111,7 @@ impl Link {
             token,
             since: Instant::now(),
             lane: Lane::new(),
+            trip_us: AtomicU64::new(micros(connection.rtt())),
             connection,
             calls: Mutex::new(InFlight::new()),
             running: Mutex::new(Some(BTreeMap::new())),
@@ -127,7 +131,25 @@ impl Link {
 
     /// The time to the peer and back, as measured.
     pub(crate) fn round_trip(&self) -> Duration {
-        self.connection.rtt()
+        let trip = self.connection.rtt();
+        self.trip_us.store(micros(trip), Ordering::Relaxed);
+        trip
+    }
+
+    /// The same as of the last time it was asked, without a lock.
+    pub(crate) fn last_round_trip(&self) -> Duration {
+        Duration::from_micros(self.trip_us.load(Ordering::Relaxed))
+    }
+
+    /// A call was not answered in time, and nobody waits for it any more: asks whether the peer is
+    /// still there.
+    pub(crate) fn doubt(&self) {
+        if crate::mesh::lock(&self.health).doubt() {
+            // What came before the question is no answer to it.
+            self.heard.store(false, Ordering::Relaxed);
+            // A link that cannot be written to is about to close.
+            let _ = self.lane.push(&Message::Ping(0));
+        }
     }
 
     /// Whether anything has come from the peer since the last time this was asked.
@@ -345,4 +367,8 @@ impl Link {
         }
         std::future::pending().await
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -19,8 +19,8 @@ use super::unary::{Call, Pick, Target};
 use super::{CallError, Log};
 use crate::context::{Context, Inherited};
 use crate::node::Node;
-use crate::nodes::{Selector, Topology};
-use crate::service::method::{Error, Method, Value};
+use crate::nodes::{Policy, Selector, Topology};
+use crate::service::method::{Error, Method, Service as _, Value};
 use crate::service::served::Served;
 
 /// What an awaited call of the method `M` gives.
@@ -109,8 +109,8 @@ fn start<M: Method>(call: Call<'_, M>) -> Result<State<'_, M>, CallError> {
     })
 }
 
-/// Goes on with the other nodes that the call is for, if this one refused to begin. That is a retry
-/// like any other.
+/// Goes on with the other nodes that the call is for, if this one refused to begin, and waits for a
+/// place if all are full. That is a retry like any other.
 fn elsewhere<'a, M: Method>(
     refused: CallError<Error<M>>,
     local: &mut Local<M>,
@@ -122,7 +122,8 @@ fn elsewhere<'a, M: Method>(
     let view = node.mesh().view();
     let others = view.providers(M::INFO.wire_id()).iter();
     let mut others = others.filter(|provider| provider.key == M::INFO.key());
-    if !others.any(|provider| provider.node != node.id()) {
+    let full = matches!(refused, CallError::Overloaded { .. });
+    if !full && !others.any(|provider| provider.node != node.id()) {
         return Err(refused);
     }
     Ok(engine::unicast::run(node, ask, Some(refused)).boxed())
@@ -134,6 +135,8 @@ pub(crate) struct Ask<'a, M: Method> {
     pub(crate) args: Option<M::Args>,
     /// Whom it is for.
     pub(crate) targets: Targets<'a>,
+    /// Who of them is asked first.
+    pub(crate) policy: Policy,
     /// When it was first polled.
     pub(crate) started: Instant,
     /// When it must end, with whatever result.
@@ -168,6 +171,8 @@ pub(crate) enum Targets<'a> {
 pub(crate) enum Elsewhere {
     /// Nobody.
     Nowhere,
+    /// Nobody else: this node once more.
+    Itself,
     /// Anyone who serves the method.
     Anyone,
     /// The nodes that the selector means.
@@ -200,17 +205,26 @@ impl<'a, M: Method> Ask<'a, M> {
             true => Some(CallError::Deadline(Log::default())),
             false => None,
         };
+        let policy = options
+            .policy
+            .or(shared.options.policy)
+            .or(M::INFO.chosen_by())
+            .or(M::Api::INFO.chosen_by())
+            .or(shared.place.policy())
+            .unwrap_or_default();
         let targets = targets::<M>(target, options.on, shared);
         let local = None;
         let args = Some(args);
-        let ask = Self { args, targets, started, deadline, watch, hedge, local, refused };
+        let ask = Self { args, targets, policy, started, deadline, watch, hedge, local, refused };
         (&shared.place, ask)
     }
 
     /// Whether this node answers it if it serves the method, without looking at others.
     fn stays_here(&self, node: &Node) -> bool {
+        let prefers_itself = matches!(self.policy, Policy::LocalFirst | Policy::Closest);
         let meant = match &self.targets {
-            Targets::Anyone => true,
+            Targets::Anyone => prefers_itself,
+            Targets::Selector(_) if !prefers_itself => false,
             Targets::Selector(selector) => {
                 // A selector that makes no sense is refused wherever it is used.
                 let checked = |topology: &Topology| topology.check(selector).is_ok();
@@ -227,10 +241,11 @@ impl<'a, M: Method> Ask<'a, M> {
         let elsewhere = match self.targets {
             Targets::Anyone => Elsewhere::Anyone,
             Targets::Selector(selector) => Elsewhere::Selector(selector),
-            Targets::Node(_) | Targets::Pick(_) | Targets::Nodes(_) => Elsewhere::Nowhere,
+            Targets::Node(_) => Elsewhere::Itself,
+            Targets::Pick(_) | Targets::Nodes(_) => Elsewhere::Nowhere,
         };
         let times = (self.started, self.deadline);
-        Local::new(served, node, self.args, times, self.watch).or(elsewhere)
+        Local::new(served, node, self.args, times, self.watch).or(elsewhere, self.policy)
     }
 }
 
