@@ -72,13 +72,16 @@ impl Inner {
         status: Status,
         body: Bytes,
     ) {
-        link.note_load(load);
         let limit = self.limits.max_body;
         let result = match (status, body.len() > limit) {
             (Status::Done, true) => Err(Failure::ReplyTooLarge { limit }),
             (status, _) => outcome(status, body),
         };
-        let waiter = link.calls().complete(id);
+        let (waiter, ours) = {
+            let mut calls = link.calls();
+            (calls.complete(id), calls.len())
+        };
+        link.note_load(load, ours);
         let Some(waiter) = waiter else {
             tracing::debug!(peer = %link.peer.id, id, "a reply came that nobody waits for");
             return;

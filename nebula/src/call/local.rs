@@ -119,6 +119,11 @@ impl<M: Method> Local<M> {
         Some((node, ask))
     }
 
+    /// The arguments, if it did not begin.
+    pub(crate) fn take_args(&mut self) -> Option<M::Args> {
+        self.args.take()
+    }
+
     /// Starts the body, as the holder of `permit`.
     fn run(&mut self, permit: Permit) -> Result<(), CallError<Error<M>>> {
         let caller = self.node.as_ref().map(Node::as_caller);

@@ -164,7 +164,8 @@ pub(crate) struct Candidate {
     pub(crate) node: NodeId,
     /// It is the node that asks.
     pub(crate) itself: bool,
-    /// What it last reported, plus what we have in flight to it ourselves: that part is never old.
+    /// What it last reported of others, plus what we have in flight to it ourselves: that part is
+    /// never old.
     pub(crate) load: u32,
     /// The smoothed time to it and back, where it is known.
     pub(crate) trip: Option<Duration>,

@@ -28,7 +28,7 @@ async fn fill(desk: &DeskClient, node: &nebula::Node) -> [JoinHandle<Answer>; 2]
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_node_refuses_before_it_runs_and_says_when_to_come_back() {
+async fn a_full_node_refuses_before_it_runs_and_is_asked_again_when_it_said() {
     let site = Site::new();
     let clerk = Clerk::new("db", Mood::Wait);
     let db = site.serve("db", &clerk).await;
@@ -38,17 +38,30 @@ async fn a_full_node_refuses_before_it_runs_and_says_when_to_come_back() {
     // From elsewhere and from the node itself: the same gate.
     for node in [&client, &db] {
         let desk = DeskClient::new(node);
-        let error = desk.narrow().await.unwrap_err();
-        let CallError::Overloaded { retry_after, .. } = &error else { panic!("{error:?}") };
-        assert!((Duration::from_millis(1)..PATIENCE).contains(retry_after), "{retry_after:?}");
-        assert_eq!((error.executed(), error.attempts().len()), (Executed::No, 1), "{error:#}");
-        assert!(error.to_string().contains("db is overloaded"), "{error}");
+        // It said 100 ms, which is doubled each time: the seventh wait would be too long.
+        for (timeout, attempts) in [(50, 1), (150, 2), (5000, 6)] {
+            let (began, timeout) = (Instant::now(), Duration::from_millis(timeout));
+            let error = desk.narrow().timeout(timeout).await.unwrap_err();
+            let CallError::Overloaded { retry_after, .. } = &error else { panic!("{error:?}") };
+            assert!((Duration::from_millis(1)..PATIENCE).contains(retry_after), "{retry_after:?}");
+            assert!(began.elapsed() < timeout, "{error:#}");
+            assert_eq!(error.executed(), Executed::No, "{error:#}");
+            assert_eq!(error.attempts().len(), attempts, "{error:#}");
+            assert!(error.to_string().contains("db is overloaded"), "{error}");
+        }
     }
+    // A place that gets free in time is found.
+    let late = tokio::spawn({
+        let desk = DeskClient::new(&client);
+        async move { desk.narrow().await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(clerk.count().began, 1);
     clerk.turn(Mood::Answer);
     for call in held {
         assert_eq!(call.await.unwrap().unwrap(), "db");
     }
+    assert_eq!(late.await.unwrap().unwrap(), "db");
     assert_eq!(DeskClient::new(&client).narrow().await.unwrap(), "db");
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::arguments::Arguments;
 use super::leg::{self, Patience};
 use super::roster::{Roster, Wait};
-use super::unicast::{Tried, give_up, look_again, nobody, note};
+use super::unicast::{self, Tried, give_up, look_again, nobody, note};
 use crate::call::local::Local;
 use crate::call::retry::{FailoverMachine, Step};
 use crate::call::unicast::{Answer, Ask};
@@ -23,6 +23,9 @@ use crate::service::method::{Error, Method};
 pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M> {
     let found = Roster::find(&node, &mut ask, Wait::Somebody).await;
     let mut roster = found.map_err(|found| nobody::<M>(found, Log::default()))?;
+    if roster.itself.is_some() && roster.targets.len() == 1 {
+        return unicast::run(node, ask, None).await;
+    }
     node.retries().deposit();
     let mut draw = node.choices().draw(M::INFO.wire_id(), ask.policy);
     let mut order = roster.order(&node, &ask, &mut draw).into_iter();

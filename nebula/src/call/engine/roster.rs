@@ -225,7 +225,7 @@ impl Roster {
             }
             let peer = node.mesh().peer(&target.id);
             let in_flight = u32::try_from(peer.in_flight).unwrap_or(u32::MAX);
-            let load = u32::from(peer.load).saturating_add(in_flight);
+            let load = u32::from(peer.foreign_load).saturating_add(in_flight);
             let (trip, suspect) = (peer.round_trip, peer.suspect);
             Candidate { node: target.id, itself: false, load, trip, suspect }
         };

@@ -136,11 +136,13 @@ async fn attempt<M: Method>(
             Ok(Tried::Answered(Err(CallError::Deadline(Log::default()))))
         }
         (Some(served), _) if roster.itself == Some(at) => {
-            let args = arguments.take(roster.targets.len() > 1)?;
+            let args = arguments.take(false)?;
             let times = (ask.started, ask.deadline);
             let (served, watch) = (Arc::clone(served), ask.watch.clone());
-            let local = Local::<M>::new(served, Some(node.clone()), Some(args), times, watch);
-            Ok(Tried::local(local.await))
+            let mut local = Local::<M>::new(served, Some(node.clone()), Some(args), times, watch);
+            let tried = Tried::local((&mut local).await);
+            arguments.give_back(local.take_args());
+            Ok(tried)
         }
         (_, Some(target)) => {
             let body = arguments.encoded()?;
