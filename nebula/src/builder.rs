@@ -1,6 +1,8 @@
 //! How a node is prepared: every setting has a default, and nothing happens before `start`.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod table;
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,7 +25,7 @@ use crate::nodes::{Policy, Topology};
 use crate::service::exported::export;
 use crate::service::info::{ServiceInfo, parse_selector};
 use crate::service::serve::{Dispatch, Serve};
-use crate::service::served::Served;
+use table::table;
 
 /// How long a node waits for running calls when it shuts down, unless told otherwise.
 const GRACE_DEFAULT: Duration = Duration::from_secs(10);
@@ -376,42 +378,6 @@ fn check(settings: &Settings) -> Result<()> {
     }
     if settings.default_timeout == Some(Duration::ZERO) {
         return Err(Error::msg("a default timeout of zero leaves no time for any call"));
-    }
-    Ok(())
-}
-
-/// The services by name.
-fn table(
-    services: Vec<Arc<dyn Dispatch>>,
-    node: &str,
-) -> Result<BTreeMap<&'static str, Arc<Served>>> {
-    let mut table = BTreeMap::new();
-    for service in services {
-        let info = service.info();
-        check_ids(info)?;
-        if table.insert(info.service_name(), Served::new(service)).is_some() {
-            return Err(Error::msg(format!(
-                "two services named `{}` on one node, `{node}`: serve one of them elsewhere, or \
-                 name it apart with `#[service(name = \"…\")]`",
-                info.service_name(),
-            )));
-        }
-    }
-    Ok(table)
-}
-
-/// The wire ids of a service's methods tell them apart.
-fn check_ids(info: &'static ServiceInfo) -> Result<()> {
-    let mut seen = BTreeMap::new();
-    for method in info.methods() {
-        if let Some(other) = seen.insert(method.wire_id(), method.method_name()) {
-            return Err(Error::msg(format!(
-                "the methods `{other}` and `{}` of `{}` have one wire id: name one of them apart \
-                 with `#[api(name = \"…\")]`",
-                method.method_name(),
-                info.service_name(),
-            )));
-        }
     }
     Ok(())
 }

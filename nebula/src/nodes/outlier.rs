@@ -148,6 +148,12 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// Any moment will do.
+    #[allow(clippy::disallowed_methods)]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
     fn id(number: u8) -> NodeId {
         NodeId::from_bytes([number; 32])
     }
@@ -181,7 +187,7 @@ mod tests {
 
     #[test]
     fn two_failures_in_a_row_eject_and_one_success_clears() {
-        let (mut outliers, now, all) = (Outliers::default(), Instant::now(), candidates(3));
+        let (mut outliers, now, all) = (Outliers::default(), start(), candidates(3));
         assert_eq!(fails(&mut outliers, 1, now), None);
         assert!(!outliers.succeeded(&id(1)));
         assert_eq!(outliers.len(), 0);
@@ -198,7 +204,7 @@ mod tests {
 
     #[test]
     fn each_ejection_lasts_twice_as_long_up_to_a_minute() {
-        let (mut outliers, mut now) = (Outliers::default(), Instant::now());
+        let (mut outliers, mut now) = (Outliers::default(), start());
         assert_eq!(fails(&mut outliers, 1, now), None);
         let mut times = Vec::new();
         for _ in 0..7 {
@@ -216,7 +222,7 @@ mod tests {
     #[test]
     fn jitter_is_a_tenth_either_way() {
         let time = |drawn| {
-            let (mut outliers, now) = (Outliers::default(), Instant::now());
+            let (mut outliers, now) = (Outliers::default(), start());
             assert_eq!(outliers.failed(id(1), now, now, || drawn), None);
             outliers.failed(id(1), now, now, || drawn).unwrap()
         };
@@ -229,7 +235,7 @@ mod tests {
 
     #[test]
     fn one_call_at_a_time_tries_an_ejected_node() {
-        let (mut outliers, began, all) = (Outliers::default(), Instant::now(), candidates(3));
+        let (mut outliers, began, all) = (Outliers::default(), start(), candidates(3));
         assert!(!outliers.begins(&id(1), began), "nothing is held against it");
         fails(&mut outliers, 1, began);
         fails(&mut outliers, 1, began);
@@ -254,7 +260,7 @@ mod tests {
 
     #[test]
     fn calls_that_were_under_way_when_it_was_ejected_are_no_news() {
-        let (mut outliers, began) = (Outliers::default(), Instant::now());
+        let (mut outliers, began) = (Outliers::default(), start());
         let now = began + SECOND;
         let mut fail = |began, now| outliers.failed(id(1), began, now, exactly);
         assert_eq!(fail(began, now), None);
@@ -268,7 +274,7 @@ mod tests {
 
     #[test]
     fn at_most_half_are_passed_over_and_the_worst_first() {
-        let (mut outliers, now) = (Outliers::default(), Instant::now());
+        let (mut outliers, now) = (Outliers::default(), start());
         for node in 0..5 {
             fails(&mut outliers, node, now);
             fails(&mut outliers, node, now);
@@ -288,7 +294,7 @@ mod tests {
 
     #[test]
     fn who_has_gone_is_forgotten() {
-        let (mut outliers, now) = (Outliers::default(), Instant::now());
+        let (mut outliers, now) = (Outliers::default(), start());
         fails(&mut outliers, 1, now);
         fails(&mut outliers, 2, now);
         outliers.retain(|node| *node == id(2));
@@ -305,7 +311,7 @@ mod tests {
             count in 1..8_u8,
             events in prop::collection::vec((0..8_u8, 0..4_u8, 0..5000_u64, 0..=200_u32), 0..60),
         ) {
-            let (mut outliers, mut now) = (Outliers::default(), Instant::now());
+            let (mut outliers, mut now) = (Outliers::default(), start());
             let all = candidates(count);
             for (node, event, passed, drawn) in events {
                 now += Duration::from_millis(passed);

@@ -139,3 +139,53 @@ impl Drop for Watched<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Has two attempts of `given` end after `took`, and tells whether that is held against the node.
+    async fn counts(given: Duration, took: Duration, end: Option<Verdict>) -> bool {
+        let (trouble, choices) = (Trouble::default(), Choices::new(Some(7)));
+        let node = NodeId::from_bytes([1; 32]);
+        for _ in 0..2 {
+            let began = Instant::now();
+            let watched = trouble.watch(&choices, (node, "db"), (began, began + given));
+            advance(took).await;
+            match end {
+                Some(verdict) => watched.ends(verdict),
+                None => drop(watched),
+            }
+        }
+        let other = NodeId::from_bytes([2; 32]);
+        let candidate =
+            |node| Candidate { node, itself: false, load: 0, trip: None, suspect: false };
+        let mut candidates = [candidate(node), candidate(other)];
+        trouble.pass_over(&mut candidates, Instant::now());
+        assert!(!candidates[1].suspect);
+        candidates[0].suspect
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_counts_and_what_was_given_up_does_not() {
+        let given = 100 * MS;
+        assert!(counts(given, MS, Some(Verdict::Failed)).await);
+        assert!(!counts(given, MS, Some(Verdict::Neither)).await);
+        assert!(!counts(given, MS, Some(Verdict::Answered)).await);
+        assert!(!counts(given, 99 * MS, None).await);
+        assert!(counts(given, given, None).await, "all are dropped at the deadline");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_counts_if_there_was_time_and_this_process_did_not_stand_still() {
+        let fails = Some(Verdict::Failed);
+        assert!(!counts(9 * MS, 9 * MS, fails).await);
+        assert!(counts(10 * MS, 10 * MS, fails).await);
+        assert!(counts(9 * MS, MS, fails).await, "it failed before the deadline");
+        assert!(!counts(100 * MS, 700 * MS, fails).await);
+    }
+}
