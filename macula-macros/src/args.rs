@@ -10,9 +10,17 @@ use crate::recover::Errors;
 use crate::selector;
 
 const SERVICE: &str =
-    "global, name, version, on, timeout, max_concurrent, queue, transparent, crate";
+    "global, name, version, on, policy, timeout, max_concurrent, queue, transparent, crate";
 const API: &str =
-    "idempotent, timeout, max_concurrent, queue, on, stragglers, spawn, name, version";
+    "idempotent, timeout, max_concurrent, queue, on, policy, stragglers, spawn, name, version";
+/// The policies that need no more than a name, and nebula's variants of them.
+const POLICIES: [(&str, &str); 5] = [
+    ("local_first", "LocalFirst"),
+    ("round_robin", "RoundRobin"),
+    ("random", "Random"),
+    ("least_loaded", "LeastLoaded"),
+    ("closest", "Closest"),
+];
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const NAME_BYTES: usize = 128;
 
@@ -23,6 +31,7 @@ pub(crate) struct ServiceArgs {
     pub(crate) name: Option<LitStr>,
     pub(crate) version: Option<LitStr>,
     pub(crate) on: Option<LitStr>,
+    pub(crate) policy: Option<Ident>,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) max_concurrent: Option<u32>,
     pub(crate) queue: Option<u32>,
@@ -38,6 +47,8 @@ pub(crate) struct ApiArgs {
     pub(crate) max_concurrent: Option<u32>,
     pub(crate) queue: Option<u32>,
     pub(crate) on: Option<LitStr>,
+    /// A variant of nebula's.
+    pub(crate) policy: Option<Ident>,
     pub(crate) stragglers: Option<Stragglers>,
     pub(crate) spawn: bool,
     pub(crate) name: Option<LitStr>,
@@ -60,6 +71,7 @@ pub(crate) fn service(tokens: TokenStream, errors: &mut Errors) -> ServiceArgs {
             "name" => args.name = option.wire_name(errors),
             "version" => args.version = option.text(errors).filter(|text| release(text, errors)),
             "on" => args.on = option.selector(errors),
+            "policy" => args.policy = option.policy(errors),
             "timeout" => args.timeout_ms = option.duration_ms(errors),
             "max_concurrent" => args.max_concurrent = option.positive(errors),
             "queue" => args.queue = option.number(errors).map(|(n, _)| n),
@@ -81,6 +93,7 @@ pub(crate) fn api(tokens: TokenStream, errors: &mut Errors) -> ApiArgs {
             "max_concurrent" => args.max_concurrent = option.positive(errors),
             "queue" => args.queue = option.number(errors).map(|(n, _)| n),
             "on" => args.on = option.selector(errors),
+            "policy" => args.policy = option.policy(errors),
             "stragglers" => args.stragglers = option.stragglers(errors),
             "spawn" => args.spawn = option.flag(errors),
             "name" => args.name = option.wire_name(errors),
@@ -177,6 +190,7 @@ impl Opt {
             "on" => "&db !@backup",
             "version" => "1.2.0",
             "stragglers" => "finish",
+            "policy" => "round_robin",
             "crate" => "my::nebula",
             _ => "users",
         };
@@ -269,6 +283,24 @@ impl Opt {
                 None
             }
         }
+    }
+
+    fn policy(&self, errors: &mut Errors) -> Option<Ident> {
+        let text = self.text(errors)?;
+        let name = text.value();
+        if let Some((_, variant)) = POLICIES.iter().find(|(known, _)| *known == name) {
+            return Some(Ident::new(variant, text.span()));
+        }
+        let fault = if name == "sticky" {
+            "`sticky` needs a key, which differs from call to call: write \
+             `.policy(Policy::sticky(key))` on the call"
+                .to_owned()
+        } else {
+            let known = POLICIES.map(|(known, _)| format!("`\"{known}\"`")).join(", ");
+            format!("there is no policy `{name}`; known are {known}")
+        };
+        errors.at(text, fault);
+        None
     }
 
     fn duration_ms(&self, errors: &mut Errors) -> Option<u64> {
@@ -412,6 +444,10 @@ mod tests {
             (quote!(idempotent = true), "takes no value"),
             (quote!(idempotent, idempotent), "written twice"),
             (quote!(stragglers = "drop"), "`\\\"cancel\\\"` or"),
+            (quote!(policy = "sticky"), "write `.policy(Policy::sticky(key))` on the call"),
+            (quote!(policy = "fastest"), "no policy `fastest`; known are `\\\"local_first\\\"`, "),
+            (quote!(policy = round_robin), "write `policy = \\\"round_robin\\\"`"),
+            (quote!(policy), "write `policy = \\\"round_robin\\\"`"),
             (quote!(name = ""), "empty"),
             (quote!(name = "a/b"), "may not hold `/`"),
             (quote!(name = "a b"), "may not hold ' '"),

@@ -54,6 +54,8 @@ use proc_macro::TokenStream;
 /// - `name = "users"`: its name on the wire, instead of the trait's.
 /// - `version = "1.2.0"`: shown to operators.
 /// - `on = "&db !@backup"`: the default selector of its calls.
+/// - `policy = "round_robin"`: which node its calls to one node ask first, unless the method says
+///   so; one of `local_first`, `round_robin`, `random`, `least_loaded`, `closest`.
 /// - `timeout = "2s"`: the default time limit of its calls, where a method sets none.
 /// - `max_concurrent = 64`: how many bodies of all its methods run at once on a node. A method's own
 ///   bound holds besides.
@@ -84,6 +86,7 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// - `max_concurrent = 64`: how many of its bodies run at once on a node.
 /// - `queue = 256`: how many of its calls wait for their turn on a node; 0 refuses at once.
 /// - `on = "&db"`: the default selector of its calls.
+/// - `policy = "round_robin"`: which node its calls to one node ask first, as for `#[service]`.
 /// - `stragglers = "cancel" | "finish"`: what becomes of calls left over after a decision.
 /// - `spawn`: its bodies get a task of their own at once.
 /// - `name = "store"`: its name on the wire, instead of the method's.

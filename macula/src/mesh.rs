@@ -64,8 +64,12 @@ pub struct PeerState {
     /// Replies that came from it after their callers had gone.
     pub late_replies: u64,
     /// The load it reported with a reply of the last two seconds, else 0: calls of other nodes
-    /// that run and wait there.
+    /// that run and wait there, the one it answered not among them.
     pub load: u16,
+    /// The part of `load` that was not calls of this node.
+    pub foreign_load: u16,
+    /// The smoothed time to it and back, as measured; none without a connection.
+    pub round_trip: Option<Duration>,
 }
 
 /// A peer that was not let in.
@@ -195,12 +199,15 @@ impl Mesh {
             let calls = link.calls();
             (calls.len(), calls.unclaimed())
         };
+        let (load, foreign_load) = link.recent_load();
         PeerState {
             connected: true,
             suspect: link.silent.load(Ordering::Relaxed),
             in_flight,
             late_replies,
-            load: link.recent_load(),
+            load,
+            foreign_load,
+            round_trip: Some(link.last_round_trip()),
         }
     }
 

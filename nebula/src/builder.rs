@@ -1,8 +1,9 @@
 //! How a node is prepared: every setting has a default, and nothing happens before `start`.
 
 mod roles;
+mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,14 +22,15 @@ use crate::context::Caller;
 use crate::declared::{self, Notice, Told};
 use crate::error::Error;
 use crate::node::{Node, Shared};
-use crate::nodes::Topology;
+use crate::nodes::choices::Choices;
 use crate::nodes::live::{Callers, Live, follow};
 use crate::nodes::topology::{name_fault, tag_fault};
+use crate::nodes::{Policy, Topology};
 use crate::service::contracts::Contracts;
 use crate::service::exported::export;
 use crate::service::info::ServiceInfo;
 use crate::service::serve::{Dispatch, Serve};
-use crate::service::served::Served;
+use table::table;
 
 /// How long a node waits for running calls when it shuts down, unless told otherwise.
 const GRACE_DEFAULT: Duration = Duration::from_secs(10);
@@ -62,6 +64,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Option<Limits>,
     pub(crate) topology: Option<Topology>,
     pub(crate) default_timeout: Option<Duration>,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) random_seed: Option<u64>,
     pub(crate) join_timeout: Duration,
     pub(crate) grace: Duration,
     pub(crate) roles: Option<Roles>,
@@ -85,6 +89,8 @@ impl NodeBuilder {
             limits: None,
             topology: None,
             default_timeout: None,
+            policy: None,
+            random_seed: None,
             join_timeout: JOIN_TIMEOUT_DEFAULT,
             grace: GRACE_DEFAULT,
             roles: None,
@@ -184,6 +190,22 @@ impl NodeBuilder {
         self
     }
 
+    /// Sets by what a call from this node that goes to one node chooses it, where nothing nearer
+    /// does; [`Policy::LocalFirst`] unless set.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.settings.policy = Some(policy);
+        self
+    }
+
+    /// Sets the seed of all random choices that calls from this node make: which nodes they ask in
+    /// which order, and how long they wait between attempts. On one platform and release, the
+    /// same calls in the same order, on nodes of the same names that fare the same, then choose
+    /// the same. From the system unless set. No secrets are made from it.
+    pub fn random_seed(mut self, seed: u64) -> Self {
+        self.settings.random_seed = Some(seed);
+        self
+    }
+
     /// Sets how long the start may take to find another node before it
     /// returns and goes on trying; 5 seconds unless set.
     pub fn join_timeout(mut self, timeout: Duration) -> Self {
@@ -260,6 +282,7 @@ impl NodeBuilder {
             mesh,
             live,
             retries: RetryBudget::new(RETRY_PERMILLE, RETRY_RESERVE),
+            choices: Choices::new(settings.random_seed),
             usual: Mutex::default(),
             name,
             tags: own_tags,
@@ -269,6 +292,7 @@ impl NodeBuilder {
             services,
             told: Told::new(settings.topology),
             default_timeout: settings.default_timeout,
+            policy: settings.policy,
             grace: settings.grace,
             generic,
         }))
@@ -363,40 +387,4 @@ fn check(settings: &Settings) -> Result<()> {
         ))),
         _ => Ok(()),
     }
-}
-
-/// The services by name.
-fn table(
-    services: Vec<Arc<dyn Dispatch>>,
-    node: &str,
-) -> Result<BTreeMap<&'static str, Arc<Served>>> {
-    let mut table = BTreeMap::new();
-    for service in services {
-        let info = service.info();
-        check_ids(info)?;
-        if table.insert(info.service_name(), Served::new(service)).is_some() {
-            return Err(Error::msg(format!(
-                "two services named `{}` on one node, `{node}`: serve one of them elsewhere, or \
-                 name it apart with `#[service(name = \"…\")]`",
-                info.service_name(),
-            )));
-        }
-    }
-    Ok(table)
-}
-
-/// The wire ids of a service's methods tell them apart.
-fn check_ids(info: &'static ServiceInfo) -> Result<()> {
-    let mut seen = BTreeMap::new();
-    for method in info.methods() {
-        if let Some(other) = seen.insert(method.wire_id(), method.method_name()) {
-            return Err(Error::msg(format!(
-                "the methods `{other}` and `{}` of `{}` have one wire id: name one of them apart \
-                 with `#[api(name = \"…\")]`",
-                method.method_name(),
-                info.service_name(),
-            )));
-        }
-    }
-    Ok(())
 }

@@ -94,7 +94,7 @@ pub use error::Error;
 pub use macula_macros::topology;
 pub use macula_macros::{api, on_nodes, roles, sel, service};
 pub use node::Node;
-pub use nodes::{NodeInfo, Nodes, Selector, Topology};
+pub use nodes::{NodeInfo, Nodes, Policy, Selector, Topology};
 pub use service::info::Stragglers;
 pub use service::method::Idempotent;
 pub use service::serve::Serve;
@@ -106,6 +106,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::call::handle::Handle;
+    pub use crate::nodes::Policy;
     pub use crate::nodes::known::topology;
     pub use crate::service::info::{
         MethodInfo, ServiceInfo, method_id, parse_selector, signature_key,

@@ -18,8 +18,9 @@ use crate::call::usual::UsualTime;
 use crate::context::Caller;
 use crate::declared::Told;
 use crate::error::Error;
-use crate::nodes::Nodes;
+use crate::nodes::choices::Choices;
 use crate::nodes::live::Live;
+use crate::nodes::{Nodes, Policy};
 use crate::service::contracts::Contracts;
 use crate::service::served::Served;
 
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) mesh: Mesh,
     pub(crate) live: Arc<Live>,
     pub(crate) retries: RetryBudget,
+    pub(crate) choices: Choices,
     /// By wire id of the method.
     pub(crate) usual: Mutex<BTreeMap<u64, Arc<UsualTime>>>,
     pub(crate) name: Box<str>,
@@ -53,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) told: Told,
     pub(crate) contracts: Contracts,
     pub(crate) default_timeout: Option<Duration>,
+    pub(crate) policy: Option<Policy>,
     pub(crate) grace: Duration,
     pub(crate) generic: bool,
 }
@@ -167,6 +170,11 @@ impl Node {
         &self.shared.retries
     }
 
+    /// What its calls leave to chance.
+    pub(crate) fn choices(&self) -> &Choices {
+        &self.shared.choices
+    }
+
     /// Itself, as handlers see it that it calls.
     pub(crate) fn as_caller(&self) -> Arc<Caller> {
         Arc::clone(&self.shared.caller)
@@ -185,6 +193,11 @@ impl Node {
     /// The time limit of its calls when nothing nearer sets one.
     pub(crate) fn default_timeout(&self) -> Option<Duration> {
         self.shared.default_timeout
+    }
+
+    /// By what its calls choose a node when nothing nearer says so.
+    pub(crate) fn policy(&self) -> Option<Policy> {
+        self.shared.policy
     }
 }
 

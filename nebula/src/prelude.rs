@@ -8,5 +8,5 @@ pub use crate::call::{
 };
 pub use crate::context::Context;
 pub use crate::node::Node;
-pub use crate::nodes::{Selector, Topology, node, tag};
+pub use crate::nodes::{Policy, Selector, Topology, node, tag};
 pub use macula_macros::{api, sel, service};

@@ -8,6 +8,8 @@ mod attributes;
 mod names;
 #[path = "pass/places.rs"]
 mod places;
+#[path = "pass/policies.rs"]
+mod policies;
 #[path = "pass/selectors.rs"]
 mod selectors;
 #[path = "pass/shadowed.rs"]

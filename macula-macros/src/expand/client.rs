@@ -239,6 +239,7 @@ fn method_info(service: &Service, method: &Method) -> TokenStream {
     );
     chain.extend(options.queue.map(Literal::u32_unsuffixed).map(|calls| quote!(.queue(#calls))));
     chain.extend(options.on.as_ref().map(|selector| quote!(.on(#selector))));
+    chain.extend(policy(options.policy.as_ref()));
     chain.extend(options.stragglers.map(|stragglers| match stragglers {
         Stragglers::Cancel => quote!(.stragglers_cancel()),
         Stragglers::Finish => quote!(.stragglers_finish()),
@@ -248,6 +249,10 @@ fn method_info(service: &Service, method: &Method) -> TokenStream {
         options.version.map(Literal::u32_unsuffixed).map(|version| quote!(.version(#version))),
     );
     chain
+}
+
+fn policy(variant: Option<&Ident>) -> Option<TokenStream> {
+    variant.map(|variant| quote!(.policy(__nebula::Policy::#variant)))
 }
 
 fn service_info(service: &Service) -> TokenStream {
@@ -260,6 +265,7 @@ fn service_info(service: &Service) -> TokenStream {
     chain.extend(args.global.then(|| quote!(.global())));
     chain.extend(args.version.as_ref().map(|version| quote!(.version(#version))));
     chain.extend(args.on.as_ref().map(|selector| quote!(.on(#selector))));
+    chain.extend(policy(args.policy.as_ref()));
     chain.extend(args.timeout_ms.map(Literal::u64_unsuffixed).map(|ms| quote!(.timeout_ms(#ms))));
     chain.extend(
         args.max_concurrent

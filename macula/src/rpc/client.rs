@@ -72,13 +72,16 @@ impl Inner {
         status: Status,
         body: Bytes,
     ) {
-        link.note_load(load);
         let limit = self.limits.max_body;
         let result = match (status, body.len() > limit) {
             (Status::Done, true) => Err(Failure::ReplyTooLarge { limit }),
             (status, _) => outcome(status, body),
         };
-        let waiter = link.calls().complete(id);
+        let (waiter, ours) = {
+            let mut calls = link.calls();
+            (calls.complete(id), calls.len())
+        };
+        link.note_load(load, ours);
         let Some(waiter) = waiter else {
             tracing::debug!(peer = %link.peer.id, id, "a reply came that nobody waits for");
             return;
@@ -103,8 +106,13 @@ impl Pending<'_> {
         match timeout_at(deadline, answer).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(_)) => Err(Failure::Disconnected),
-            Err(_) => Err(Failure::Deadline { phase: Phase::Run }),
+            Err(_) => Err(self.late()),
         }
+    }
+
+    fn late(&self) -> Failure {
+        self.link.doubt();
+        Failure::Deadline { phase: Phase::Run }
     }
 
     async fn send_and_wait(
@@ -120,7 +128,7 @@ impl Pending<'_> {
             answer = &mut answer => return answer.map_err(|_| Failure::Disconnected),
             // A peer that refuses the body says so in its reply; a lost connection ends the wait.
             _ = &mut upload => {}
-            () = sleep_until(deadline) => return Err(Failure::Deadline { phase: Phase::Run }),
+            () = sleep_until(deadline) => return Err(self.late()),
         }
         self.wait(answer, deadline).await
     }

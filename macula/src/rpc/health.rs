@@ -1,9 +1,10 @@
-//! Whether a connected peer still answers, judged while calls wait for it.
+//! Whether a connected peer still answers, judged while calls wait for it or a ping does.
 //!
 //! A process that was killed or stopped leaves its connection standing for seconds. Membership
 //! finds it, but slowly, since it must be sure; a call only needs to know that it is worth asking
 //! somebody else. So, while calls wait and nothing at all is heard, the peer is pinged, and one
-//! that does not answer falls silent: it is chosen last, and calls that may run twice move on.
+//! that does not answer falls silent: it is chosen last, and calls that may run twice move on. A
+//! ping wants an answer even when the calls have ended meanwhile, by deadlines that were short.
 //! Time is counted in ticks that this process really ran, so that a pause of our own is not held
 //! against the peer.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -37,6 +38,16 @@ pub(crate) enum Pulse {
 }
 
 impl Health {
+    /// A call ended by its deadline. True if the peer is to be pinged now; what is heard from here
+    /// on counts as its answer.
+    pub(crate) fn doubt(&mut self) -> bool {
+        let asks = !self.silent && self.quiet < PING_AFTER;
+        if asks {
+            self.quiet = PING_AFTER;
+        }
+        asks
+    }
+
     /// One tick has passed: `waiting`, calls are waiting for the peer; `heard`, something has
     /// come from it since the last tick; `round_trip`, the measured one of the path.
     pub(crate) fn tick(&mut self, waiting: bool, heard: bool, round_trip: Duration) -> Pulse {
@@ -49,7 +60,7 @@ impl Health {
             self.quiet = self.quiet.wrapping_add(1);
             return if self.quiet.is_multiple_of(RETRY_EVERY) { Pulse::Ping } else { Pulse::Fine };
         }
-        if !waiting {
+        if !waiting && self.quiet < PING_AFTER {
             self.quiet = 0;
             return Pulse::Fine;
         }
@@ -90,6 +101,22 @@ mod tests {
     #[test]
     fn nobody_waiting_means_nothing_to_judge() {
         assert_eq!(ticks(&mut Health::default(), 1000, false, SHORT), []);
+    }
+
+    #[test]
+    fn a_ping_wants_an_answer_whether_or_not_anybody_waits() {
+        let mut health = Health::default();
+        assert_eq!(ticks(&mut health, 3, true, SHORT), [Pulse::Ping]);
+        assert_eq!(ticks(&mut health, 8, false, SHORT), [Pulse::FellSilent]);
+        let mut health = Health::default();
+        assert!(health.doubt());
+        assert!(!health.doubt(), "it has been asked");
+        assert_eq!(ticks(&mut health, 8, false, SHORT), [Pulse::FellSilent]);
+        assert!(!health.doubt(), "it is asked now and then");
+        let mut health = Health::default();
+        assert!(health.doubt());
+        assert_eq!(health.tick(false, true, SHORT), Pulse::Fine);
+        assert_eq!(ticks(&mut health, 100, false, SHORT), []);
     }
 
     #[test]

@@ -250,7 +250,7 @@ impl Call {
         }
         self.answered = true;
         self.link.end(self.id);
-        let message = Message::Reply { id: self.id, load: self.node.load(), status, body };
+        let message = Message::Reply { id: self.id, load: self.load_left(), status, body };
         // The call counts until the peer has its reply: a node that leaves waits for that.
         tokio::spawn(async move {
             match self.link.send_alone(message).await {
@@ -265,6 +265,11 @@ impl Call {
         });
     }
 
+    /// The load of the node once this call is over: a node that is idle but for it is idle.
+    fn load_left(&self) -> u16 {
+        self.node.load().saturating_sub(1)
+    }
+
     /// Ends without a reply: nobody waits for one.
     fn dismiss(mut self) {
         self.answered = true;
@@ -272,7 +277,7 @@ impl Call {
 
     fn answer(&mut self, status: Status, body: Bytes) {
         self.answered = true;
-        let message = Message::Reply { id: self.id, load: self.node.load(), status, body };
+        let message = Message::Reply { id: self.id, load: self.load_left(), status, body };
         // If the link has closed, the caller knows.
         let _ = self.link.send(message);
     }

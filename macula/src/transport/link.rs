@@ -65,7 +65,12 @@ pub(crate) struct Link {
     pub(super) heard: AtomicBool,
     /// The load that the peer reported last, and when, in milliseconds since the link was made.
     load: AtomicU16,
+    /// What of it was not ours.
+    foreign: AtomicU16,
     load_at: AtomicU64,
+    /// The last round trip that was looked up, in microseconds: asking the connection takes its
+    /// lock.
+    trip_us: AtomicU64,
     pub(crate) closed: CancellationToken,
 }
 
@@ -108,6 +113,7 @@ impl Link {
             token,
             since: Instant::now(),
             lane: Lane::new(),
+            trip_us: AtomicU64::new(micros(connection.rtt())),
             connection,
             calls: Mutex::new(InFlight::new()),
             running: Mutex::new(Some(BTreeMap::new())),
@@ -117,6 +123,7 @@ impl Link {
             silent: AtomicBool::new(false),
             heard: AtomicBool::new(true),
             load: AtomicU16::new(0),
+            foreign: AtomicU16::new(0),
             load_at: AtomicU64::new(0),
             closed: CancellationToken::new(),
         });
@@ -127,7 +134,25 @@ impl Link {
 
     /// The time to the peer and back, as measured.
     pub(crate) fn round_trip(&self) -> Duration {
-        self.connection.rtt()
+        let trip = self.connection.rtt();
+        self.trip_us.store(micros(trip), Ordering::Relaxed);
+        trip
+    }
+
+    /// The same as of the last time it was asked, without a lock.
+    pub(crate) fn last_round_trip(&self) -> Duration {
+        Duration::from_micros(self.trip_us.load(Ordering::Relaxed))
+    }
+
+    /// A call was not answered in time, and nobody waits for it any more: asks whether the peer is
+    /// still there.
+    pub(crate) fn doubt(&self) {
+        if crate::mesh::lock(&self.health).doubt() {
+            // What came before the question is no answer to it.
+            self.heard.store(false, Ordering::Relaxed);
+            // A link that cannot be written to is about to close.
+            let _ = self.lane.push(&Message::Ping(0));
+        }
     }
 
     /// Whether anything has come from the peer since the last time this was asked.
@@ -144,17 +169,22 @@ impl Link {
         self.since.saturating_duration_since(other.since) < TWINS
     }
 
-    /// The peer has told its load.
-    pub(crate) fn note_load(&self, load: u16) {
+    /// The peer has told its load, while it had so many calls of ours.
+    pub(crate) fn note_load(&self, load: u16, ours: usize) {
+        let ours = u16::try_from(ours).unwrap_or(u16::MAX);
         self.load.store(load, Ordering::Relaxed);
+        self.foreign.store(load.saturating_sub(ours), Ordering::Relaxed);
         self.load_at.store(self.age_ms(), Ordering::Relaxed);
     }
 
-    /// The load that the peer told lately. What it told long ago says nothing any more, and would
-    /// keep callers away for as long as they stay away.
-    pub(crate) fn recent_load(&self) -> u16 {
+    /// The load that the peer told lately, and what of it was not ours. What it told long ago says
+    /// nothing any more, and would keep callers away for as long as they stay away.
+    pub(crate) fn recent_load(&self) -> (u16, u16) {
         let age = self.age_ms().saturating_sub(self.load_at.load(Ordering::Relaxed));
-        if age < LOAD_HOLDS_MS { self.load.load(Ordering::Relaxed) } else { 0 }
+        if age >= LOAD_HOLDS_MS {
+            return (0, 0);
+        }
+        (self.load.load(Ordering::Relaxed), self.foreign.load(Ordering::Relaxed))
     }
 
     fn age_ms(&self) -> u64 {
@@ -345,4 +375,8 @@ impl Link {
         }
         std::future::pending().await
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -9,7 +9,7 @@ use super::options::Options;
 use super::unary::Call;
 use crate::context::Context;
 use crate::node::Node;
-use crate::nodes::Selector;
+use crate::nodes::{Policy, Selector};
 use crate::service::info::{MethodInfo, parse_selector};
 use crate::service::method::{Method, Service};
 use crate::service::serve::{Provider, Provides, erase};
@@ -50,6 +50,14 @@ impl Place {
         match self {
             Self::Alone(_) => None,
             Self::Node { node, .. } => node.default_timeout(),
+        }
+    }
+
+    /// By what calls from here choose a node when nothing nearer says so.
+    pub(crate) fn policy(&self) -> Option<Policy> {
+        match self {
+            Self::Alone(_) => None,
+            Self::Node { node, .. } => node.policy(),
         }
     }
 }

@@ -20,6 +20,7 @@ use super::unicast::{Ask, Elsewhere, Targets};
 use super::{ApiKey, Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why};
 use crate::context::{Context, Scope};
 use crate::node::Node;
+use crate::nodes::Policy;
 use crate::service::input::{Input, Slot, Started, panic_message};
 use crate::service::method::{Error, Method, Value};
 use crate::service::served::Served;
@@ -38,8 +39,9 @@ pub(crate) struct Local<M: Method> {
     deadline: Instant,
     /// Ends the call as soon as it is cancelled.
     watch: Option<CancellationToken>,
-    /// Who else may be asked if this one does not begin it.
+    /// Who else may be asked if this one does not begin it, and in which order.
     elsewhere: Elsewhere,
+    policy: Policy,
     stage: Stage<M>,
     timer: Option<Pin<Box<Sleep>>>,
     cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -76,6 +78,7 @@ impl<M: Method> Local<M> {
             deadline,
             watch,
             elsewhere: Elsewhere::Nowhere,
+            policy: Policy::default(),
             stage: Stage::Start,
             timer: None,
             cancelled: None,
@@ -83,8 +86,8 @@ impl<M: Method> Local<M> {
     }
 
     /// The same, if others may be asked when this one does not begin it.
-    pub(crate) fn or(self, elsewhere: Elsewhere) -> Self {
-        Self { elsewhere, ..self }
+    pub(crate) fn or(self, elsewhere: Elsewhere, policy: Policy) -> Self {
+        Self { elsewhere, policy, ..self }
     }
 
     /// When it started, and when it must end.
@@ -93,7 +96,7 @@ impl<M: Method> Local<M> {
     }
 
     /// The call as it was before it came here, if it did not begin, and there is a node to make it
-    /// through and somebody else whom it may be for.
+    /// through and somebody whom it may be for.
     pub(crate) fn unbegun<'a>(&mut self) -> Option<(Node, Ask<'a, M>)> {
         let node = self.node.clone()?;
         let targets = match &self.elsewhere {
@@ -104,15 +107,21 @@ impl<M: Method> Local<M> {
         let ask = Ask {
             args: Some(self.args.take()?),
             targets,
+            policy: self.policy,
             started: self.started,
             deadline: self.deadline,
             watch: self.watch.clone(),
             hedge: false,
-            local: None,
+            local: Some(Arc::clone(&self.served)),
             refused: None,
             topology: None,
         };
         Some((node, ask))
+    }
+
+    /// The arguments, if it did not begin.
+    pub(crate) fn take_args(&mut self) -> Option<M::Args> {
+        self.args.take()
     }
 
     /// Starts the body, as the holder of `permit`.

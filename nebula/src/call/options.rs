@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::nodes::Selector;
+use crate::nodes::{Policy, Selector};
 
 /// The longest time limit of a call; longer ones are cut to it.
 pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -19,6 +19,7 @@ pub(crate) const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 pub struct Options {
     pub(crate) timeout: Option<Duration>,
     pub(crate) on: Option<Selector>,
+    pub(crate) policy: Option<Policy>,
 }
 
 impl Options {
@@ -32,6 +33,12 @@ impl Options {
     /// Sets which nodes calls are for.
     pub fn on(mut self, selector: impl Into<Selector>) -> Self {
         self.on = Some(selector.into());
+        self
+    }
+
+    /// Sets which of those nodes a call to one node asks first. Calls to several ask all of them.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
         self
     }
 }

@@ -7,6 +7,11 @@
 //! stopped before it returned counts as *unknown*. Limits: the retries of all calls are
 //! a share of the traffic, those of one call are at most [`MAX_ATTEMPTS`], and none starts after
 //! the deadline.
+//!
+//! Attempts on different nodes follow one another at once. Starting over with the same nodes waits
+//! for anything up to 10 ms, 20 ms and so on up to 500 ms ("full jitter"). A call with too little
+//! time left for that ends with what it was told, and so does one that every node refused as
+//! overloaded: its caller should hear of that at once.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -30,7 +35,7 @@ pub(crate) struct Failed {
     pub(crate) executed: Executed,
     /// How long to wait before the same node is worth another try (zero: it did not say), or
     /// `None` when the call does not come back to it: it denies the caller, serves another shape,
-    /// has a limit that the arguments exceed, or is overloaded, which its caller should hear of.
+    /// has a limit that the arguments exceed, or is overloaded.
     pub(crate) again: Option<Duration>,
 }
 
@@ -74,6 +79,30 @@ impl FailoverMachine {
         self.left = candidates.saturating_sub(1);
     }
 
+    /// Whether there is a candidate of this round that was not tried.
+    pub(crate) fn has_next(&self) -> bool {
+        self.left > 0
+    }
+
+    /// Takes the next candidate, and a retry from the budget, while another attempt goes on; false
+    /// if there is none, or it would be too many.
+    pub(crate) fn hedge(&mut self, budget: &RetryBudget) -> bool {
+        let fine = self.left > 0 && self.attempts < MAX_ATTEMPTS && budget.withdraw();
+        if fine {
+            self.left -= 1;
+            self.attempts += 1;
+        }
+        fine
+    }
+
+    /// An attempt failed while another goes on and nobody else is left.
+    pub(crate) fn note(&mut self, failed: Failed) {
+        self.again = match (self.again, failed.again) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+
     /// The attempt under way failed, with `remaining` left until the deadline. A step other than
     /// `GiveUp` has taken one retry from the budget.
     pub(crate) fn on_failure(
@@ -83,10 +112,7 @@ impl FailoverMachine {
         budget: &RetryBudget,
         rng: &mut impl Rng,
     ) -> Step {
-        self.again = match (self.again, failed.again) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        self.note(failed);
         if !may_retry(failed.executed, self.idempotent)
             || self.attempts >= MAX_ATTEMPTS
             || remaining.is_zero()
@@ -97,7 +123,9 @@ impl FailoverMachine {
             Step::TryNext
         } else {
             let Some(again) = self.again else { return Step::GiveUp };
-            let after = backoff(self.round, rng).max(again);
+            // Those that were told the same time do not come back together, either.
+            let again = again.saturating_mul(2_u32.saturating_pow(self.round));
+            let after = again.saturating_add(backoff(self.round, rng));
             if after >= remaining {
                 return Step::GiveUp;
             }

@@ -14,7 +14,7 @@ use super::several::{All, First, Quorum};
 use super::targets::{Chosen, Configured, Unsaid};
 use super::threshold::Threshold;
 use super::unicast::Unicast;
-use crate::nodes::{NodeInfo, Nodes, Selector};
+use crate::nodes::{NodeInfo, Nodes, Policy, Selector};
 use crate::service::method::{Error, Idempotent, Method, Value};
 
 /// A call of the method `M` that has not been made yet.
@@ -106,6 +106,14 @@ impl<'a, M: Method, Targets> Call<'a, M, Targets> {
     /// [`CallError::Deadline`], and nothing is sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options = self.options.timeout(timeout);
+        self
+    }
+
+    /// Sets which of the nodes that it may go to is asked first, and which next when that fails:
+    /// `users.find(1).policy(Policy::sticky(1))`. For a call to one node, hedged or not; `all`,
+    /// `first` and `quorum` ask every node, whatever is said here.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.options = self.options.policy(policy);
         self
     }
 

@@ -20,8 +20,8 @@ use super::{CallError, Log};
 use crate::context::{Context, Inherited};
 use crate::declared::Declared;
 use crate::node::Node;
-use crate::nodes::Selector;
-use crate::service::method::{Error, Method, Service, Value};
+use crate::nodes::{Policy, Selector};
+use crate::service::method::{Error, Method, Service as _, Value};
 use crate::service::served::Served;
 
 /// What an awaited call of the method `M` gives.
@@ -135,6 +135,8 @@ pub(crate) struct Ask<'a, M: Method> {
     pub(crate) args: Option<M::Args>,
     /// Whom it is for.
     pub(crate) targets: Targets<'a>,
+    /// Who of them is asked first.
+    pub(crate) policy: Policy,
     /// When it was first polled.
     pub(crate) started: Instant,
     /// When it must end, with whatever result.
@@ -186,7 +188,7 @@ impl<'a, M: Method> Ask<'a, M> {
             .timeout
             .or(shared.options.timeout)
             .or(M::INFO.default_timeout())
-            .or(<M::Api as Service>::INFO.default_timeout())
+            .or(M::Api::INFO.default_timeout())
             .or(shared.place.default_timeout())
             .unwrap_or(TIMEOUT_DEFAULT);
         let inherited = Inherited::now();
@@ -205,6 +207,13 @@ impl<'a, M: Method> Ask<'a, M> {
             true => Some(CallError::Deadline(Log::default())),
             false => None,
         };
+        let policy = options
+            .policy
+            .or(shared.options.policy)
+            .or(M::INFO.chosen_by())
+            .or(M::Api::INFO.chosen_by())
+            .or(shared.place.policy())
+            .unwrap_or_default();
         let targets = targets::<M>(target, options.on, shared);
         let topology = match (&targets, &shared.place) {
             (Targets::Selector(_), Place::Node { node, .. }) => node.declared(),
@@ -212,14 +221,27 @@ impl<'a, M: Method> Ask<'a, M> {
         };
         let local = None;
         let args = Some(args);
-        let ask = Self { args, targets, started, deadline, watch, hedge, local, refused, topology };
+        let ask = Self {
+            args,
+            targets,
+            policy,
+            started,
+            deadline,
+            watch,
+            hedge,
+            local,
+            refused,
+            topology,
+        };
         (&shared.place, ask)
     }
 
     /// Whether this node answers it if it serves the method, without looking at others.
     fn stays_here(&self, node: &Node) -> bool {
+        let prefers_itself = matches!(self.policy, Policy::LocalFirst | Policy::Closest);
         let meant = match &self.targets {
-            Targets::Anyone => true,
+            Targets::Anyone => prefers_itself,
+            Targets::Selector(_) if !prefers_itself => false,
             Targets::Selector(selector) => {
                 // A selector that makes no sense is refused wherever it is used.
                 let checked = |told: &Declared| told.topology.check(selector).is_ok();
@@ -240,7 +262,7 @@ impl<'a, M: Method> Ask<'a, M> {
             Targets::Node(_) | Targets::Pick(_) | Targets::Nodes(_) => Elsewhere::Nowhere,
         };
         let times = (self.started, self.deadline);
-        Local::new(served, node, self.args, times, self.watch).or(elsewhere)
+        Local::new(served, node, self.args, times, self.watch).or(elsewhere, self.policy)
     }
 }
 

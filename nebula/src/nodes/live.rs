@@ -12,6 +12,7 @@ use macula::identity::NodeId;
 
 use super::conflict::{Spoken, conflicts};
 use super::sample::Sampler;
+use super::trouble::Trouble;
 use super::{NodeFacts, NodeInfo, Nodes, Runtime, Selector};
 use crate::context::Caller;
 use crate::service::served::Served;
@@ -28,6 +29,8 @@ pub(crate) type Callers = Arc<ArcSwap<BTreeMap<NodeId, Arc<Caller>>>>;
 #[derive(Debug)]
 pub(crate) struct Live {
     nodes: ArcSwap<Nodes>,
+    /// Nodes that failed calls of this one.
+    trouble: Trouble,
     seen: Mutex<BTreeMap<String, Seen>>,
     /// Names that several living nodes bear, which has been said.
     shared_names: Mutex<BTreeSet<String>>,
@@ -47,6 +50,7 @@ impl Live {
     pub(crate) fn new() -> Self {
         Self {
             nodes: ArcSwap::from_pointee(Nodes::new(Vec::new())),
+            trouble: Trouble::default(),
             seen: Mutex::default(),
             shared_names: Mutex::default(),
             conflicts: Mutex::default(),
@@ -56,6 +60,11 @@ impl Live {
     /// The newest snapshot.
     pub(crate) fn nodes(&self) -> Nodes {
         Nodes::clone(&self.nodes.load())
+    }
+
+    /// The nodes that failed calls of this one.
+    pub(crate) fn trouble(&self) -> &Trouble {
+        &self.trouble
     }
 
     /// How many nodes, by name, have been seen to serve the method and match the selector, and
@@ -97,6 +106,7 @@ impl Live {
             Some(NodeInfo::new(info(mesh, record, fact)))
         });
         self.nodes.store(Arc::new(Nodes::new(known.collect())));
+        self.trouble.retain(|node| view.node(node).is_some());
         self.remember(mesh, &view);
         self.warn_of_shared_names(&view);
         self.warn_of_conflicts(&view, &mesh.id());

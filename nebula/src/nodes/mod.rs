@@ -1,15 +1,20 @@
 //! What is known of the nodes, and how some of them are chosen.
 //!
 //! A [`Topology`] says which nodes are configured, a [`Nodes`] snapshot which ones are there now
-//! and how they fare, and a [`Selector`] which of them a call is for.
+//! and how they fare, a [`Selector`] which of them a call is for, and a [`Policy`] which of those
+//! is asked first.
 
-pub(crate) mod balance;
+mod balance;
+pub(crate) mod choices;
 pub(crate) mod conflict;
 pub(crate) mod info;
 mod inspect;
 pub(crate) mod known;
 pub(crate) mod live;
+mod outlier;
 pub(crate) mod parse;
+pub(crate) mod policy;
+mod rendezvous;
 mod routes;
 pub(crate) mod runtime;
 pub(crate) mod sample;
@@ -17,12 +22,15 @@ pub(crate) mod selector;
 pub(crate) mod snapshot;
 mod text;
 pub(crate) mod topology;
+pub(crate) mod trouble;
 mod unknown;
 
 pub use conflict::TopologyConflict;
 pub use info::{NodeFacts, NodeInfo};
 pub use known::{NodeName, Tag};
 pub use parse::{SelectorFault, SelectorParseError, parse};
+pub use policy::{Policy, UnknownPolicy};
+pub use rendezvous::StickyKey;
 pub use routes::{
     Coloured, NodeState, Route, RouteCell, RouteMethod, RouteNode, Routes, RoutesWatch, Sort,
 };

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::nodes::Selector;
+use crate::nodes::{Policy, Selector};
 
 /// What becomes of calls that nobody needs any more once a `first` or a `quorum` is decided.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -34,6 +34,7 @@ pub struct MethodInfo {
     max_concurrent: Option<u32>,
     queue: Option<u32>,
     on: Option<&'static str>,
+    policy: Option<Policy>,
 }
 
 impl MethodInfo {
@@ -55,6 +56,7 @@ impl MethodInfo {
             max_concurrent: None,
             queue: None,
             on: None,
+            policy: None,
         }
     }
 
@@ -91,6 +93,12 @@ impl MethodInfo {
     /// Sets the default selector of its calls, in the short form (`"&db !@backup"`).
     pub const fn on(mut self, selector: &'static str) -> Self {
         self.on = Some(selector);
+        self
+    }
+
+    /// Sets by what a call of it to one node chooses the node.
+    pub const fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
         self
     }
 
@@ -191,6 +199,11 @@ impl MethodInfo {
     pub const fn selector(&self) -> Option<&'static str> {
         self.on
     }
+
+    /// By what its calls choose a node, if it says so.
+    pub const fn chosen_by(&self) -> Option<Policy> {
+        self.policy
+    }
 }
 
 /// Everything about one service that is known when it is compiled.
@@ -205,6 +218,7 @@ pub struct ServiceInfo {
     timeout_ms: Option<u64>,
     max_concurrent: Option<u32>,
     queue: Option<u32>,
+    policy: Option<Policy>,
 }
 
 impl ServiceInfo {
@@ -230,6 +244,7 @@ impl ServiceInfo {
             timeout_ms: None,
             max_concurrent: None,
             queue: None,
+            policy: None,
         }
     }
 
@@ -272,6 +287,12 @@ impl ServiceInfo {
     /// At most so many of its calls wait for their turn on a node.
     pub const fn queue(mut self, calls: u32) -> Self {
         self.queue = Some(calls);
+        self
+    }
+
+    /// Sets by what calls of its methods to one node choose the node.
+    pub const fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
         self
     }
 
@@ -321,6 +342,11 @@ impl ServiceInfo {
     /// How many of its calls may wait on a node, if it says so.
     pub const fn queue_len(&self) -> Option<u32> {
         self.queue
+    }
+
+    /// By what calls of its methods choose a node, if it says so.
+    pub const fn chosen_by(&self) -> Option<Policy> {
+        self.policy
     }
 
     /// The method with this wire id.

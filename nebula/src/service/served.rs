@@ -82,6 +82,13 @@ impl Served {
         own.fold(self.shared.queued(), usize::saturating_add)
     }
 
+    /// How many calls run or wait.
+    pub(crate) fn load(&self) -> usize {
+        let load = |gate: &Gate| gate.running().saturating_add(gate.queued());
+        let own = self.own.iter().flatten().map(|gate| load(gate));
+        own.fold(load(&self.shared), usize::saturating_add)
+    }
+
     /// Waits until no call runs or waits.
     pub(crate) async fn idle(&self) {
         self.shared.idle().await;

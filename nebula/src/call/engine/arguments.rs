@@ -39,6 +39,11 @@ impl<M: Method> Arguments<M> {
             .map_err(|why| self.error(Outcome::Unwritable(why.into())))
     }
 
+    /// What a local attempt did not need after all.
+    pub(crate) fn give_back(&mut self, args: Option<M::Args>) {
+        self.args = self.args.take().or(args);
+    }
+
     /// For an attempt elsewhere.
     pub(crate) fn encoded(&mut self) -> Result<Bytes, CallError<Error<M>>> {
         if let Some(body) = &self.body {

@@ -6,16 +6,14 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep_until};
 
 use super::arguments::Arguments;
 use super::leg::{self, Patience};
 use super::roster::{Roster, Wait};
-use super::unicast::{Tried, give_up, nobody, note};
+use super::unicast::{self, Tried, give_up, look_again, nobody, note};
 use crate::call::local::Local;
-use crate::call::retry::may_retry;
+use crate::call::retry::{FailoverMachine, Step};
 use crate::call::unicast::{Answer, Ask};
 use crate::call::{Attempt, CallError, Executed, Log, Outcome, Path, Phase};
 use crate::node::Node;
@@ -24,21 +22,27 @@ use crate::service::method::{Error, Method};
 /// Asks one of the nodes that the call is for, and after the usual time of such calls another.
 pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M> {
     let found = Roster::find(&node, &mut ask, Wait::Somebody).await;
-    let roster = found.map_err(|found| nobody::<M>(found, Log::default()))?;
+    let mut roster = found.map_err(|found| nobody::<M>(found, Log::default()))?;
+    if roster.itself.is_some() && roster.targets.len() == 1 {
+        return unicast::run(node, ask, None).await;
+    }
     node.retries().deposit();
-    let mut rng = SmallRng::from_rng(&mut rand::rng());
-    let mut order = roster.order(&node, &mut rng).into_iter();
+    let mut draw = node.choices().draw(M::INFO.wire_id(), ask.policy);
+    let mut order = roster.order(&node, &ask, &mut draw).into_iter();
+    let mut failover = FailoverMachine::new(order.len(), true);
     let usual = node.usual_time(M::INFO.wire_id());
     let mut arguments = Arguments::new(&node, ask.started, ask.args.take());
     let mut log = Log::default();
     let mut running = FuturesUnordered::new();
     // Where the running attempts are, and since when.
     let mut open: Vec<(usize, Instant)> = Vec::new();
-    let second_at = Instant::now() + usual.get();
+    let mut second_at = Instant::now() + usual.get();
     let mut hedged = false;
     let mut next = true;
     loop {
-        if next && let Some(at) = order.next() {
+        if std::mem::take(&mut next)
+            && let Some(at) = order.next()
+        {
             match begin(&node, &ask, &roster, at, &mut arguments) {
                 Ok(attempt) => {
                     open.push((at, Instant::now()));
@@ -50,13 +54,12 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
                 }
             }
         }
-        let more = !order.as_slice().is_empty();
         let (at, tried) = tokio::select! {
             biased;
             Some(ended) = running.next() => ended,
-            () = sleep_until(second_at), if !hedged && more => {
+            () = sleep_until(second_at), if !hedged && failover.has_next() => {
                 hedged = true;
-                next = node.retries().withdraw();
+                next = failover.hedge(node.retries());
                 continue;
             }
             else => return Err(CallError::Disconnected(log)),
@@ -70,21 +73,40 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
                 slow.filter(|took| *took > usual.get()).for_each(|took| usual.observe(took));
             }
         }
-        let again = match &tried {
-            Tried::Answered(Ok(_)) => return give_up(tried, log),
-            Tried::Answered(Err(_)) => None,
-            Tried::Broken(broken) if broken.ends_the_call() => None,
-            Tried::Broken(broken) => Some(may_retry(broken.verdict().executed, true)),
-            Tried::Refused(_) => Some(may_retry(Executed::No, true)),
-        };
-        let in_time = Instant::now() < ask.deadline;
-        next = again == Some(true) && more && in_time && node.retries().withdraw();
-        if again.is_none() || (!next && running.is_empty()) {
+        if let Tried::Answered(Ok(_)) = &tried {
+            return give_up(tried, log);
+        }
+        let Some(failed) = tried.failed() else {
             // What still runs is given up, and belongs to the story of the error.
             log.extend(left_behind(&roster, &open));
             return give_up(tried, log);
+        };
+        if !running.is_empty() && !failover.has_next() {
+            // Another attempt may still bring the answer.
+            failover.note(failed);
+            note(tried, &mut log);
+            continue;
         }
-        note(tried, &mut log);
+        let remaining = ask.deadline.saturating_duration_since(Instant::now());
+        match failover.on_failure(failed, remaining, node.retries(), &mut draw.rng) {
+            Step::GiveUp if running.is_empty() => return give_up(tried, log),
+            Step::GiveUp => note(tried, &mut log),
+            Step::TryNext => {
+                note(tried, &mut log);
+                next = true;
+            }
+            Step::StartOver { after } => {
+                note(tried, &mut log);
+                roster = match look_again(&node, &mut ask, after).await {
+                    Ok(found) => found,
+                    Err(found) => return Err(nobody::<M>(found, log)),
+                };
+                order = roster.order(&node, &ask, &mut draw).into_iter();
+                failover.recount(order.len());
+                second_at = Instant::now() + usual.get();
+                (hedged, next) = (false, true);
+            }
+        }
     }
 }
 

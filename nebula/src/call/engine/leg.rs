@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call::retry::Failed;
 use crate::call::{ApiKey, Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why};
 use crate::node::Node;
+use crate::nodes::trouble::Verdict;
 use crate::service::input::contained;
 use crate::service::method::{Error, Method, Value};
 use crate::service::shape::ShapeOf;
@@ -72,6 +73,8 @@ pub(crate) async fn remote<M: Method>(
         let attempt = attempt(Phase::Resolve, Outcome::Cancelled, Executed::No);
         return Err(Broken { attempt, end: End::Cancelled });
     }
+    let (who, times) = ((target.id, &*target.name), (began, patience.deadline));
+    let watched = node.live().trouble().watch(node.choices(), who, times);
     let response: Response = tokio::select! {
         biased;
         response = node.mesh().call_to(target.id, request) => response,
@@ -80,6 +83,7 @@ pub(crate) async fn remote<M: Method>(
             return Err(Broken { attempt, end: End::Cancelled });
         }
     };
+    watched.ends(verdict(&response.result));
     match response.result {
         Ok(bytes) => match contained(|| M::Shape::decode(&bytes)) {
             Ok(reply) => Ok(M::Shape::split(reply)),
@@ -94,6 +98,26 @@ pub(crate) async fn remote<M: Method>(
             let attempt = attempt(phase, outcome(&failure), executed);
             Err(Broken { attempt, end: End::Failure(failure) })
         }
+    }
+}
+
+/// What the end of an attempt says about the node: whether it can be relied on to answer.
+fn verdict(result: &Result<Bytes, Failure>) -> Verdict {
+    use macula::rpc::Phase;
+    match result {
+        Ok(_)
+        | Err(Failure::Panicked(_) | Failure::ReplyTooLarge { .. } | Failure::ReplyUnwritable(_)) => {
+            Verdict::Answered
+        }
+        // In the queue there: the node has said so itself.
+        Err(Failure::Deadline { phase: Phase::Queue }) => Verdict::Neither,
+        Err(
+            Failure::Unreachable(_)
+            | Failure::Disconnected
+            | Failure::Silent
+            | Failure::Deadline { .. },
+        ) => Verdict::Failed,
+        Err(_) => Verdict::Neither,
     }
 }
 

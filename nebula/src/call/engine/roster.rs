@@ -6,7 +6,6 @@ use std::pin::pin;
 use std::time::Duration;
 
 use macula::directory::{NodeView, View};
-use rand::Rng;
 use tokio::time::{Instant, sleep_until};
 
 use super::leg;
@@ -14,8 +13,9 @@ use super::reach::{Found, Here, Sought, Whom};
 use crate::call::unicast::{Ask, Targets};
 use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
-use crate::nodes::balance::{self, Candidate};
+use crate::nodes::choices::Draw;
 use crate::nodes::live::info;
+use crate::nodes::policy::Candidate;
 use crate::nodes::{NodeInfo, Nodes, Selector, Topology};
 use crate::service::input::panic_message;
 use crate::service::method::Method;
@@ -25,7 +25,7 @@ use crate::service::method::Method;
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// The nodes that serve a method and are meant by the call, by name.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Roster {
     pub(crate) targets: Vec<NodeRef>,
     /// Where in `targets` this node itself is.
@@ -181,24 +181,35 @@ impl Roster {
         self.itself = self.targets.iter().position(|target| target.id == node.id());
     }
 
-    /// The order in which one of them is asked: this node first, then the less loaded of two
-    /// taken at random, and so on; those that do not answer come last.
-    pub(crate) fn order(&self, node: &Node, rng: &mut impl Rng) -> Vec<usize> {
-        let others: Vec<usize> =
-            (0..self.targets.len()).filter(|at| Some(*at) != self.itself).collect();
-        let candidates: Vec<_> = others
-            .iter()
-            .filter_map(|at| self.targets.get(*at))
-            .map(|target| {
-                let peer = node.mesh().peer(&target.id);
-                let in_flight = u32::try_from(peer.in_flight).unwrap_or(u32::MAX);
-                let load = u32::from(peer.load).saturating_add(in_flight);
-                Candidate { node: target.id, load, suspect: peer.suspect }
-            })
-            .collect();
-        let order = balance::order(&candidates, rng);
-        let order = order.into_iter().filter_map(|at| others.get(at).copied());
-        self.itself.into_iter().chain(order).collect()
+    /// The order in which one of them is asked: by the policy of the call. Those that do not
+    /// answer, or that failed calls lately, come last.
+    pub(crate) fn order<M: Method>(
+        &self,
+        node: &Node,
+        ask: &Ask<'_, M>,
+        draw: &mut Draw,
+    ) -> Vec<usize> {
+        let candidate = |(at, target): (usize, &NodeRef)| {
+            if self.itself == Some(at) {
+                let here = ask.local.as_ref().map_or(0, |served| served.load());
+                let load = u32::try_from(here.max(node.mesh().serving())).unwrap_or(u32::MAX);
+                return Candidate {
+                    node: target.id,
+                    itself: true,
+                    load,
+                    trip: None,
+                    suspect: false,
+                };
+            }
+            let peer = node.mesh().peer(&target.id);
+            let in_flight = u32::try_from(peer.in_flight).unwrap_or(u32::MAX);
+            let load = u32::from(peer.foreign_load).saturating_add(in_flight);
+            let (trip, suspect) = (peer.round_trip, peer.suspect);
+            Candidate { node: target.id, itself: false, load, trip, suspect }
+        };
+        let mut candidates: Vec<_> = self.targets.iter().enumerate().map(candidate).collect();
+        node.live().trouble().pass_over(&mut candidates, Instant::now());
+        ask.policy.order(&candidates, draw.turn, &mut draw.rng)
     }
 }
 

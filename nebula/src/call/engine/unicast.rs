@@ -1,9 +1,8 @@
 //! One call to one node, and to the next if the first cannot answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
 use super::arguments::Arguments;
@@ -41,70 +40,84 @@ impl<M: Method> Tried<M> {
             Err(broken) => Self::Broken(broken),
         }
     }
+
+    /// What it says about another attempt; none if the call ends here, with whatever it gave.
+    pub(crate) fn failed(&self) -> Option<Failed> {
+        match self {
+            Self::Answered(_) => None,
+            Self::Broken(broken) if broken.ends_the_call() => None,
+            Self::Broken(broken) => Some(broken.verdict()),
+            Self::Refused(_) => Some(Failed { executed: Executed::No, again: None }),
+        }
+    }
 }
 
-/// Asks one of the nodes that the call is for. When this node `refused` the call before, it goes
-/// to the others that are known now, and is the answer if there is none.
+/// Asks one of the nodes that the call is for. When this node `refused` the call before, that was
+/// its first attempt, and the others that are known now are next.
 pub(crate) async fn run<M: Method>(
     node: Node,
     mut ask: Ask<'_, M>,
     refused: Option<CallError<Error<M>>>,
 ) -> Answer<M> {
-    let mut log = refused.as_ref().and_then(CallError::log).cloned().unwrap_or_default();
+    let here = if refused.is_some() { ask.local.take() } else { None };
     let wait = if refused.is_some() { Wait::Never } else { Wait::Somebody };
-    let mut roster = match (Roster::find(&node, &mut ask, wait).await, refused) {
-        (Ok(roster), Some(refused)) => {
-            node.retries().deposit();
-            if !node.retries().withdraw() {
-                return Err(refused);
-            }
-            roster
-        }
-        (Ok(roster), None) => {
-            node.retries().deposit();
-            roster
-        }
-        (Err(_), Some(refused)) => return Err(refused),
-        (Err(found), None) => return Err(nobody::<M>(found, log)),
+    let mut roster = match Roster::find(&node, &mut ask, wait).await {
+        Ok(roster) => roster,
+        Err(_) if refused.is_some() => Roster::default(),
+        Err(found) => return Err(nobody::<M>(found, Log::default())),
     };
-    let mut rng = SmallRng::from_rng(&mut rand::rng());
-    let mut order = roster.order(&node, &mut rng).into_iter();
-    let mut failover = FailoverMachine::new(order.len(), M::INFO.is_idempotent());
+    node.retries().deposit();
+    let mut log = Log::default();
+    let mut draw = node.choices().draw(M::INFO.wire_id(), ask.policy);
+    let mut order = roster.order(&node, &ask, &mut draw).into_iter();
+    let candidates = order.len() + usize::from(refused.is_some());
+    let mut failover = FailoverMachine::new(candidates, M::INFO.is_idempotent());
     let mut arguments = Arguments::new(&node, ask.started, ask.args.take());
+    let mut refused = refused.map(Tried::Refused);
     loop {
-        let Some(at) = order.next() else { return Err(CallError::Disconnected(log)) };
-        let tried = match attempt(&node, &mut ask, &roster, at, &mut arguments).await {
+        let made = match refused.take() {
+            Some(refused) => Ok(refused),
+            None => {
+                let Some(at) = order.next() else { return Err(CallError::Disconnected(log)) };
+                attempt(&node, &mut ask, &roster, at, &mut arguments).await
+            }
+        };
+        let tried = match made {
             Ok(tried) => tried,
             Err(unsent) => return give_up::<M>(Tried::Answered(Err(unsent)), log),
         };
-        let failed = match &tried {
-            Tried::Answered(_) => return give_up(tried, log),
-            Tried::Broken(broken) if broken.ends_the_call() => return give_up(tried, log),
-            Tried::Broken(broken) => broken.verdict(),
-            Tried::Refused(_) => Failed { executed: Executed::No, again: None },
-        };
+        let Some(failed) = tried.failed() else { return give_up(tried, log) };
         let remaining = ask.deadline.saturating_duration_since(Instant::now());
-        match failover.on_failure(failed, remaining, node.retries(), &mut rng) {
+        match failover.on_failure(failed, remaining, node.retries(), &mut draw.rng) {
             Step::GiveUp => return give_up(tried, log),
             Step::TryNext => note(tried, &mut log),
             Step::StartOver { after } => {
                 note(tried, &mut log);
-                let watch = ask.watch.clone();
-                tokio::select! {
-                    biased;
-                    () = leg::cancelled(watch.as_ref()) => return Err(CallError::Cancelled(log)),
-                    () = tokio::time::sleep(after) => {}
-                }
-                // The membership may know more by now.
-                match Roster::find(&node, &mut ask, Wait::Somebody).await {
-                    Ok(found) => roster = found,
+                ask.local = ask.local.or(here.clone());
+                roster = match look_again(&node, &mut ask, after).await {
+                    Ok(found) => found,
                     Err(found) => return Err(nobody::<M>(found, log)),
-                }
-                order = roster.order(&node, &mut rng).into_iter();
+                };
+                order = roster.order(&node, &ask, &mut draw).into_iter();
                 failover.recount(order.len());
             }
         }
     }
+}
+
+/// Waits before a call starts over, and finds whom it may go to then: the membership may know more.
+pub(crate) async fn look_again<M: Method>(
+    node: &Node,
+    ask: &mut Ask<'_, M>,
+    after: Duration,
+) -> Result<Roster, Nobody> {
+    let watch = ask.watch.clone();
+    tokio::select! {
+        biased;
+        () = leg::cancelled(watch.as_ref()) => return Err(Nobody::Cancelled),
+        () = tokio::time::sleep(after) => {}
+    }
+    Roster::find(node, ask, Wait::Somebody).await
 }
 
 async fn attempt<M: Method>(
@@ -120,11 +133,13 @@ async fn attempt<M: Method>(
             Ok(Tried::Answered(Err(CallError::Deadline(Log::default()))))
         }
         (Some(served), _) if roster.itself == Some(at) => {
-            let args = arguments.take(roster.targets.len() > 1)?;
+            let args = arguments.take(false)?;
             let times = (ask.started, ask.deadline);
             let (served, watch) = (Arc::clone(served), ask.watch.clone());
-            let local = Local::<M>::new(served, Some(node.clone()), Some(args), times, watch);
-            Ok(Tried::local(local.await))
+            let mut local = Local::<M>::new(served, Some(node.clone()), Some(args), times, watch);
+            let tried = Tried::local((&mut local).await);
+            arguments.give_back(local.take_args());
+            Ok(tried)
         }
         (_, Some(target)) => {
             let body = arguments.encoded()?;

@@ -19,6 +19,12 @@ fn plenty() -> RetryBudget {
     RetryBudget::new(TOKEN, 1_000_000)
 }
 
+/// It starts over after what it was told, and up to so many milliseconds more.
+fn assert_waits(step: Step, told: Duration, jitter_ms: u64) {
+    let Step::StartOver { after } = step else { panic!("{step:?}") };
+    assert!((told..=told + Duration::from_millis(jitter_ms)).contains(&after), "{after:?}");
+}
+
 #[test]
 fn the_rule() {
     use Executed::{No, Unknown, Yes};
@@ -62,7 +68,7 @@ fn starts_over_only_if_a_node_may_change_its_mind() {
     assert_eq!(after(never), Step::GiveUp);
     let told = Duration::from_secs(2);
     let later = Failed { executed: Executed::No, again: Some(told) };
-    assert_eq!(after(later), Step::StartOver { after: told });
+    assert_waits(after(later), told, 10);
 }
 
 #[test]
@@ -72,10 +78,40 @@ fn waits_for_the_readiest_node_of_the_round() {
     let (mut call, budget, mut rng) = (FailoverMachine::new(2, false), plenty(), rng());
     let mut step = |seconds| call.on_failure(told(seconds), LONG, &budget, &mut rng);
     assert_eq!(step(3), Step::TryNext);
-    assert_eq!(step(5), Step::StartOver { after: Duration::from_secs(3) });
-    // What nodes said in the round before is forgotten.
+    assert_waits(step(5), Duration::from_secs(3), 10);
+    // What nodes said in the round before is forgotten, and each round waits twice as long.
     assert_eq!(step(9), Step::TryNext);
-    assert_eq!(step(7), Step::StartOver { after: Duration::from_secs(7) });
+    assert_waits(step(7), Duration::from_secs(14), 20);
+    assert_eq!(step(2), Step::TryNext);
+    assert_waits(step(1), Duration::from_secs(4), 40);
+}
+
+#[test]
+fn those_that_were_told_the_same_do_not_come_back_together() {
+    let told = Duration::from_secs(1);
+    let (budget, mut rng) = (plenty(), rng());
+    let mut waits: Vec<_> = (0..100)
+        .map(|_| {
+            let failed = Failed { executed: Executed::No, again: Some(told) };
+            let step = FailoverMachine::new(1, false).on_failure(failed, LONG, &budget, &mut rng);
+            let Step::StartOver { after } = step else { panic!("{step:?}") };
+            after
+        })
+        .collect();
+    waits.sort_unstable();
+    assert!(waits[99] - waits[0] > Duration::from_millis(8), "{waits:?}");
+}
+
+#[test]
+fn a_hedge_takes_a_candidate_and_a_retry() {
+    let (budget, mut rng) = (RetryBudget::new(0, 2), rng());
+    let mut call = FailoverMachine::new(3, true);
+    assert!(call.has_next() && call.hedge(&budget));
+    assert_eq!(call.on_failure(failed(Executed::No), LONG, &budget, &mut rng), Step::TryNext);
+    assert!(!call.has_next() && !call.hedge(&budget), "nobody is left");
+    let mut call = FailoverMachine::new(2, true);
+    assert!(!call.hedge(&budget), "the budget is spent");
+    assert!(call.has_next());
 }
 
 #[test]
@@ -91,7 +127,7 @@ fn nothing_starts_after_the_deadline() {
     assert_eq!(on_failure(2, NOW, Duration::ZERO), Step::GiveUp);
     let second = Duration::from_secs(1);
     assert_eq!(on_failure(1, Some(second), second), Step::GiveUp);
-    assert_eq!(on_failure(1, Some(second), 2 * second), Step::StartOver { after: second });
+    assert_waits(on_failure(1, Some(second), 2 * second), second, 10);
 }
 
 #[test]
