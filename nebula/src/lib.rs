@@ -59,6 +59,7 @@ mod builder;
 pub mod call;
 mod context;
 mod error;
+mod exhausted;
 mod node;
 pub mod nodes;
 pub mod prelude;
@@ -71,6 +72,7 @@ pub use call::{
 };
 pub use context::{Caller, Context};
 pub use error::Error;
+pub use exhausted::Exhausted;
 pub use macula_macros::{api, sel, service};
 pub use node::Node;
 pub use nodes::{NodeInfo, Nodes, Selector, Topology};

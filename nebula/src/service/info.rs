@@ -8,12 +8,17 @@ use std::time::Duration;
 use crate::nodes::Selector;
 
 /// What becomes of calls that nobody needs any more once a `first` or a `quorum` is decided.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+///
+/// Unless the call, its client, the method or its service says so, the calls of an idempotent
+/// method are cancelled, and all others finish: a write that a quorum has accepted is not torn
+/// from the nodes that are slower.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Stragglers {
-    /// They are cancelled: their bodies are dropped at their next await.
-    #[default]
+    /// They are cancelled: their bodies are dropped at their next await, and what was not sent
+    /// yet is not sent.
     Cancel,
-    /// They run to their end, or to the deadline of the call, and their replies are dropped.
+    /// They run to their end, or to the deadline of the call, in the background, and their replies
+    /// are dropped. What was not sent yet is sent.
     Finish,
 }
 
@@ -33,6 +38,7 @@ pub struct MethodInfo {
     timeout_ms: Option<u64>,
     max_concurrent: Option<u32>,
     queue: Option<u32>,
+    max_extensions: Option<u32>,
     on: Option<&'static str>,
 }
 
@@ -54,6 +60,7 @@ impl MethodInfo {
             timeout_ms: None,
             max_concurrent: None,
             queue: None,
+            max_extensions: None,
             on: None,
         }
     }
@@ -85,6 +92,12 @@ impl MethodInfo {
     /// At most so many calls of it wait for their turn on a node.
     pub const fn queue(mut self, calls: u32) -> Self {
         self.queue = Some(calls);
+        self
+    }
+
+    /// A body may extend its call so many times, unless the call or its client says otherwise.
+    pub const fn max_extensions(mut self, extensions: u32) -> Self {
+        self.max_extensions = Some(extensions);
         self
     }
 
@@ -161,12 +174,14 @@ impl MethodInfo {
         self.spawn
     }
 
-    /// What becomes of its calls after a decision.
-    pub const fn stragglers(&self) -> Stragglers {
-        match self.stragglers {
-            Some(stragglers) => stragglers,
-            None => Stragglers::Cancel,
-        }
+    /// What becomes of its calls after a decision, if it says so.
+    pub const fn stragglers(&self) -> Option<Stragglers> {
+        self.stragglers
+    }
+
+    /// How often a body may extend its call, if it says so.
+    pub const fn extensions(&self) -> Option<u32> {
+        self.max_extensions
     }
 
     /// The default time limit of its calls.
@@ -202,6 +217,8 @@ pub struct ServiceInfo {
     transparent: bool,
     version: Option<&'static str>,
     on: Option<&'static str>,
+    stragglers: Option<Stragglers>,
+    max_extensions: Option<u32>,
 }
 
 impl ServiceInfo {
@@ -217,7 +234,16 @@ impl ServiceInfo {
             assert!(methods[at - 1].index < methods[at].index, "the indexes of methods rise");
             at += 1;
         }
-        Self { name, methods, global: false, transparent: false, version: None, on: None }
+        Self {
+            name,
+            methods,
+            global: false,
+            transparent: false,
+            version: None,
+            on: None,
+            stragglers: None,
+            max_extensions: None,
+        }
     }
 
     /// It is advertised to the cluster.
@@ -241,6 +267,24 @@ impl ServiceInfo {
     /// Sets the default selector of its calls, in the short form.
     pub const fn on(mut self, selector: &'static str) -> Self {
         self.on = Some(selector);
+        self
+    }
+
+    /// Calls left over after a decision are cancelled, unless their method says otherwise.
+    pub const fn stragglers_cancel(mut self) -> Self {
+        self.stragglers = Some(Stragglers::Cancel);
+        self
+    }
+
+    /// Calls left over after a decision run to their end, unless their method says otherwise.
+    pub const fn stragglers_finish(mut self) -> Self {
+        self.stragglers = Some(Stragglers::Finish);
+        self
+    }
+
+    /// A body may extend its call so many times, unless its method says otherwise.
+    pub const fn max_extensions(mut self, extensions: u32) -> Self {
+        self.max_extensions = Some(extensions);
         self
     }
 
@@ -272,6 +316,16 @@ impl ServiceInfo {
     /// Its default selector in the short form.
     pub const fn selector(&self) -> Option<&'static str> {
         self.on
+    }
+
+    /// What becomes of the calls of its methods after a decision, if it says so.
+    pub const fn stragglers(&self) -> Option<Stragglers> {
+        self.stragglers
+    }
+
+    /// How often a body may extend its call, if it says so.
+    pub const fn extensions(&self) -> Option<u32> {
+        self.max_extensions
     }
 
     /// The method with this wire id.

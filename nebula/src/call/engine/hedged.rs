@@ -1,5 +1,6 @@
 //! One call to one node, and to a second one when the first is slow: the first answer counts, the
-//! other call is cancelled. Only for methods that may run twice.
+//! other call is cancelled. Only for methods that may run twice. Each attempt has a deadline of its
+//! own, which its handler may move; the call ends with the latest of them.
 
 use std::sync::Arc;
 
@@ -72,12 +73,16 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
         }
         let again = match &tried {
             Tried::Answered(Ok(_)) => return give_up(tried, log),
+            Tried::Answered(Err(CallError::Deadline(_))) => Some(false),
             Tried::Answered(Err(_)) => None,
             Tried::Broken(broken) if broken.ends_the_call() => None,
-            Tried::Broken(broken) => Some(may_retry(broken.verdict().executed, true)),
+            Tried::Broken(broken) => {
+                ask.term = broken.term;
+                Some(may_retry(broken.verdict().executed, true))
+            }
             Tried::Refused(_) => Some(may_retry(Executed::No, true)),
         };
-        let in_time = Instant::now() < ask.deadline;
+        let in_time = Instant::now() < ask.term.deadline();
         next = again == Some(true) && more && in_time && node.retries().withdraw();
         if again.is_none() || (!next && running.is_empty()) {
             // What still runs is given up, and belongs to the story of the error.
@@ -113,17 +118,17 @@ fn begin<M: Method>(
     at: usize,
     arguments: &mut Arguments<M>,
 ) -> Result<Begun<M>, CallError<Error<M>>> {
-    let (node, deadline, watch) = (node.clone(), ask.deadline, ask.watch.clone());
+    let (node, term, watch) = (node.clone(), ask.term, ask.watch.clone());
     match (&ask.local, roster.targets.get(at)) {
         (Some(served), _) if roster.itself == Some(at) => {
             let args = arguments.take(true)?;
-            let times = (ask.started, deadline);
+            let times = (ask.started, term);
             let local = Local::<M>::new(Arc::clone(served), Some(node), Some(args), times, watch);
             Ok(local.map(move |answer| (at, Tried::local(answer))).boxed())
         }
         (_, Some(target)) => {
             let (body, target) = (arguments.encoded()?, target.clone());
-            let patience = Patience { deadline, moves_on: roster.targets.len() > 1 };
+            let patience = Patience { term, moved: None, moves_on: roster.targets.len() > 1 };
             let call = async move {
                 let made = leg::remote::<M>(&node, &target, body, patience, watch.as_ref()).await;
                 (at, Tried::remote(made))

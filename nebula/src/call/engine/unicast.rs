@@ -80,10 +80,14 @@ pub(crate) async fn run<M: Method>(
         let failed = match &tried {
             Tried::Answered(_) => return give_up(tried, log),
             Tried::Broken(broken) if broken.ends_the_call() => return give_up(tried, log),
-            Tried::Broken(broken) => broken.verdict(),
+            Tried::Broken(broken) => {
+                // What it was extended by and used of the budget holds for the next one.
+                ask.term = broken.term;
+                broken.verdict()
+            }
             Tried::Refused(_) => Failed { executed: Executed::No, again: None },
         };
-        let remaining = ask.deadline.saturating_duration_since(Instant::now());
+        let remaining = ask.term.deadline().saturating_duration_since(Instant::now());
         match failover.on_failure(failed, remaining, node.retries(), &mut rng) {
             Step::GiveUp => return give_up(tried, log),
             Step::TryNext => note(tried, &mut log),
@@ -116,12 +120,12 @@ async fn attempt<M: Method>(
 ) -> Result<Tried<M>, CallError<Error<M>>> {
     match (&ask.local, roster.targets.get(at)) {
         // Finding the nodes may have taken all the time there was.
-        _ if Instant::now() >= ask.deadline => {
+        _ if Instant::now() >= ask.term.deadline() => {
             Ok(Tried::Answered(Err(CallError::Deadline(Log::default()))))
         }
         (Some(served), _) if roster.itself == Some(at) => {
             let args = arguments.take(roster.targets.len() > 1)?;
-            let times = (ask.started, ask.deadline);
+            let times = (ask.started, ask.term);
             let (served, watch) = (Arc::clone(served), ask.watch.clone());
             let local = Local::<M>::new(served, Some(node.clone()), Some(args), times, watch);
             Ok(Tried::local(local.await))
@@ -130,7 +134,7 @@ async fn attempt<M: Method>(
             let body = arguments.encoded()?;
             let watch = ask.watch.as_ref();
             let moves_on = roster.targets.len() > 1;
-            let patience = Patience { deadline: ask.deadline, moves_on };
+            let patience = Patience { term: ask.term, moved: None, moves_on };
             let made = leg::remote::<M>(node, target, body, patience, watch).await;
             Ok(Tried::remote(made))
         }
@@ -147,7 +151,12 @@ pub(crate) fn note<M: Method>(tried: Tried<M>, log: &mut Log) {
                 *log = std::mem::take(made);
             }
         }
-        Tried::Answered(_) => {}
+        Tried::Answered(answer) => {
+            if let Some(made) = answer.err().as_mut().and_then(CallError::log_mut) {
+                made.prepend(std::mem::take(log));
+                *log = std::mem::take(made);
+            }
+        }
     }
 }
 
