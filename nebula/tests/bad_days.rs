@@ -7,6 +7,8 @@ mod desk;
 #[path = "bad_days/site.rs"]
 mod site;
 
+#[path = "bad_days/extend.rs"]
+mod extend;
 #[path = "bad_days/handlers.rs"]
 mod handlers;
 #[path = "bad_days/joining.rs"]
@@ -25,5 +27,7 @@ mod selectors;
 mod several;
 #[path = "bad_days/shapes.rs"]
 mod shapes;
+#[path = "bad_days/stragglers.rs"]
+mod stragglers;
 #[path = "bad_days/targets.rs"]
 mod targets;
