@@ -9,10 +9,10 @@ use syn::{Expr, ExprLit, Lit, LitInt, LitStr, Path, Token};
 use crate::recover::Errors;
 use crate::selector;
 
-const SERVICE: &str =
-    "global, name, version, on, policy, timeout, max_concurrent, queue, transparent, crate";
-const API: &str =
-    "idempotent, timeout, max_concurrent, queue, on, policy, stragglers, spawn, name, version";
+const SERVICE: &str = "global, name, version, on, policy, timeout, max_extensions, max_concurrent, \
+                       queue, stragglers, transparent, crate";
+const API: &str = "idempotent, timeout, max_extensions, max_concurrent, queue, on, policy, stragglers, \
+                   spawn, name, version";
 /// The policies that need no more than a name, and nebula's variants of them.
 const POLICIES: [(&str, &str); 5] = [
     ("local_first", "LocalFirst"),
@@ -22,6 +22,8 @@ const POLICIES: [(&str, &str); 5] = [
     ("closest", "Closest"),
 ];
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// How often a call may be extended, at most; the same number as in `macula::rpc`.
+const MAX_EXTENSIONS: u32 = 1000;
 const NAME_BYTES: usize = 128;
 
 /// What `#[service(..)]` says.
@@ -35,6 +37,8 @@ pub(crate) struct ServiceArgs {
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) max_concurrent: Option<u32>,
     pub(crate) queue: Option<u32>,
+    pub(crate) stragglers: Option<Stragglers>,
+    pub(crate) max_extensions: Option<u32>,
     pub(crate) transparent: bool,
     pub(crate) krate: Option<Path>,
 }
@@ -44,6 +48,7 @@ pub(crate) struct ServiceArgs {
 pub(crate) struct ApiArgs {
     pub(crate) idempotent: bool,
     pub(crate) timeout_ms: Option<u64>,
+    pub(crate) max_extensions: Option<u32>,
     pub(crate) max_concurrent: Option<u32>,
     pub(crate) queue: Option<u32>,
     pub(crate) on: Option<LitStr>,
@@ -75,6 +80,8 @@ pub(crate) fn service(tokens: TokenStream, errors: &mut Errors) -> ServiceArgs {
             "timeout" => args.timeout_ms = option.duration_ms(errors),
             "max_concurrent" => args.max_concurrent = option.positive(errors),
             "queue" => args.queue = option.number(errors).map(|(n, _)| n),
+            "stragglers" => args.stragglers = option.stragglers(errors),
+            "max_extensions" => args.max_extensions = option.extensions(errors),
             "transparent" => args.transparent = option.flag(errors),
             "crate" => args.krate = option.path(errors),
             _ => option.unknown("service", SERVICE, "api", API, errors),
@@ -90,6 +97,7 @@ pub(crate) fn api(tokens: TokenStream, errors: &mut Errors) -> ApiArgs {
         match option.name.unraw().to_string().as_str() {
             "idempotent" => args.idempotent = option.flag(errors),
             "timeout" => args.timeout_ms = option.duration_ms(errors),
+            "max_extensions" => args.max_extensions = option.extensions(errors),
             "max_concurrent" => args.max_concurrent = option.positive(errors),
             "queue" => args.queue = option.number(errors).map(|(n, _)| n),
             "on" => args.on = option.selector(errors),
@@ -227,6 +235,20 @@ impl Opt {
         let (value, literal) = self.number(errors)?;
         if value == 0 {
             errors.at(literal, format!("`{}` must be more than zero", self.name));
+            return None;
+        }
+        Some(value)
+    }
+
+    fn extensions(&self, errors: &mut Errors) -> Option<u32> {
+        let (value, literal) = self.number(errors)?;
+        if value > MAX_EXTENSIONS {
+            let message = format!(
+                "`{}` may be at most {MAX_EXTENSIONS}: for a call that takes longer, raise its \
+                 timeout",
+                self.name,
+            );
+            errors.at(literal, message);
             return None;
         }
         Some(value)
@@ -441,6 +463,9 @@ mod tests {
             (quote!(queue = -1), "a whole number"),
             (quote!(queue = 5_000_000_000), "at most 4294967295"),
             (quote!(queue = "5"), "a whole number"),
+            (quote!(max_extensions = 1001), "at most 1000: for a call that takes longer"),
+            (quote!(max_extensions = "3"), "a whole number"),
+            (quote!(max_extensions), "write `max_extensions = 2`"),
             (quote!(idempotent = true), "takes no value"),
             (quote!(idempotent, idempotent), "written twice"),
             (quote!(stragglers = "drop"), "`\\\"cancel\\\"` or"),

@@ -60,6 +60,10 @@ use proc_macro::TokenStream;
 /// - `max_concurrent = 64`: how many bodies of all its methods run at once on a node. A method's own
 ///   bound holds besides.
 /// - `queue = 256`: how many of its calls wait for their turn on a node; 0 refuses at once.
+/// - `stragglers = "cancel" | "finish"`: what becomes of calls left over after a decision, for
+///   methods that do not say so themselves.
+/// - `max_extensions = 3`: how often a handler may extend its call, for methods that do not say so
+///   themselves; 0 is never, at most 1000.
 /// - `transparent`: the client implements the trait too. Every `#[api]` method then returns a
 ///   `Result<_, E>` with `E: From<CallError>`.
 /// - `crate = "path"`: where nebula is found when it was renamed, instead of `::nebula`.
@@ -87,7 +91,10 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// - `queue = 256`: how many of its calls wait for their turn on a node; 0 refuses at once.
 /// - `on = "&db"`: the default selector of its calls.
 /// - `policy = "round_robin"`: which node its calls to one node ask first, as for `#[service]`.
-/// - `stragglers = "cancel" | "finish"`: what becomes of calls left over after a decision.
+/// - `stragglers = "cancel" | "finish"`: what becomes of calls left over after a decision;
+///   unless set, those of an idempotent method are cancelled and all others finish.
+/// - `max_extensions = 3`: how often a handler may extend its call (`cx.extend(..)`); 0 is never, at
+///   most 1000, and 10 unless set.
 /// - `spawn`: its bodies get a task of their own at once.
 /// - `name = "store"`: its name on the wire, instead of the method's.
 /// - `version = 2`: the version of its meaning; another version is another shape to peers, who

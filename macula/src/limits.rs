@@ -64,3 +64,8 @@ pub(crate) const UNADMITTED_WINDOW: u32 = 16 << 10;
 pub(crate) const ADMITTED_WINDOW: u32 = 24 << 20;
 /// The largest datagram we put on the wire: what is sure to fit at QUIC's smallest packet size.
 pub(crate) const DATAGRAM: usize = 1100;
+/// How often the deadline of one call may move: 1000 times.
+pub const MAX_EXTENSIONS: u32 = 1000;
+/// The longest time left, and the most that a deadline may move in all, that is believed of a
+/// peer's request: 24 h.
+pub(crate) const MAX_TIME_LEFT: Duration = Duration::from_secs(24 * 3600);

@@ -61,7 +61,7 @@ pub struct PeerState {
     pub suspect: bool,
     /// Calls of this node that wait for it.
     pub in_flight: usize,
-    /// Replies that came from it after their callers had gone.
+    /// Replies, and extensions of calls, that came from it after their callers had gone.
     pub late_replies: u64,
     /// The load it reported with a reply of the last two seconds, else 0: calls of other nodes
     /// that run and wait there, the one it answered not among them.

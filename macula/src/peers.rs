@@ -19,6 +19,7 @@ use crate::identity::tls::peer_id;
 use crate::membership::{Member, MembershipInput, MembershipNews};
 use crate::mesh::{Inner, MemberEvent};
 use crate::rpc::health::{Pulse, TICK};
+use crate::rpc::server::Asked;
 use crate::transport::DialError;
 use crate::transport::admission::{self, AdmissionError, Admitted, CLOSE_REFUSED};
 use crate::transport::link::{Inbound, Link, Violation};
@@ -336,13 +337,15 @@ impl Inner {
 impl Inbound for Inner {
     fn message(&self, link: &Arc<Link>, message: Message) -> Result<(), Violation> {
         match message {
-            Message::Request { id, method, key, remaining, body } => {
-                return self.on_request(link, id, method, key, remaining, body);
+            Message::Request { id, method, key, remaining, room, extensions, body } => {
+                let what = Asked { method, key, remaining, room, extensions, body };
+                return self.on_request(link, id, what);
             }
             Message::Reply { id, load, status, body } => {
                 self.on_reply(link, id, load, status, body);
             }
             Message::Cancel { id } => link.cancel(id),
+            Message::Extend { id, by } => self.on_extend(link, id, by),
             Message::Ping(number) => link.answer(&Message::Pong(number))?,
             Message::Pong(_) => {}
             Message::Record(bytes) => self.on_record(link, bytes),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use macula::identity::Cookie;
 use macula::rpc::admission::Gate;
 use macula::rpc::{
-    Executed, Failure, Fault, Handler, Incoming, Method, Request, Response, Service,
+    Executed, Failure, Fault, Handler, Incoming, Method, Request, Response, Service, Term,
 };
 use macula::{Limits, MemberEvent, MemoryNetwork, Mesh, MeshBuilder};
 use tempfile::TempDir;
@@ -108,7 +108,8 @@ fn request(method: u64, body: impl Into<Bytes>) -> Request {
         method,
         key: KEY,
         body: body.into(),
-        deadline: Instant::now() + PATIENCE,
+        term: Term::fixed(Instant::now() + PATIENCE),
+        moved: None,
         leave_if_silent: false,
     }
 }
@@ -220,7 +221,7 @@ async fn a_caller_that_leaves_stops_the_handler() {
     timeout(PATIENCE, dropped.notified()).await.unwrap();
 
     let mut short = request(HANG, "");
-    short.deadline = Instant::now() + Duration::from_millis(50);
+    short.term = Term::fixed(Instant::now() + Duration::from_millis(50));
     let late = failure(client.call_to(server.id(), short).await);
     assert_eq!(late.executed(), Executed::Unknown, "{late:?}");
     timeout(PATIENCE, dropped.notified()).await.unwrap();

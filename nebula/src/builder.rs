@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use macula::directory::{MAX_NODE_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
 use macula::identity::Cookie;
+use macula::rpc::MAX_EXTENSIONS;
 use macula::{Limits, MemoryNetwork, Mesh, MeshBuilder};
 
 use crate::Result;
 use crate::boot::Roles;
+use crate::call::background::Background;
 use crate::call::options::TIMEOUT_MAX;
 use crate::call::retry::RetryBudget;
 use crate::context::Caller;
@@ -66,6 +68,7 @@ pub(crate) struct Settings {
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) policy: Option<Policy>,
     pub(crate) random_seed: Option<u64>,
+    pub(crate) max_extensions: Option<u32>,
     pub(crate) join_timeout: Duration,
     pub(crate) grace: Duration,
     pub(crate) roles: Option<Roles>,
@@ -91,6 +94,7 @@ impl NodeBuilder {
             default_timeout: None,
             policy: None,
             random_seed: None,
+            max_extensions: None,
             join_timeout: JOIN_TIMEOUT_DEFAULT,
             grace: GRACE_DEFAULT,
             roles: None,
@@ -206,6 +210,13 @@ impl NodeBuilder {
         self
     }
 
+    /// Sets how often calls may be extended by their handlers where nothing nearer does; 10 times
+    /// unless set, 0 is never, 1000 is the most (more is cut to that).
+    pub fn max_extensions(mut self, extensions: u32) -> Self {
+        self.settings.max_extensions = Some(extensions.min(MAX_EXTENSIONS));
+        self
+    }
+
     /// Sets how long the start may take to find another node before it
     /// returns and goes on trying; 5 seconds unless set.
     pub fn join_timeout(mut self, timeout: Duration) -> Self {
@@ -293,6 +304,8 @@ impl NodeBuilder {
             told: Told::new(settings.topology),
             default_timeout: settings.default_timeout,
             policy: settings.policy,
+            max_extensions: settings.max_extensions,
+            background: Background::default(),
             grace: settings.grace,
             generic,
         }))

@@ -4,45 +4,48 @@
 //! stand in a thread-local cell, and a call that starts there reads them. The cell does not
 //! follow a spawned task; there a client made with `within(cx)` carries them.
 //!
-//! A call within one process has no token of cancellation until somebody asks for one: dropping
-//! the caller drops the body, and that is all most handlers need.
+//! A call within one process has no lease, which holds a deadline that moves and a token of
+//! cancellation, until somebody asks for one: dropping the caller drops the body, and that is all
+//! most handlers need.
 
 use std::cell::Cell;
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
 use std::time::Duration;
 
 use macula::identity::NodeId;
-use tokio::time::{Instant, sleep_until};
+use macula::rpc::{Lease, Term};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::call::options;
+use crate::exhausted::Exhausted;
 
 /// The call that a handler is serving: who asks, how long they wait, and whether they still do.
 ///
 /// A method takes it as `cx: &Context`, first after `&self`. Clone it to take it into a task.
 pub struct Context {
     caller: Option<Arc<Caller>>,
-    deadline: Instant,
-    cancel: OnceLock<CancellationToken>,
+    /// As it was when the call began.
+    term: Term,
+    lease: OnceLock<Lease>,
 }
 
 impl Context {
     /// A context outside any call, for a handler that is called directly: nobody asks, nobody
-    /// cancels, and `timeout` is left.
+    /// cancels, and `timeout` is left (24 hours at most). It is extended by the rule of a call
+    /// that says nothing: ten times, to eleven times the timeout at most. Nobody hears of it, and
+    /// nothing drops the body at the deadline.
     pub fn detached(timeout: Duration) -> Self {
-        Self::new(None, Instant::now() + timeout.min(crate::call::options::TIMEOUT_MAX), None)
+        let term = options::term(Instant::now(), timeout, options::EXTENSIONS_DEFAULT, None);
+        // No scope is its own, so that nothing may be left to one.
+        Self::new(None, term, Some(Lease::new(term)))
     }
 
-    /// The context of a call that must end at `deadline`. Without a token, the scope in which the
-    /// body is polled makes one when it is asked for.
-    pub(crate) fn new(
-        caller: Option<Arc<Caller>>,
-        deadline: Instant,
-        cancel: Option<CancellationToken>,
-    ) -> Self {
-        Self { caller, deadline, cancel: cancel.map_or_else(OnceLock::new, OnceLock::from) }
+    /// The context of a call. Without a lease, the scope in which the body is polled makes one
+    /// when it is asked for.
+    pub(crate) fn new(caller: Option<Arc<Caller>>, term: Term, lease: Option<Lease>) -> Self {
+        Self { caller, term, lease: lease.map_or_else(OnceLock::new, OnceLock::from) }
     }
 
     /// The node that asks, as it proved itself; `None` when the client has no node.
@@ -52,12 +55,33 @@ impl Context {
 
     /// The time left for the call, zero when it is over. Calls made inside the handler inherit it.
     pub fn remaining(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.deadline().saturating_duration_since(Instant::now())
     }
 
-    /// The moment at which nobody waits any more.
+    /// The moment at which nobody waits any more, wherever it has been [moved](Self::extend) by
+    /// now.
     pub fn deadline(&self) -> Instant {
-        self.deadline
+        self.lease.get().map_or(self.term.deadline(), Lease::deadline)
+    }
+
+    /// Asks the caller for more time: moves the deadline later by `more`, or by as much of it as
+    /// there is room for, and says by how much, in whole microseconds and never zero.
+    ///
+    /// A call may be extended so many times as its `max_extensions` says (10 unless set), and
+    /// takes no longer in all than its timeout times one more than that, 24 hours, and the time
+    /// that a handler around it had left when the call was made. Calls made inside the handler
+    /// from then on inherit the later deadline; those under way keep theirs.
+    ///
+    /// Granted means granted *here*, at once and without asking anybody: the caller allowed it
+    /// beforehand and is told. If the caller's own clock ran out while the word was under way,
+    /// the body is cancelled as ever.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`] says why there is no more time; then nothing was spent.
+    pub fn extend(&self, more: Duration) -> Result<Duration, Exhausted> {
+        let lease = self.shared_lease().ok_or(Exhausted::Elsewhere)?;
+        Ok(lease.extend(more)?)
     }
 
     /// Resolves when nobody waits any more: the caller has gone or the deadline has passed.
@@ -66,39 +90,48 @@ impl Context {
     /// a task that holds a clone of the context. A handler that simply returns does not count as
     /// cancelled. Needs the time driver of the runtime.
     pub async fn cancelled(&self) {
-        let mut over = pin!(sleep_until(self.deadline));
-        let mut gone = pin!(self.token().cancelled());
-        poll_fn(|task| {
-            if gone.as_mut().poll(task).is_ready() {
-                Poll::Ready(())
-            } else {
-                over.as_mut().poll(task)
-            }
-        })
-        .await;
+        let lease = self.lease();
+        tokio::select! {
+            biased;
+            () = lease.cancelled().cancelled() => {}
+            () = lease.expired() => {}
+        }
     }
 
     /// The token that the end of the call cancels, made on demand.
     pub(crate) fn token(&self) -> &CancellationToken {
-        self.cancel.get_or_init(|| {
-            with_ambient(|ambient| match ambient {
-                Some(ambient) => ambient.cancel.get_or_insert_default().clone(),
-                None => CancellationToken::new(),
-            })
-        })
+        self.lease().cancelled()
+    }
+
+    fn lease(&self) -> &Lease {
+        if let Some(lease) = self.shared_lease() {
+            return lease;
+        }
+        self.lease.get_or_init(|| Lease::new(self.term))
+    }
+
+    /// The lease that the driver of the body knows too; none on a thread that does not run it, as
+    /// long as nobody asked for one before.
+    fn shared_lease(&self) -> Option<&Lease> {
+        if self.lease.get().is_none() {
+            let lease = with_ambient(|ambient| ambient.map(|ambient| ambient.lease().clone()))?;
+            // Where another thread was faster, its lease is the one.
+            let _ = self.lease.set(lease);
+        }
+        self.lease.get()
     }
 
     /// What calls made inside the handler inherit.
     pub(crate) fn scope(&self) -> Scope {
-        Scope::new(self.deadline, self.cancel.get().cloned())
+        Scope::new(self.term, self.lease.get().cloned())
     }
 }
 
 impl Clone for Context {
     fn clone(&self) -> Self {
-        // The clone may leave this thread, where the token could no longer be made.
-        let cancel = OnceLock::from(self.token().clone());
-        Self { caller: self.caller.clone(), deadline: self.deadline, cancel }
+        // The clone may leave this thread, where the lease could no longer be made.
+        let lease = OnceLock::from(self.lease().clone());
+        Self { caller: self.caller.clone(), term: self.term, lease }
     }
 }
 
@@ -124,8 +157,18 @@ pub struct Caller {
 
 /// What stands in the thread-local cell while a body is polled.
 struct Ambient {
-    deadline: Instant,
-    cancel: Option<CancellationToken>,
+    term: Term,
+    lease: Option<Lease>,
+}
+
+impl Ambient {
+    fn lease(&mut self) -> &Lease {
+        self.lease.get_or_insert_with(|| Lease::new(self.term))
+    }
+
+    fn deadline(&self) -> Instant {
+        self.lease.as_ref().map_or(self.term.deadline(), Lease::deadline)
+    }
 }
 
 thread_local! {
@@ -154,20 +197,49 @@ impl Inherited {
     pub(crate) fn now() -> Option<Self> {
         with_ambient(|ambient| {
             ambient.map(|ambient| Self {
-                deadline: ambient.deadline,
-                cancelled: ambient.cancel.as_ref().is_some_and(CancellationToken::is_cancelled),
+                deadline: ambient.deadline(),
+                cancelled: ambient.lease.as_ref().is_some_and(is_cancelled),
             })
         })
     }
+}
+
+fn is_cancelled(lease: &Lease) -> bool {
+    lease.cancelled().is_cancelled()
 }
 
 /// The inheritance of one body, entered at each of its polls.
 pub(crate) struct Scope(Option<Ambient>);
 
 impl Scope {
-    /// The scope of a body that must end at `deadline`.
-    pub(crate) fn new(deadline: Instant, cancel: Option<CancellationToken>) -> Self {
-        Self(Some(Ambient { deadline, cancel }))
+    /// The scope of the body of a call.
+    pub(crate) fn new(term: Term, lease: Option<Lease>) -> Self {
+        Self(Some(Ambient { term, lease }))
+    }
+
+    /// When the body must end, wherever it has moved that by now.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.0.as_ref().map(Ambient::deadline)
+    }
+
+    /// Whether the body's time is over; if so, it gets no more.
+    pub(crate) fn expire(&self) -> bool {
+        match &self.0 {
+            Some(Ambient { lease: Some(lease), .. }) => lease.expire(),
+            Some(Ambient { term, lease: None }) => Instant::now() >= term.deadline(),
+            None => false,
+        }
+    }
+
+    /// The body has returned: nothing extends its call any more.
+    pub(crate) fn end(&self) {
+        if let Some(lease) = self.lease() {
+            lease.end();
+        }
+    }
+
+    fn lease(&self) -> Option<&Lease> {
+        self.0.as_ref()?.lease.as_ref()
     }
 
     /// Runs `poll` inside the scope, and restores what was there before even if it panics.
@@ -179,8 +251,8 @@ impl Scope {
 
     /// Cancels the token that the body asked for, if it did.
     pub(crate) fn cancel(&self) {
-        if let Some(Ambient { cancel: Some(token), .. }) = &self.0 {
-            token.cancel();
+        if let Some(lease) = self.lease() {
+            lease.cancelled().cancel();
         }
     }
 }
@@ -207,19 +279,20 @@ impl Drop for Restore<'_> {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     fn deadline() -> Option<Instant> {
         Inherited::now().map(|inherited| inherited.deadline)
     }
 
     #[test]
     fn scopes_nest_and_survive_a_panic() {
-        let (far, near) =
-            (Instant::now() + Duration::from_secs(9), Instant::now() + Duration::from_secs(1));
+        let (far, near) = (Instant::now() + 9 * SECOND, Instant::now() + SECOND);
         assert_eq!(deadline(), None);
-        Scope::new(far, None).enter(|| {
+        Scope::new(Term::fixed(far), None).enter(|| {
             assert_eq!(deadline(), Some(far));
             let panicked = std::panic::catch_unwind(|| {
-                Scope::new(near, None).enter(|| {
+                Scope::new(Term::fixed(near), None).enter(|| {
                     assert_eq!(deadline(), Some(near));
                     std::panic::resume_unwind(Box::new(()));
                 })
@@ -231,21 +304,59 @@ mod tests {
     }
 
     #[test]
-    fn a_token_asked_for_inside_the_scope_is_the_scopes_own() {
-        let cx = Context::detached(Duration::from_secs(1));
-        let mut scope = Scope::new(cx.deadline(), None);
+    fn a_lease_asked_for_inside_the_scope_is_the_scopes_own() {
+        let first = Instant::now() + SECOND;
+        let cx = Context::new(None, Term::new(first, 9 * SECOND, 3), None);
+        let mut scope = cx.scope();
         let clone = scope.enter(|| cx.clone());
+        assert_eq!(clone.extend(SECOND), Ok(SECOND));
+        assert_eq!(scope.deadline(), Some(first + SECOND));
+        assert_eq!((cx.deadline(), clone.deadline()), (first + SECOND, first + SECOND));
+        scope.enter(|| assert_eq!(deadline(), Some(first + SECOND)));
         assert!(!clone.token().is_cancelled());
         scope.cancel();
         assert!(clone.token().is_cancelled() && cx.token().is_cancelled());
+        assert_eq!(cx.extend(SECOND), Err(Exhausted::Over));
+    }
+
+    #[test]
+    fn a_thread_that_does_not_run_the_body_needs_a_clone() {
+        let cx = Context::new(None, Term::new(Instant::now() + SECOND, SECOND, 3), None);
+        let elsewhere = |cx: &Context| {
+            std::thread::scope(|scope| scope.spawn(|| cx.extend(SECOND)).join().unwrap())
+        };
+        assert_eq!(elsewhere(&cx), Err(Exhausted::Elsewhere));
+        let mut scope = cx.scope();
+        assert_eq!(elsewhere(&scope.enter(|| cx.clone())), Ok(SECOND));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_deadline_ends_the_wait_for_a_cancellation() {
-        let cx = Context::detached(Duration::from_secs(3));
+        let cx = Context::detached(3 * SECOND);
         let start = Instant::now();
         cx.cancelled().await;
         assert_eq!(start.elapsed().as_secs(), 3);
         assert_eq!(cx.remaining(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_detached_context_is_extended_by_the_usual_rule() {
+        let start = Instant::now();
+        let cx = Context::detached(SECOND);
+        let clone = cx.clone();
+        let waiting = tokio::spawn(async move { clone.cancelled().await });
+        // Nor does it touch the call in which it was made.
+        let mut outer = Scope::new(Term::new(start + SECOND, 9 * SECOND, 9), None);
+        assert_eq!(outer.enter(|| Context::detached(SECOND).extend(SECOND)), Ok(SECOND));
+        assert_eq!(outer.deadline(), Some(start + SECOND));
+        for _ in 0..9 {
+            assert_eq!(cx.extend(SECOND / 2), Ok(SECOND / 2));
+        }
+        assert_eq!(cx.extend(Duration::ZERO), Err(Exhausted::Nothing));
+        assert_eq!(cx.extend(9 * SECOND), Ok(11 * SECOND / 2), "what room there is");
+        assert_eq!(cx.extend(SECOND), Err(Exhausted::Spent));
+        waiting.await.unwrap();
+        assert_eq!(start.elapsed(), 11 * SECOND);
+        assert_eq!(cx.extend(SECOND), Err(Exhausted::Over));
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 
 use crate::call::{CallError, FirstError, NoTarget, QuorumError};
+use crate::exhausted::Exhausted;
 use crate::nodes::{SelectorParseError, TopologyError, UnknownInSelector};
 
 /// Any failure of this crate, as text: what `main` returns.
@@ -76,6 +77,12 @@ impl<T, E: fmt::Display> From<QuorumError<T, E>> for Error {
 
 impl From<NoTarget> for Error {
     fn from(error: NoTarget) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl From<Exhausted> for Error {
+    fn from(error: Exhausted) -> Self {
         Self::of(&error)
     }
 }

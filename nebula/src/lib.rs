@@ -63,6 +63,7 @@ pub mod call;
 mod context;
 mod declared;
 mod error;
+mod exhausted;
 mod node;
 pub mod nodes;
 pub mod prelude;
@@ -76,6 +77,7 @@ pub use call::{
 };
 pub use context::{Caller, Context};
 pub use error::Error;
+pub use exhausted::Exhausted;
 /// ```
 /// nebula::topology!(mod cluster = "tests/pass/cluster.toml");
 ///

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::Result;
 use crate::builder::NodeBuilder;
+use crate::call::background::Background;
 use crate::call::retry::RetryBudget;
 use crate::call::usual::UsualTime;
 use crate::context::Caller;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) contracts: Contracts,
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) policy: Option<Policy>,
+    pub(crate) max_extensions: Option<u32>,
+    pub(crate) background: Background,
     pub(crate) grace: Duration,
     pub(crate) generic: bool,
 }
@@ -95,14 +98,16 @@ impl Node {
     }
 
     /// Withdraws its services, takes no new calls, waits until the running ones have ended (for
-    /// the grace period at most, see [`NodeBuilder::grace`]), says goodbye and stops.
+    /// the grace period at most, see [`NodeBuilder::grace`]), says goodbye and stops. Its own
+    /// calls that finish in the background ([`Stragglers::Finish`](crate::Stragglers::Finish))
+    /// have the same time, and are cancelled at its end.
     ///
     /// # Errors
     ///
     /// When calls are still running at the end of the grace period. The node has stopped all the
     /// same.
     pub async fn shutdown(&self) -> Result<()> {
-        let Shared { mesh, services, grace, follower, .. } = &*self.shared;
+        let Shared { mesh, services, grace, follower, background, .. } = &*self.shared;
         mesh.drain();
         services.values().for_each(|served| served.drain());
         let idle = async {
@@ -111,7 +116,8 @@ impl Node {
             }
         };
         let over = Instant::now() + *grace;
-        let ended = tokio::time::timeout_at(over, idle).await;
+        let (ended, ()) =
+            tokio::join!(tokio::time::timeout_at(over, idle), background.finish(over));
         let left = over.saturating_duration_since(Instant::now());
         mesh.shutdown(left.max(LAST_REPLIES)).await;
         follower.abort();
@@ -198,6 +204,16 @@ impl Node {
     /// By what its calls choose a node when nothing nearer says so.
     pub(crate) fn policy(&self) -> Option<Policy> {
         self.shared.policy
+    }
+
+    /// How often its calls may be extended when nothing nearer says it.
+    pub(crate) fn max_extensions(&self) -> Option<u32> {
+        self.shared.max_extensions
+    }
+
+    /// Its calls whose results nobody waits for.
+    pub(crate) fn background(&self) -> &Background {
+        &self.shared.background
     }
 }
 

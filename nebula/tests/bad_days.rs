@@ -9,6 +9,8 @@ mod site;
 
 #[path = "bad_days/bounds.rs"]
 mod bounds;
+#[path = "bad_days/extend.rs"]
+mod extend;
 #[path = "bad_days/handlers.rs"]
 mod handlers;
 #[path = "bad_days/joining.rs"]
@@ -27,5 +29,7 @@ mod selectors;
 mod several;
 #[path = "bad_days/shapes.rs"]
 mod shapes;
+#[path = "bad_days/stragglers.rs"]
+mod stragglers;
 #[path = "bad_days/targets.rs"]
 mod targets;

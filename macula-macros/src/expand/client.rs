@@ -240,10 +240,8 @@ fn method_info(service: &Service, method: &Method) -> TokenStream {
     chain.extend(options.queue.map(Literal::u32_unsuffixed).map(|calls| quote!(.queue(#calls))));
     chain.extend(options.on.as_ref().map(|selector| quote!(.on(#selector))));
     chain.extend(policy(options.policy.as_ref()));
-    chain.extend(options.stragglers.map(|stragglers| match stragglers {
-        Stragglers::Cancel => quote!(.stragglers_cancel()),
-        Stragglers::Finish => quote!(.stragglers_finish()),
-    }));
+    chain.extend(options.stragglers.map(stragglers));
+    chain.extend(options.max_extensions.map(extensions));
     chain.extend(options.spawn.then(|| quote!(.spawn())));
     chain.extend(
         options.version.map(Literal::u32_unsuffixed).map(|version| quote!(.version(#version))),
@@ -273,8 +271,22 @@ fn service_info(service: &Service) -> TokenStream {
             .map(|bodies| quote!(.max_concurrent(#bodies))),
     );
     chain.extend(args.queue.map(Literal::u32_unsuffixed).map(|calls| quote!(.queue(#calls))));
+    chain.extend(args.stragglers.map(stragglers));
+    chain.extend(args.max_extensions.map(extensions));
     chain.extend(args.transparent.then(|| quote!(.transparent())));
     chain
+}
+
+fn stragglers(stragglers: Stragglers) -> TokenStream {
+    match stragglers {
+        Stragglers::Cancel => quote!(.stragglers_cancel()),
+        Stragglers::Finish => quote!(.stragglers_finish()),
+    }
+}
+
+fn extensions(extensions: u32) -> TokenStream {
+    let extensions = Literal::u32_unsuffixed(extensions);
+    quote!(.max_extensions(#extensions))
 }
 
 /// The type of the arguments, a tuple, and what reports an argument that cannot cross the mesh where it

@@ -57,7 +57,7 @@ fn books() -> (TokenStream, TokenStream) {
             #[cfg(feature = "titles")]
             #[deprecated]
             async fn title(&self, id: u64) -> Result<String, BookError>;
-            #[api(stragglers = "cancel")]
+            #[api(stragglers = "cancel", max_extensions = 3)]
             async fn r#type(&self) -> Result<Kind, BookError>;
         }
     };

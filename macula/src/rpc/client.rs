@@ -1,10 +1,11 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::RecvError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Failure, Phase, Request, Response};
+use super::{Failure, Phase, Request, Response, Term};
 use crate::identity::NodeId;
 use crate::limits;
 use crate::mesh::Inner;
@@ -13,9 +14,10 @@ use crate::wire::{Message, Status};
 
 impl Inner {
     pub(crate) async fn call(self: &Arc<Self>, node: NodeId, request: Request) -> Response {
+        let term = request.term;
         match self.ask(node, request).await {
             Ok(response) => response,
-            Err(failure) => Response { result: Err(failure), load: None },
+            Err(failure) => Response { result: Err(failure), load: None, term },
         }
     }
 
@@ -24,29 +26,30 @@ impl Inner {
         if request.body.len() > limit {
             return Err(Failure::RequestTooLarge { limit });
         }
-        let late = Failure::Deadline { phase: Phase::Dial };
-        let linked = timeout_at(request.deadline, self.link_for(node)).await;
+        let (term, late) = (request.term, Failure::Deadline { phase: Phase::Dial });
+        let linked = timeout_at(term.deadline(), self.link_for(node)).await;
         let link = linked.map_err(|_| late.clone())??;
         let gone = || Failure::Unreachable("the connection has just closed".into());
-        let ready = timeout_at(request.deadline, link.lane.ready()).await;
+        let ready = timeout_at(term.deadline(), link.lane.ready()).await;
         ready.map_err(|_| late.clone())?.map_err(|_| gone())?;
-        let remaining = request.deadline.saturating_duration_since(Instant::now());
+        let remaining = term.deadline().saturating_duration_since(Instant::now());
         if remaining.is_zero() {
             return Err(late);
         }
 
         let (reply, answer) = oneshot::channel();
-        let waiter = Waiter { reply, leaves_if_silent: request.leave_if_silent };
+        let Request { method, key, body, moved, leave_if_silent: leaves_if_silent, .. } = request;
+        let waiter = Waiter { reply, leaves_if_silent, term, moved };
         let id = link.calls().insert(waiter).ok_or_else(gone)?;
-        let pending = Pending { link: &link, id };
-        let large = request.body.len() > limits::LANE_THRESHOLD;
-        let (method, key, body) = (request.method, request.key, request.body);
-        let message = Message::Request { id, method, key, remaining, body };
+        let pending = Pending { link: &link, id, term };
+        let large = body.len() > limits::LANE_THRESHOLD;
+        let (room, extensions) = (term.room(), term.extensions());
+        let message = Message::Request { id, method, key, remaining, room, extensions, body };
         if large {
-            pending.send_and_wait(message, answer, request.deadline).await
+            Ok(pending.send_and_wait(message, answer).await)
         } else {
             link.lane.push(&message).map_err(|_| gone())?;
-            pending.wait(answer, request.deadline).await
+            Ok(pending.wait(answer).await)
         }
     }
 
@@ -86,8 +89,22 @@ impl Inner {
             tracing::debug!(peer = %link.peer.id, id, "a reply came that nobody waits for");
             return;
         };
-        // The caller may have gone this very moment.
-        let _ = waiter.reply.send(Response { result, load: Some(load) });
+        waiter.end(result, Some(load));
+    }
+
+    /// The peer says that a request of ours may take longer.
+    pub(crate) fn on_extend(&self, link: &Arc<Link>, id: u64, by: Duration) {
+        let now = Instant::now();
+        let extended = link.calls().find(id).map(|waiter| waiter.extend(by, now));
+        match extended {
+            Some(Ok(())) => {}
+            Some(Err(refused)) => {
+                tracing::debug!(peer = %link.peer.id, id, %refused, "a call is not extended");
+            }
+            None => {
+                tracing::debug!(peer = %link.peer.id, id, "an extension came that nobody waits for");
+            }
+        }
     }
 }
 
@@ -95,42 +112,60 @@ impl Inner {
 struct Pending<'a> {
     link: &'a Arc<Link>,
     id: u64,
+    /// As it was when the request was sent.
+    term: Term,
 }
 
 impl Pending<'_> {
-    async fn wait(
-        self,
-        answer: oneshot::Receiver<Response>,
-        deadline: Instant,
-    ) -> Result<Response, Failure> {
-        match timeout_at(deadline, answer).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(_)) => Err(Failure::Disconnected),
-            Err(_) => Err(self.late()),
+    async fn wait(self, mut answer: oneshot::Receiver<Response>) -> Response {
+        tokio::select! {
+            biased;
+            answer = &mut answer => self.took(answer),
+            term = self.over() => self.late(term),
         }
     }
 
-    fn late(&self) -> Failure {
+    /// The deadline has passed: perhaps the peer is not there any more.
+    fn late(&self, term: Term) -> Response {
         self.link.doubt();
-        Failure::Deadline { phase: Phase::Run }
+        Response { result: Err(Failure::Deadline { phase: Phase::Run }), load: None, term }
     }
 
     async fn send_and_wait(
         self,
         message: Message,
         mut answer: oneshot::Receiver<Response>,
-        deadline: Instant,
-    ) -> Result<Response, Failure> {
+    ) -> Response {
         let upload = self.link.send_alone(message);
         tokio::pin!(upload);
         tokio::select! {
             biased;
-            answer = &mut answer => return answer.map_err(|_| Failure::Disconnected),
+            answer = &mut answer => return self.took(answer),
             // A peer that refuses the body says so in its reply; a lost connection ends the wait.
             _ = &mut upload => {}
-            () = sleep_until(deadline) => return Err(self.late()),
+            term = self.over() => return self.late(term),
         }
-        self.wait(answer, deadline).await
+        self.wait(answer).await
+    }
+
+    fn took(&self, answer: Result<Response, RecvError>) -> Response {
+        let lost = |_| Response { result: Err(Failure::Disconnected), load: None, term: self.term };
+        answer.unwrap_or_else(lost)
+    }
+
+    /// Resolves when the deadline has passed, wherever the peer has moved it by then. It only
+    /// moves later, so that it is enough to look when it seems to be over.
+    async fn over(&self) -> Term {
+        let mut term = self.term;
+        loop {
+            sleep_until(term.deadline()).await;
+            match self.link.calls().get(self.id).map(|waiter| waiter.term) {
+                Some(now) if now.deadline() > term.deadline() => term = now,
+                Some(now) => return now,
+                // Its reply is being taken this moment, too late.
+                None => return term,
+            }
+        }
     }
 }
 

@@ -39,6 +39,20 @@ impl<W> InFlight<W> {
         waiter
     }
 
+    /// The waiter that a peer has word for.
+    pub(crate) fn find(&mut self, id: u64) -> Option<&mut W> {
+        let waiter = self.waiting.get_mut(&id);
+        if waiter.is_none() {
+            self.unclaimed += 1;
+        }
+        waiter
+    }
+
+    /// A waiter, for the one who waits.
+    pub(crate) fn get(&self, id: u64) -> Option<&W> {
+        self.waiting.get(&id)
+    }
+
     /// Forgets a waiter that has gone; false if its reply has come already.
     pub(crate) fn forget(&mut self, id: u64) -> bool {
         self.waiting.remove(&id).is_some()
@@ -59,7 +73,7 @@ impl<W> InFlight<W> {
         self.waiting.len()
     }
 
-    /// How many replies found nobody waiting.
+    /// How many replies, and words about a call, found nobody waiting.
     pub(crate) fn unclaimed(&self) -> u64 {
         self.unclaimed
     }

@@ -7,20 +7,24 @@
 //! Protocol: a request carries the time that is left, never a point in time, so clocks need not
 //! agree. The server admits it through the [`Gate`](admission::Gate) of the method, polls the
 //! handler once in place and spawns it only if it is pending. Every reply carries the load of its
-//! node.
+//! node. A request says how often and by how much its deadline may move; the handler moves it through
+//! its [`Lease`], which tells the caller, who reckons by the same [`Term`].
 
 pub mod admission;
 pub(crate) mod client;
+mod extension;
 mod failure;
 pub(crate) mod health;
 pub(crate) mod inflight;
+mod lease;
 pub(crate) mod server;
 mod service;
 
+pub use crate::limits::MAX_EXTENSIONS;
 use bytes::Bytes;
-use tokio::time::Instant;
-
+pub use extension::{NotExtended, Term};
 pub use failure::{Executed, Failure, Phase};
+pub use lease::{Lease, Moved};
 pub use service::{Caller, Fault, Handler, Incoming, Method, Service};
 
 /// What is asked of one node.
@@ -32,8 +36,10 @@ pub struct Request {
     pub key: [u8; 8],
     /// The encoded arguments, at most [`Limits::max_body`](crate::Limits) bytes.
     pub body: Bytes,
-    /// When the caller stops waiting.
-    pub deadline: Instant,
+    /// When the caller stops waiting, and how much later it may come to do so.
+    pub term: Term,
+    /// Where to say by how much the deadline has moved, while the call is under way.
+    pub moved: Option<Moved>,
     /// End the call with [`Failure::Silent`] when the node stops answering, instead of waiting for
     /// the deadline: after half a second or four round trips without a sound, and within a second
     /// if it was silent before. For calls that may be run again elsewhere.
@@ -47,4 +53,6 @@ pub struct Response {
     pub result: Result<Bytes, Failure>,
     /// How many calls the node was running and queueing when it replied.
     pub load: Option<u16>,
+    /// The term of the request as it is now: what is left of it for another try.
+    pub term: Term,
 }

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use futures_util::future::CatchUnwind;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::admission::{Entry, Permit};
-use super::{Caller, Fault, Incoming, Method, Service};
+use super::{Caller, Fault, Incoming, Lease, Method, Service, Term};
 use crate::StartError;
-use crate::limits::LANE_THRESHOLD;
+use crate::limits::{LANE_THRESHOLD, MAX_TIME_LEFT};
 use crate::mesh::Inner;
 use crate::transport::link::{Link, Violation};
 use crate::wire::{Message, Status};
@@ -26,7 +26,20 @@ const WARY: u32 = 256;
 /// What a peer is told that has too many calls here.
 const TOO_MANY: Duration = Duration::from_millis(50);
 
-type Run = Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>>;
+/// A handler at work, whose panic is a fault of its call alone.
+type Run = CatchUnwind<AssertUnwindSafe<Body>>;
+type Body = Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>>;
+type Ran = Result<Result<Bytes, Fault>, Box<dyn std::any::Any + Send>>;
+
+/// What a request asks for.
+pub(crate) struct Asked {
+    pub(crate) method: u64,
+    pub(crate) key: [u8; 8],
+    pub(crate) remaining: Duration,
+    pub(crate) room: Duration,
+    pub(crate) extensions: u32,
+    pub(crate) body: Bytes,
+}
 
 /// The services of a node, and where each method is found.
 pub(crate) struct Services {
@@ -74,11 +87,9 @@ impl Inner {
         &self,
         link: &Arc<Link>,
         id: u64,
-        method: u64,
-        key: [u8; 8],
-        remaining: Duration,
-        body: Bytes,
+        asked: Asked,
     ) -> Result<(), Violation> {
+        let Asked { method, key, remaining, room, extensions, body } = asked;
         let refuse = |status| {
             let load = self.load();
             link.answer(&Message::Reply { id, load, status, body: Bytes::new() })
@@ -110,12 +121,12 @@ impl Inner {
             entry => entry,
         };
         let Some(node) = self.this() else { return refuse(Status::Draining) };
-        let cancelled = CancellationToken::new();
         // A peer's clock is no concern of ours, and neither is a time beyond all reason.
-        let deadline = Instant::now() + remaining.min(Duration::from_secs(24 * 3600));
+        let deadline = Instant::now() + remaining.min(MAX_TIME_LEFT);
+        let lease = Lease::remote(Term::new(deadline, room, extensions), link, id);
         let caller = Caller { node: link.peer.id };
-        let incoming = Incoming { method: position, body, caller, deadline, cancelled };
-        let call = Call::new(node, link.clone(), id);
+        let incoming = Incoming { method: position, body, caller, lease: lease.clone() };
+        let call = Call::new(node, link.clone(), id, lease);
         if self.is_draining() {
             // The node began to drain while this call was not counted yet.
             call.reply(Status::Draining, Bytes::new());
@@ -124,16 +135,14 @@ impl Inner {
         match entry {
             Entry::Admitted(permit) => call.start(service, method, incoming, permit),
             Entry::Queued(turn) => {
-                link.begin(id, incoming.cancelled.clone())?;
-                let (service, cancelled) = (service.clone(), incoming.cancelled.clone());
+                link.begin(id, incoming.lease.cancelled().clone())?;
+                let (service, lease) = (service.clone(), incoming.lease.clone());
                 tokio::spawn(async move {
                     tokio::select! {
                         // A turn that comes together with the end of the call comes too late.
                         biased;
-                        () = cancelled.cancelled() => call.dismiss(),
-                        () = tokio::time::sleep_until(deadline) => {
-                            call.reply(Status::Expired, Bytes::new());
-                        }
+                        () = lease.cancelled().cancelled() => call.dismiss(),
+                        () = lease.expired() => call.reply(Status::Expired, Bytes::new()),
                         permit = turn => call.run_spawned(&service, incoming, permit).await,
                     }
                 });
@@ -159,14 +168,15 @@ struct Call {
     node: Arc<Inner>,
     link: Arc<Link>,
     id: u64,
+    lease: Lease,
     answered: bool,
 }
 
 impl Call {
-    fn new(node: Arc<Inner>, link: Arc<Link>, id: u64) -> Self {
+    fn new(node: Arc<Inner>, link: Arc<Link>, id: u64, lease: Lease) -> Self {
         node.serving.fetch_add(1, Ordering::SeqCst);
         link.serving.fetch_add(1, Ordering::Relaxed);
-        Self { node, link, id, answered: false }
+        Self { node, link, id, lease, answered: false }
     }
 
     /// Polls the handler once in place, and spawns what is left.
@@ -180,60 +190,53 @@ impl Call {
         let wary = method.wary.load(Ordering::Relaxed);
         if method.spawn || wary > 0 {
             method.wary.store(wary.saturating_sub(1), Ordering::Relaxed);
-            self.link.begin(self.id, incoming.cancelled.clone())?;
+            self.link.begin(self.id, self.lease.cancelled().clone())?;
             let service = service.clone();
             tokio::spawn(async move { self.run_spawned(&service, incoming, permit).await });
             return Ok(());
         }
-        let (deadline, cancelled) = (incoming.deadline, incoming.cancelled.clone());
         let began = Instant::now();
         let mut run = guarded(service, incoming);
         // Whoever is woken by this poll is polled again at once by the task that is spawned.
-        let polled = run.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let polled = run.poll_unpin(&mut Context::from_waker(Waker::noop()));
         if began.elapsed() > FIRST_POLL {
             method.wary.store(WARY, Ordering::Relaxed);
         }
         match polled {
-            Poll::Ready(result) => self.finish(result),
+            Poll::Ready(ran) => self.finish(ran),
             Poll::Pending => {
-                self.link.begin(self.id, cancelled.clone())?;
-                tokio::spawn(
-                    async move { self.finish_run(run, permit, deadline, cancelled).await },
-                );
+                self.link.begin(self.id, self.lease.cancelled().clone())?;
+                tokio::spawn(async move { self.finish_run(run, permit).await });
             }
         }
         Ok(())
     }
 
     async fn run_spawned(self, service: &Arc<Service>, incoming: Incoming, permit: Permit) {
-        let (deadline, cancelled) = (incoming.deadline, incoming.cancelled.clone());
         let run = guarded(service, incoming);
-        self.finish_run(run, permit, deadline, cancelled).await;
+        self.finish_run(run, permit).await;
     }
 
     /// Runs on until the handler is done or nobody waits any more.
-    async fn finish_run(
-        self,
-        run: Run,
-        permit: Permit,
-        deadline: Instant,
-        cancelled: CancellationToken,
-    ) {
+    async fn finish_run(self, run: Run, permit: Permit) {
+        let lease = self.lease.clone();
         tokio::select! {
             biased;
-            result = run => self.finish(result),
-            () = cancelled.cancelled() => self.dismiss(),
-            () = tokio::time::sleep_until(deadline) => {
-                cancelled.cancel();
+            ran = run => self.finish(ran),
+            () = lease.cancelled().cancelled() => self.dismiss(),
+            () = lease.expired() => {
+                lease.cancelled().cancel();
                 self.dismiss();
             }
         }
         drop(permit);
     }
 
-    fn finish(self, result: Result<Bytes, Fault>) {
+    fn finish(self, ran: Ran) {
+        self.lease.end();
         let limit = self.node.limits.max_body;
-        match result {
+        let ran = ran.unwrap_or_else(|panic| Err(Fault::Panicked(panic_text(&*panic))));
+        match ran {
             Ok(body) if body.len() > limit => {
                 self.reply(Status::ReplyTooLarge { limit: limit as u64 }, Bytes::new());
             }
@@ -296,14 +299,14 @@ impl Drop for Call {
     }
 }
 
-/// The handler's future; a panic in it, or in making it, is a fault of this call alone.
-fn guarded(service: &Arc<Service>, incoming: Incoming) -> Run {
-    let service = service.clone();
-    let run = async move { service.handler.handle(incoming).await };
-    AssertUnwindSafe(run)
-        .catch_unwind()
-        .map(|run| run.unwrap_or_else(|panic| Err(Fault::Panicked(panic_text(&*panic)))))
-        .boxed()
+/// The handler's future. Making it may panic as well as running it.
+fn guarded(service: &Service, incoming: Incoming) -> Run {
+    let made = catch_unwind(AssertUnwindSafe(|| service.handler.handle(incoming)));
+    let body = made.unwrap_or_else(|panic| {
+        let text = panic_text(&*panic);
+        Box::pin(std::future::ready(Err(Fault::Panicked(text))))
+    });
+    AssertUnwindSafe(body).catch_unwind()
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -3,9 +3,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use bytes::Bytes;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+use super::Lease;
 use super::admission::Gate;
 use crate::identity::NodeId;
 
@@ -78,10 +77,8 @@ pub struct Incoming {
     pub body: Bytes,
     /// Who calls.
     pub caller: Caller,
-    /// When the caller stops waiting.
-    pub deadline: Instant,
-    /// Cancelled when the caller stops waiting.
-    pub cancelled: CancellationToken,
+    /// When the caller stops waiting, and whether it has.
+    pub lease: Lease,
 }
 
 /// The verified identity of a calling node.

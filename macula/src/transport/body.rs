@@ -9,7 +9,7 @@ use quinn::{RecvStream, SendStream};
 
 use super::link::{CLOSE_DONE, Inbound, Link, Violation};
 use crate::limits;
-use crate::rpc::{Failure, Response};
+use crate::rpc::Failure;
 use crate::wire::{FrameBuffer, Message, Status, put_frame};
 
 /// The longest digest or member table, in bytes: those of 16 384 nodes.
@@ -92,9 +92,7 @@ impl Link {
             Err(reply) => {
                 let waiter = self.calls().complete(reply);
                 if let Some(waiter) = waiter {
-                    let failure = Failure::ReplyTooLarge { limit };
-                    // The caller may have gone this very moment.
-                    let _ = waiter.reply.send(Response { result: Err(failure), load: None });
+                    waiter.end(Err(Failure::ReplyTooLarge { limit }), None);
                 }
                 Ok(())
             }

@@ -16,7 +16,7 @@ use crate::limits::{self, Limits};
 use crate::membership::Member;
 use crate::rpc::health::Health;
 use crate::rpc::inflight::InFlight;
-use crate::rpc::{Failure, Response};
+use crate::rpc::{Failure, Moved, NotExtended, Response, Term};
 use crate::wire::{FrameBuffer, Message, WireError};
 
 /// The code with which a connection is closed that is not needed any more.
@@ -37,6 +37,26 @@ const CLOSE_VIOLATION: VarInt = VarInt::from_u32(2);
 pub(crate) struct Waiter {
     pub(crate) reply: oneshot::Sender<Response>,
     pub(crate) leaves_if_silent: bool,
+    pub(crate) term: Term,
+    /// Where the caller reads by how much the deadline has moved, if it does.
+    pub(crate) moved: Option<Moved>,
+}
+
+impl Waiter {
+    /// Tells the caller how its request ended. It may have gone this very moment.
+    pub(crate) fn end(self, result: Result<Bytes, Failure>, load: Option<u16>) {
+        let _ = self.reply.send(Response { result, load, term: self.term });
+    }
+
+    /// The peer says that it has moved the deadline. It moves here only as far as this side's own
+    /// reckoning goes.
+    pub(crate) fn extend(&mut self, by: Duration, now: Instant) -> Result<(), NotExtended> {
+        let granted = self.term.extend(by, now)?;
+        if let Some(moved) = &self.moved {
+            moved.add(granted);
+        }
+        Ok(())
+    }
 }
 
 /// An admitted connection to a peer: one lane for small messages, streams for large ones,
@@ -291,7 +311,7 @@ impl Link {
     pub(crate) fn fall_silent(&self) {
         let leaving = self.calls().take_if(|waiter| waiter.leaves_if_silent);
         for (id, waiter) in leaving {
-            let _ = waiter.reply.send(Response { result: Err(Failure::Silent), load: None });
+            waiter.end(Err(Failure::Silent), None);
             let _ = self.lane.push(&Message::Cancel { id });
         }
     }
@@ -319,8 +339,7 @@ impl Link {
         alone.wait().await;
         self.closed.cancel();
         for (_, waiter) in self.calls().close() {
-            let lost = Response { result: Err(Failure::Disconnected), load: None };
-            let _ = waiter.reply.send(lost);
+            waiter.end(Err(Failure::Disconnected), None);
         }
         let running = self.running().take();
         for token in running.into_iter().flatten().map(|(_, token)| token) {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::WireError;
@@ -44,6 +46,11 @@ impl Fields {
             }
         }
         Err(WireError::BadField)
+    }
+
+    /// A length of time, in microseconds.
+    pub(super) fn micros(&mut self) -> Result<Duration, WireError> {
+        self.varint().map(Duration::from_micros)
     }
 
     /// All that is left.

@@ -15,6 +15,9 @@ pub(crate) enum Message {
         method: u64,
         key: [u8; 8],
         remaining: Duration,
+        /// By how much the deadline may move later in all, and in how many steps.
+        room: Duration,
+        extensions: u32,
         body: Bytes,
     },
     /// The one answer to a request, with the load of the node that gives it.
@@ -27,6 +30,11 @@ pub(crate) enum Message {
     /// Nobody waits for this answer any more.
     Cancel {
         id: u64,
+    },
+    /// The deadline of a request that runs here has moved later by so much.
+    Extend {
+        id: u64,
+        by: Duration,
     },
     /// Answer at once with a `Pong` of the same number.
     Ping(u64),
@@ -89,18 +97,21 @@ mod kind {
     pub(super) const PULL: u8 = 9;
     pub(super) const MEMBERS: u8 = 10;
     pub(super) const GOODBYE: u8 = 11;
+    pub(super) const EXTEND: u8 = 12;
 }
 
 impl Message {
     /// Appends the content of a frame.
     pub(crate) fn encode(&self, out: &mut BytesMut) {
         match self {
-            Self::Request { id, method, key, remaining, body } => {
+            Self::Request { id, method, key, remaining, room, extensions, body } => {
                 out.put_u8(kind::REQUEST);
                 put_varint(out, *id);
                 out.put_u64_le(*method);
                 out.extend_from_slice(key);
                 put_micros(out, *remaining);
+                put_micros(out, *room);
+                put_varint(out, u64::from(*extensions));
                 out.extend_from_slice(body);
             }
             Self::Reply { id, load, status, body } => {
@@ -113,6 +124,11 @@ impl Message {
             Self::Cancel { id } => {
                 out.put_u8(kind::CANCEL);
                 put_varint(out, *id);
+            }
+            Self::Extend { id, by } => {
+                out.put_u8(kind::EXTEND);
+                put_varint(out, *id);
+                put_micros(out, *by);
             }
             Self::Ping(number) => {
                 out.put_u8(kind::PING);
@@ -180,8 +196,10 @@ impl Message {
         let message = match kind {
             kind::REQUEST => {
                 let (id, method, key) = (fields.varint()?, fields.u64()?, fields.array()?);
-                let remaining = Duration::from_micros(fields.varint()?);
-                return Ok(Self::Request { id, method, key, remaining, body: fields.rest() });
+                let (remaining, room) = (fields.micros()?, fields.micros()?);
+                let extensions = fields.varint()?.try_into().map_err(|_| WireError::BadField)?;
+                let body = fields.rest();
+                return Ok(Self::Request { id, method, key, remaining, room, extensions, body });
             }
             kind::REPLY => {
                 let (id, load) = (fields.varint()?, fields.u16()?);
@@ -193,6 +211,7 @@ impl Message {
             kind::MEMBERS => return Ok(Self::Members(fields.rest())),
             kind::PULL => return decode_pull(&fields.rest()),
             kind::CANCEL => Self::Cancel { id: fields.varint()? },
+            kind::EXTEND => Self::Extend { id: fields.varint()?, by: fields.micros()? },
             kind::PING => Self::Ping(fields.varint()?),
             kind::PONG => Self::Pong(fields.varint()?),
             kind::SUMMARY => Self::Summary(fields.u64()?),
@@ -238,7 +257,7 @@ impl Status {
     fn decode(fields: &mut Fields) -> Result<Self, WireError> {
         Ok(match fields.u8()? {
             0 => Self::Done,
-            1 => Self::Overloaded { retry_after: Duration::from_micros(fields.varint()?) },
+            1 => Self::Overloaded { retry_after: fields.micros()? },
             2 => Self::UnknownMethod,
             3 => Self::Incompatible { theirs: fields.array()? },
             4 => Self::Draining,
@@ -308,18 +327,21 @@ mod tests {
 
     fn message() -> impl Strategy<Value = Message> {
         prop_oneof![
-            (any::<u64>(), any::<u64>(), any::<[u8; 8]>(), micros(), body()).prop_map(
-                |(id, method, key, remaining, body)| Message::Request {
+            (any::<(u64, u64, [u8; 8], u32)>(), micros(), micros(), body()).prop_map(
+                |((id, method, key, extensions), remaining, room, body)| Message::Request {
                     id,
                     method,
                     key,
                     remaining,
+                    room,
+                    extensions,
                     body
                 }
             ),
             (any::<u64>(), any::<u16>(), status(), body())
                 .prop_map(|(id, load, status, body)| Message::Reply { id, load, status, body }),
             any::<u64>().prop_map(|id| Message::Cancel { id }),
+            (any::<u64>(), micros()).prop_map(|(id, by)| Message::Extend { id, by }),
             any::<u64>().prop_map(Message::Ping),
             any::<u64>().prop_map(Message::Pong),
             body().prop_map(Message::Record),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use macula::directory::NodeRecord;
 use macula::identity::SecretKey;
+use macula::rpc::{Failure, Phase, Request, Term};
 use tokio::time::{Instant, sleep};
 
 use crate::rude::{Lane, Rude, tag};
@@ -20,17 +21,23 @@ const RECORD: u8 = 6;
 const DIGEST: u8 = 8;
 const PULL: u8 = 9;
 const MEMBERS: u8 = 10;
+const EXTEND: u8 = 12;
 
-/// A request under a number below 128, with so many microseconds left.
+/// A request under a number below 128, with so many microseconds left and no more to come.
 fn request(id: u8, method: u64, key: [u8; 8], micros: u8, body: &[u8]) -> Vec<u8> {
-    [&[REQUEST, id][..], &method.to_le_bytes(), &key, &[micros], body].concat()
+    [&[REQUEST, id][..], &method.to_le_bytes(), &key, &[micros, 0, 0], body].concat()
 }
 
-/// As long as the protocol can say.
+/// The longest time that the protocol can say.
+const FOREVER: [u8; 10] = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
+
+/// As long, and as often longer, as the protocol can say.
 fn patient(id: u8, method: u64) -> Vec<u8> {
     let mut request = request(id, method, KEY, 0, b"");
-    request.pop();
-    request.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
+    request.truncate(request.len() - 3);
+    for most in [&FOREVER[..], &FOREVER, &[0xff, 0xff, 0xff, 0xff, 0x0f]] {
+        request.extend_from_slice(most);
+    }
     request
 }
 
@@ -55,10 +62,16 @@ fn noise(seed: u32, length: usize) -> Vec<u8> {
 async fn frames_that_mean_nothing_end_the_connection() {
     let victim = Victim::new().await;
     let overlong = [&[REPLY][..], &[0xff; 11]].concat();
+    let mut too_often = request(1, ECHO, KEY, 9, b"");
+    too_often.pop();
+    too_often.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0x1f]);
     let frames: &[&[u8]] = &[
         b"",
         &[0],
-        &[12, 1, 2, 3],
+        &[13, 1, 2, 3],
+        &[EXTEND, 1],
+        &[EXTEND, 1, 2, 3],
+        &too_often,
         &[255; 100],
         &[REQUEST],
         &[REQUEST, 0x80],
@@ -292,5 +305,37 @@ async fn who_says_goodbye_and_stays_is_gone() {
     }
     sleep(Duration::from_secs(3)).await;
     assert_eq!(victim.mesh.view().nodes().len(), 2);
+    victim.is_well(0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_held_longer_than_the_caller_allows() {
+    const MS: Duration = Duration::from_millis(1);
+    let victim = Victim::new().await;
+    let (rude, mut lane) = Rude::member(&victim, 10).await;
+    still_listens(&mut lane).await;
+    // (room, extensions) and by when the call must be over.
+    for (room, extensions, over) in [(600, 2, 900), (6000, 3, 1200), (600, 0, 300), (0, 9, 300)] {
+        let began = Instant::now();
+        let (mesh, id) = (victim.mesh.clone(), rude.key.id());
+        let call = tokio::spawn(async move {
+            let term = Term::new(began + 300 * MS, room * MS, extensions);
+            let (method, key, body) = (ECHO, KEY, b"".as_slice().into());
+            let request = Request { method, key, body, term, moved: None, leave_if_silent: false };
+            mesh.call_to(id, request).await
+        });
+        let number = lane.frame_of(REQUEST).await[1];
+        // 300 ms, a thousand times; and once as much as can be said, for a call that is not there.
+        for _ in 0..1000 {
+            lane.say(&[EXTEND, number, 0xe0, 0xa7, 0x12]).await;
+        }
+        lane.say(&[&[EXTEND, 127][..], &FOREVER].concat()).await;
+        let response = call.await.unwrap();
+        assert_eq!(response.result, Err(Failure::Deadline { phase: Phase::Run }));
+        let took = began.elapsed();
+        assert!(took >= over * MS && took < (over + 5) * MS, "{took:?}, not {over} ms");
+        assert_eq!(response.term.deadline(), began + over * MS);
+    }
+    still_listens(&mut lane).await;
     victim.is_well(0).await;
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use macula::identity::Cookie;
 use macula::rpc::admission::Gate;
-use macula::rpc::{Fault, Handler, Incoming, Method, Request, Service};
+use macula::rpc::{Fault, Handler, Incoming, Method, Request, Service, Term};
 use macula::{Limits, MemoryNetwork, Mesh, MeshBuilder};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -121,7 +121,8 @@ impl Victim {
             method: ECHO,
             key: KEY,
             body: Bytes::from_static(HONEST),
-            deadline: Instant::now() + PATIENCE,
+            term: Term::fixed(Instant::now() + PATIENCE),
+            moved: None,
             leave_if_silent: false,
         };
         let response = self.honest.call_to(self.mesh.id(), request).await;

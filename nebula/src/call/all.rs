@@ -36,17 +36,28 @@ impl<T, E> AllMachine<T, E> {
         self.fanout.targets()
     }
 
-    /// A result of one target, `elapsed` after the start of the call. Later results of the same
-    /// target, and all after the deadline, are ignored.
+    /// Results of targets at one moment, each `elapsed` after the start of the call. Later results
+    /// of the same target, and all after the deadline, are ignored.
+    pub(crate) fn on_replies(
+        &mut self,
+        results: impl IntoIterator<Item = (usize, Result<T, CallError<E>>, Duration)>,
+    ) -> Option<Decision> {
+        let mut taken = false;
+        for (index, result, elapsed) in results {
+            // Nothing is counted here, so that all results stay in the order of their arrival.
+            taken |= !self.deadline && self.fanout.accept(index, result, elapsed, false);
+        }
+        (taken && self.fanout.open() == 0).then_some(Decision::Reached)
+    }
+
+    #[cfg(test)]
     pub(crate) fn on_reply(
         &mut self,
         index: usize,
         result: Result<T, CallError<E>>,
         elapsed: Duration,
     ) -> Option<Decision> {
-        // Nothing is counted here, so that all results stay in the order of their arrival.
-        let taken = !self.deadline && self.fanout.accept(index, result, elapsed, false);
-        (taken && self.fanout.open() == 0).then_some(Decision::Reached)
+        self.on_replies([(index, result, elapsed)])
     }
 
     /// The deadline of the whole call passed.

@@ -4,9 +4,9 @@
 //! Promise: a node counts once, however often it is a target and however many results come in for
 //! it; a failed call never counts as a success; each target is accounted for in the end.
 //!
-//! A driver sends one call to each of `targets()`, feeds each result with the target's index, and
-//! stops at the first [`Decision`] or at the deadline of the whole call. The legs have no timers
-//! of their own: one clock decides.
+//! A driver sends one call to each of `targets()`, feeds each result with the target's index, those
+//! of one moment together, and stops at the first [`Decision`]. A leg whose deadline has passed is a
+//! result like any other, and one clock, that of the driver, says when that is.
 
 use std::time::Duration;
 

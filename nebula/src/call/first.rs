@@ -39,9 +39,29 @@ impl<T, E> FirstMachine<T, E> {
         self.fanout.targets()
     }
 
-    /// A result of one target, `elapsed` after the start of the call; `success` is the predicate's
-    /// word on it, which counts for `Ok` only. Later results of the same target, and all after
-    /// the decision, are ignored.
+    /// Results of targets at one moment, each `elapsed` after the start of the call and with the
+    /// predicate's word on it, which counts for `Ok` only. Enough successes decide at once, failures
+    /// together. Later results of the same target, and all after the decision, are ignored.
+    pub(crate) fn on_replies(
+        &mut self,
+        results: impl IntoIterator<Item = (usize, Result<T, CallError<E>>, Duration, bool)>,
+    ) -> Option<Decision> {
+        if self.ended {
+            return None;
+        }
+        let reached = results.into_iter().any(|(index, result, elapsed, success)| {
+            self.fanout.accept(index, result, elapsed, success) && self.fanout.successes() > 0
+        });
+        let decision = match (reached, self.fanout.open()) {
+            (true, _) => Decision::Reached,
+            (false, 0) => Decision::CannotReach,
+            (false, _) => return None,
+        };
+        self.ended = true;
+        Some(decision)
+    }
+
+    #[cfg(test)]
     pub(crate) fn on_reply(
         &mut self,
         index: usize,
@@ -49,16 +69,7 @@ impl<T, E> FirstMachine<T, E> {
         elapsed: Duration,
         success: bool,
     ) -> Option<Decision> {
-        if self.ended || !self.fanout.accept(index, result, elapsed, success) {
-            return None;
-        }
-        let decision = match (self.fanout.successes(), self.fanout.open()) {
-            (1.., _) => Decision::Reached,
-            (0, 0) => Decision::CannotReach,
-            (0, _) => return None,
-        };
-        self.ended = true;
-        Some(decision)
+        self.on_replies([(index, result, elapsed, success)])
     }
 
     /// The deadline of the whole call passed.

@@ -60,6 +60,14 @@ impl Place {
             Self::Node { node, .. } => node.policy(),
         }
     }
+
+    /// How often calls from here may be extended when nothing nearer says it.
+    pub(crate) fn max_extensions(&self) -> Option<u32> {
+        match self {
+            Self::Alone(_) => None,
+            Self::Node { node, .. } => node.max_extensions(),
+        }
+    }
 }
 
 impl Shared {

@@ -1,7 +1,8 @@
 //! A call that stays in this process: no encoding, no task, and no timer unless the body waits.
 //!
 //! The body is polled first, inside the panic guard and the scope of inheritance; only when it
-//! is pending is a timer made. At the deadline the body is dropped at once. Whatever path leads
+//! is pending is a timer made. At the deadline the body is dropped at once, unless it has asked
+//! for more time by then. Whatever path leads
 //! here, the gates of the service are the ones that calls from elsewhere pass.
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::task::{self, Poll};
 
 use futures_util::future::BoxFuture;
 use macula::rpc::admission::{Entry, Permit};
+use macula::rpc::{Lease, Term};
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -36,7 +38,9 @@ pub(crate) struct Local<M: Method> {
     node: Option<Node>,
     args: Option<M::Args>,
     started: Instant,
-    deadline: Instant,
+    term: Term,
+    /// The lease of the call, where somebody beside the body has to know of it.
+    lease: Option<Lease>,
     /// Ends the call as soon as it is cancelled.
     watch: Option<CancellationToken>,
     /// Who else may be asked if this one does not begin it, and in which order.
@@ -67,7 +71,7 @@ impl<M: Method> Local<M> {
         served: Arc<Served>,
         node: Option<Node>,
         args: Option<M::Args>,
-        (started, deadline): (Instant, Instant),
+        (started, term): (Instant, Term),
         watch: Option<CancellationToken>,
     ) -> Self {
         Self {
@@ -75,7 +79,8 @@ impl<M: Method> Local<M> {
             node,
             args,
             started,
-            deadline,
+            term,
+            lease: None,
             watch,
             elsewhere: Elsewhere::Nowhere,
             policy: Policy::default(),
@@ -90,9 +95,14 @@ impl<M: Method> Local<M> {
         Self { elsewhere, policy, ..self }
     }
 
-    /// When it started, and when it must end.
-    pub(crate) fn times(&self) -> (Instant, Instant) {
-        (self.started, self.deadline)
+    /// When it started.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Its lease, for those who wait for it together with others.
+    pub(crate) fn lease(&mut self) -> Lease {
+        self.lease.get_or_insert_with(|| Lease::new(self.term)).clone()
     }
 
     /// The call as it was before it came here, if it did not begin, and there is a node to make it
@@ -109,7 +119,7 @@ impl<M: Method> Local<M> {
             targets,
             policy: self.policy,
             started: self.started,
-            deadline: self.deadline,
+            term: self.term,
             watch: self.watch.clone(),
             hedge: false,
             local: Some(Arc::clone(&self.served)),
@@ -127,7 +137,7 @@ impl<M: Method> Local<M> {
     /// Starts the body, as the holder of `permit`.
     fn run(&mut self, permit: Permit) -> Result<(), CallError<Error<M>>> {
         let caller = self.node.as_ref().map(Node::as_caller);
-        let cx = Context::new(caller, self.deadline, None);
+        let cx = Context::new(caller, self.term, self.lease.clone());
         let scope = cx.scope();
         let Some(args) = self.args.take() else {
             return Err(CallError::Protocol(Log::default()));
@@ -168,10 +178,20 @@ impl<M: Method> Local<M> {
                 )));
             }
         }
-        let deadline = self.deadline;
+        let deadline = self.term.deadline();
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if pin!(unconstrained(timer.as_mut())).poll(task).is_ready() {
-            return Poll::Ready(CallError::Deadline(self.log(phase, Outcome::TimedOut, executed)));
+        while pin!(unconstrained(timer.as_mut())).poll(task).is_ready() {
+            // The deadline only moves later: it is soon enough to look when it seems to be over.
+            match &self.stage {
+                Stage::Running(Running { scope, .. }) if !scope.expire() => {
+                    let moved = scope.deadline().unwrap_or(deadline);
+                    timer.as_mut().reset(moved);
+                }
+                _ => {
+                    let log = self.log(phase, Outcome::TimedOut, executed);
+                    return Poll::Ready(CallError::Deadline(log));
+                }
+            }
         }
         Poll::Pending
     }
@@ -230,6 +250,7 @@ impl<M: Method> Local<M> {
                     match polled {
                         Ok(Poll::Ready(reply)) => {
                             running.body = None;
+                            running.scope.end();
                             return Poll::Ready(M::Shape::split(reply).map_err(CallError::App));
                         }
                         Ok(Poll::Pending) => return self.poll_end(task).map(Err),

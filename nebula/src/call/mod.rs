@@ -8,6 +8,7 @@
 pub(crate) mod all;
 mod api_key;
 pub(crate) mod attempt;
+pub(crate) mod background;
 pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod fanout;

@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
+use macula::rpc::{MAX_EXTENSIONS, Term};
+use tokio::time::Instant;
+
 use crate::nodes::{Policy, Selector};
+use crate::service::info::Stragglers;
 
 /// The longest time limit of a call; longer ones are cut to it.
 pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The time limit of a call when nothing else sets one.
 pub(crate) const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// How often a call may be extended when nothing else says it.
+pub(crate) const EXTENSIONS_DEFAULT: u32 = 10;
 
 /// The defaults of a client's calls: `users.with(|o| o.timeout(..).on(..))`.
 ///
@@ -20,6 +27,8 @@ pub struct Options {
     pub(crate) timeout: Option<Duration>,
     pub(crate) on: Option<Selector>,
     pub(crate) policy: Option<Policy>,
+    pub(crate) max_extensions: Option<u32>,
+    pub(crate) stragglers: Option<Stragglers>,
 }
 
 impl Options {
@@ -27,6 +36,20 @@ impl Options {
     /// that). With zero each call fails at once with `Deadline`, and nothing is sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout.min(TIMEOUT_MAX));
+        self
+    }
+
+    /// Sets how often a handler may [extend](crate::Context::extend) its call: 0 is never, 1000 is
+    /// the most (more is cut to that). A call takes no longer in all than its timeout times one
+    /// more than this.
+    pub fn max_extensions(mut self, extensions: u32) -> Self {
+        self.max_extensions = Some(extensions.min(MAX_EXTENSIONS));
+        self
+    }
+
+    /// Sets what becomes of the calls that are under way when a `first` or a `quorum` is decided.
+    pub fn stragglers(mut self, stragglers: Stragglers) -> Self {
+        self.stragglers = Some(stragglers);
         self
     }
 
@@ -40,5 +63,45 @@ impl Options {
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
+    }
+}
+
+/// The term of a call that starts now with this timeout, inside one that must end at `outer`.
+pub(crate) fn term(
+    started: Instant,
+    timeout: Duration,
+    extensions: u32,
+    outer: Option<Instant>,
+) -> Term {
+    let timeout = timeout.min(TIMEOUT_MAX);
+    let extensions = extensions.min(MAX_EXTENSIONS);
+    let longest = timeout.saturating_mul(extensions + 1).min(TIMEOUT_MAX);
+    let until = |time| outer.map_or(started + time, |outer| outer.min(started + time));
+    let (deadline, latest) = (until(timeout), until(longest));
+    Term::new(deadline, latest.saturating_duration_since(deadline), extensions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_call_has_its_timeout_once_more_for_each_extension() {
+        let now = Instant::now();
+        let latest = |timeout, extensions, outer| {
+            let term = term(now, timeout, extensions, outer);
+            (term.deadline() - now, term.deadline() + term.room() - now)
+        };
+        assert_eq!(latest(SECOND, 10, None), (SECOND, 11 * SECOND));
+        assert_eq!(latest(SECOND, 0, None), (SECOND, SECOND));
+        // Nothing outlives the call around it, or a day.
+        assert_eq!(latest(SECOND, 10, Some(now + 3 * SECOND)), (SECOND, 3 * SECOND));
+        assert_eq!(latest(4 * SECOND, 10, Some(now + 3 * SECOND)), (3 * SECOND, 3 * SECOND));
+        let hours = |hours: u32| hours * 3600 * SECOND;
+        assert_eq!(latest(hours(10), u32::MAX, None), (hours(10), hours(24)));
+        assert_eq!(latest(Duration::MAX, 1, None), (hours(24), hours(24)));
+        assert_eq!(term(now, SECOND, u32::MAX, None).extensions(), MAX_EXTENSIONS);
     }
 }

@@ -46,20 +46,21 @@ impl<T, E> QuorumMachine<T, E> {
         self.fanout.targets()
     }
 
-    /// A result of one target, `elapsed` after the start of the call; `success` is the predicate's
-    /// word on it, which counts for `Ok` only. Later results of the same target, and all after
-    /// the decision, are ignored.
-    pub(crate) fn on_reply(
+    /// Results of targets at one moment, each `elapsed` after the start of the call and with the
+    /// predicate's word on it, which counts for `Ok` only. Enough successes decide at once, failures
+    /// together. Later results of the same target, and all after the decision, are ignored.
+    pub(crate) fn on_replies(
         &mut self,
-        index: usize,
-        result: Result<T, CallError<E>>,
-        elapsed: Duration,
-        success: bool,
+        results: impl IntoIterator<Item = (usize, Result<T, CallError<E>>, Duration, bool)>,
     ) -> Option<Decision> {
-        if self.end.is_some() || !self.fanout.accept(index, result, elapsed, success) {
+        if self.end.is_some() {
             return None;
         }
-        let decision = if self.fanout.successes() >= self.required {
+        let reached = results.into_iter().any(|(index, result, elapsed, success)| {
+            self.fanout.accept(index, result, elapsed, success)
+                && self.fanout.successes() >= self.required
+        });
+        let decision = if reached {
             Decision::Reached
         } else if self.fanout.successes() + self.fanout.open() < self.required {
             Decision::CannotReach
@@ -68,6 +69,17 @@ impl<T, E> QuorumMachine<T, E> {
         };
         self.end = Some(End::Decided(decision));
         Some(decision)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn on_reply(
+        &mut self,
+        index: usize,
+        result: Result<T, CallError<E>>,
+        elapsed: Duration,
+        success: bool,
+    ) -> Option<Decision> {
+        self.on_replies([(index, result, elapsed, success)])
     }
 
     /// The deadline of the whole call passed.

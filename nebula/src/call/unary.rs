@@ -15,6 +15,7 @@ use super::targets::{Chosen, Configured, Unsaid};
 use super::threshold::Threshold;
 use super::unicast::Unicast;
 use crate::nodes::{NodeInfo, Nodes, Policy, Selector};
+use crate::service::info::Stragglers;
 use crate::service::method::{Error, Idempotent, Method, Value};
 
 /// A call of the method `M` that has not been made yet.
@@ -114,6 +115,21 @@ impl<'a, M: Method, Targets> Call<'a, M, Targets> {
     /// `first` and `quorum` ask every node, whatever is said here.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.options = self.options.policy(policy);
+        self
+    }
+
+    /// Sets how often the handler may [extend](crate::Context::extend) this call: 0 is never, 1000
+    /// is the most (more is cut to that). The call takes no longer in all than its timeout times
+    /// one more than this, and never longer than 24 hours or than a handler around it had left.
+    pub fn max_extensions(mut self, extensions: u32) -> Self {
+        self.options = self.options.max_extensions(extensions);
+        self
+    }
+
+    /// Sets what becomes of the calls that are under way when [`first`](Self::first) or
+    /// [`quorum`](Self::quorum) of this one is decided; for others it means nothing.
+    pub fn stragglers(mut self, stragglers: Stragglers) -> Self {
+        self.options = self.options.stragglers(stragglers);
         self
     }
 

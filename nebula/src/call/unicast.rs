@@ -8,13 +8,14 @@ use std::task::{self, Poll};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use macula::identity::NodeId;
+use macula::rpc::Term;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::engine;
 use super::handle::{Place, Shared};
 use super::local::Local;
-use super::options::TIMEOUT_DEFAULT;
+use super::options::{self, EXTENSIONS_DEFAULT, TIMEOUT_DEFAULT};
 use super::unary::{Call, Pick, Target};
 use super::{CallError, Log};
 use crate::context::{Context, Inherited};
@@ -139,8 +140,8 @@ pub(crate) struct Ask<'a, M: Method> {
     pub(crate) policy: Policy,
     /// When it was first polled.
     pub(crate) started: Instant,
-    /// When it must end, with whatever result.
-    pub(crate) deadline: Instant,
+    /// When it must end, with whatever result, and how much later its handler may have it end.
+    pub(crate) term: Term,
     /// Ends the call as soon as it is cancelled: the handler on whose behalf a task makes it has
     /// lost its caller.
     pub(crate) watch: Option<CancellationToken>,
@@ -191,18 +192,22 @@ impl<'a, M: Method> Ask<'a, M> {
             .or(M::Api::INFO.default_timeout())
             .or(shared.place.default_timeout())
             .unwrap_or(TIMEOUT_DEFAULT);
+        let extensions = options
+            .max_extensions
+            .or(shared.options.max_extensions)
+            .or(M::INFO.extensions())
+            .or(M::Api::INFO.extensions())
+            .or(shared.place.max_extensions())
+            .unwrap_or(EXTENSIONS_DEFAULT);
         let inherited = Inherited::now();
         let within = shared.within.as_ref();
         let watch = within.map(Context::token).cloned();
         let started = Instant::now();
-        let mut deadline = started + timeout;
-        for outer in [inherited.map(|inherited| inherited.deadline), within.map(Context::deadline)]
-        {
-            deadline = outer.map_or(deadline, |outer| deadline.min(outer));
-        }
+        let outer = [inherited.map(|inherited| inherited.deadline), within.map(Context::deadline)];
+        let term = options::term(started, timeout, extensions, outer.into_iter().flatten().min());
         let given_up = inherited.is_some_and(|inherited| inherited.cancelled)
             || watch.as_ref().is_some_and(CancellationToken::is_cancelled);
-        let refused = match deadline <= started {
+        let refused = match term.deadline() <= started {
             _ if given_up => Some(CallError::Cancelled(Log::default())),
             true => Some(CallError::Deadline(Log::default())),
             false => None,
@@ -221,18 +226,8 @@ impl<'a, M: Method> Ask<'a, M> {
         };
         let local = None;
         let args = Some(args);
-        let ask = Self {
-            args,
-            targets,
-            policy,
-            started,
-            deadline,
-            watch,
-            hedge,
-            local,
-            refused,
-            topology,
-        };
+        let ask =
+            Self { args, targets, policy, started, term, watch, hedge, local, refused, topology };
         (&shared.place, ask)
     }
 
@@ -261,7 +256,7 @@ impl<'a, M: Method> Ask<'a, M> {
             Targets::Selector(selector) => Elsewhere::Selector(selector),
             Targets::Node(_) | Targets::Pick(_) | Targets::Nodes(_) => Elsewhere::Nowhere,
         };
-        let times = (self.started, self.deadline);
+        let times = (self.started, self.term);
         Local::new(served, node, self.args, times, self.watch).or(elsewhere, self.policy)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use macula::identity::NodeId;
+use macula::rpc::Moved;
 use tokio::time::Instant;
 
 use super::choices::Choices;
@@ -37,15 +38,16 @@ pub(crate) enum Verdict {
 }
 
 impl Trouble {
-    /// An attempt on another node begins, and ends at `deadline` at the latest.
+    /// An attempt on another node begins, and ends at `deadline` at the latest, or later by what
+    /// its handler has moved it.
     pub(crate) fn watch<'a>(
         &'a self,
         choices: &'a Choices,
         (node, name): (NodeId, &'a str),
-        (began, deadline): (Instant, Instant),
+        (began, deadline, moved): (Instant, Instant, Option<Moved>),
     ) -> Watched<'a> {
         let tries = self.any() && self.lock().begins(&node, began);
-        Watched { trouble: self, choices, node, name, began, deadline, tries, ended: false }
+        Watched { trouble: self, choices, node, name, began, deadline, moved, tries, ended: false }
     }
 
     /// Puts those of a call's candidates under suspicion that are passed over.
@@ -88,20 +90,22 @@ pub(crate) struct Watched<'a> {
     name: &'a str,
     began: Instant,
     deadline: Instant,
+    moved: Option<Moved>,
     /// It is the one that tries whether an ejected node is back.
     tries: bool,
     ended: bool,
 }
 
 impl Watched<'_> {
-    /// The attempt has ended.
-    pub(crate) fn ends(mut self, verdict: Verdict) {
+    /// The attempt has ended, which it had to do at `deadline`.
+    pub(crate) fn ends(mut self, verdict: Verdict, deadline: Instant) {
+        self.deadline = deadline;
         self.end(verdict);
     }
 
     fn end(&mut self, verdict: Verdict) {
         self.ended = true;
-        let Self { trouble, node, name, .. } = *self;
+        let (trouble, node, name) = (self.trouble, self.node, self.name);
         let now = Instant::now();
         let fair = self.deadline.saturating_duration_since(self.began) >= FAIR
             && now.saturating_duration_since(self.deadline) < HELD_UP;
@@ -134,6 +138,7 @@ impl Watched<'_> {
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         if !self.ended {
+            self.deadline += self.moved.as_ref().map(Moved::by).unwrap_or_default();
             let late = Instant::now() >= self.deadline;
             self.end(if late { Verdict::Failed } else { Verdict::Neither });
         }
@@ -154,10 +159,10 @@ mod tests {
         let node = NodeId::from_bytes([1; 32]);
         for _ in 0..2 {
             let began = Instant::now();
-            let watched = trouble.watch(&choices, (node, "db"), (began, began + given));
+            let watched = trouble.watch(&choices, (node, "db"), (began, began + given, None));
             advance(took).await;
             match end {
-                Some(verdict) => watched.ends(verdict),
+                Some(verdict) => watched.ends(verdict, began + given),
                 None => drop(watched),
             }
         }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use macula::rpc::{self, Incoming};
+use macula::rpc::{self, Incoming, Term};
 
 use super::input::{Fault, Input, Started};
 use super::served::Served;
@@ -49,7 +49,8 @@ impl rpc::Handler for Exported {
         let caller = known.unwrap_or_else(|| {
             Arc::new(Caller { id: call.caller.node, name: "".into(), tags: [].into() })
         });
-        let cx = Context::new(Some(caller), call.deadline, Some(call.cancelled));
+        let term = Term::fixed(call.lease.deadline());
+        let cx = Context::new(Some(caller), term, Some(call.lease));
         let index = self.indices.get(call.method).copied().unwrap_or(u16::MAX);
         let started = self.served.dispatch().dispatch(index, cx, Input::Wire(call.body));
         match started {

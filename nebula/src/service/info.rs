@@ -8,12 +8,17 @@ use std::time::Duration;
 use crate::nodes::{Policy, Selector};
 
 /// What becomes of calls that nobody needs any more once a `first` or a `quorum` is decided.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+///
+/// Unless the call, its client, the method or its service says so, the calls of an idempotent
+/// method are cancelled, and all others finish: a write that a quorum has accepted is not torn
+/// from the nodes that are slower.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Stragglers {
-    /// They are cancelled: their bodies are dropped at their next await.
-    #[default]
+    /// They are cancelled: their bodies are dropped at their next await, and what was not sent
+    /// yet is not sent.
     Cancel,
-    /// They run to their end, or to the deadline of the call, and their replies are dropped.
+    /// They run to their end, or to the deadline of the call, in the background, and their replies
+    /// are dropped. What was not sent yet is sent.
     Finish,
 }
 
@@ -33,6 +38,7 @@ pub struct MethodInfo {
     timeout_ms: Option<u64>,
     max_concurrent: Option<u32>,
     queue: Option<u32>,
+    max_extensions: Option<u32>,
     on: Option<&'static str>,
     policy: Option<Policy>,
 }
@@ -55,6 +61,7 @@ impl MethodInfo {
             timeout_ms: None,
             max_concurrent: None,
             queue: None,
+            max_extensions: None,
             on: None,
             policy: None,
         }
@@ -87,6 +94,12 @@ impl MethodInfo {
     /// At most so many calls of it wait for their turn on a node.
     pub const fn queue(mut self, calls: u32) -> Self {
         self.queue = Some(calls);
+        self
+    }
+
+    /// A body may extend its call so many times, unless the call or its client says otherwise.
+    pub const fn max_extensions(mut self, extensions: u32) -> Self {
+        self.max_extensions = Some(extensions);
         self
     }
 
@@ -169,12 +182,14 @@ impl MethodInfo {
         self.spawn
     }
 
-    /// What becomes of its calls after a decision.
-    pub const fn stragglers(&self) -> Stragglers {
-        match self.stragglers {
-            Some(stragglers) => stragglers,
-            None => Stragglers::Cancel,
-        }
+    /// What becomes of its calls after a decision, if it says so.
+    pub const fn stragglers(&self) -> Option<Stragglers> {
+        self.stragglers
+    }
+
+    /// How often a body may extend its call, if it says so.
+    pub const fn extensions(&self) -> Option<u32> {
+        self.max_extensions
     }
 
     /// The default time limit of its calls.
@@ -219,6 +234,8 @@ pub struct ServiceInfo {
     max_concurrent: Option<u32>,
     queue: Option<u32>,
     policy: Option<Policy>,
+    stragglers: Option<Stragglers>,
+    max_extensions: Option<u32>,
 }
 
 impl ServiceInfo {
@@ -245,6 +262,8 @@ impl ServiceInfo {
             max_concurrent: None,
             queue: None,
             policy: None,
+            stragglers: None,
+            max_extensions: None,
         }
     }
 
@@ -293,6 +312,24 @@ impl ServiceInfo {
     /// Sets by what calls of its methods to one node choose the node.
     pub const fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
+        self
+    }
+
+    /// Calls left over after a decision are cancelled, unless their method says otherwise.
+    pub const fn stragglers_cancel(mut self) -> Self {
+        self.stragglers = Some(Stragglers::Cancel);
+        self
+    }
+
+    /// Calls left over after a decision run to their end, unless their method says otherwise.
+    pub const fn stragglers_finish(mut self) -> Self {
+        self.stragglers = Some(Stragglers::Finish);
+        self
+    }
+
+    /// A body may extend its call so many times, unless its method says otherwise.
+    pub const fn max_extensions(mut self, extensions: u32) -> Self {
+        self.max_extensions = Some(extensions);
         self
     }
 
@@ -347,6 +384,16 @@ impl ServiceInfo {
     /// By what calls of its methods choose a node, if it says so.
     pub const fn chosen_by(&self) -> Option<Policy> {
         self.policy
+    }
+
+    /// What becomes of the calls of its methods after a decision, if it says so.
+    pub const fn stragglers(&self) -> Option<Stragglers> {
+        self.stragglers
+    }
+
+    /// How often a body may extend its call, if it says so.
+    pub const fn extensions(&self) -> Option<u32> {
+        self.max_extensions
     }
 
     /// The method with this wire id.

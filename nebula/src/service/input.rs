@@ -151,7 +151,10 @@ async fn encoded<M: Method>(
     let reply = poll_fn(|task| {
         let polled = scope.enter(|| catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task))));
         match polled {
-            Ok(Poll::Ready(reply)) => Poll::Ready(Ok(reply)),
+            Ok(Poll::Ready(reply)) => {
+                scope.end();
+                Poll::Ready(Ok(reply))
+            }
             Ok(Poll::Pending) => Poll::Pending,
             Err(panic) => Poll::Ready(Err(Fault::Panicked(panic_message(panic)))),
         }

@@ -5,9 +5,17 @@
 use std::time::Duration;
 
 use nebula::__private::{Method as _, Service as _};
+use nebula::Stragglers;
 use nebula::prelude::*;
 
-#[service(global, name = "attributes", version = "1.2.0", on = "&db !@backup")]
+#[service(
+    global,
+    name = "attributes",
+    version = "1.2.0",
+    on = "&db !@backup",
+    stragglers = "cancel",
+    max_extensions = 1000
+)]
 #[allow(dead_code)]
 trait Attributes {
     /// Never there.
@@ -22,7 +30,7 @@ trait Attributes {
 
     #[deprecated]
     #[must_use]
-    #[api(stragglers = "finish", name = "modern", version = 2)]
+    #[api(stragglers = "finish", max_extensions = 0, name = "modern", version = 2)]
     async fn old(&self) -> u8;
 
     /// Private to the implementation.
@@ -64,14 +72,17 @@ fn options_are_described() {
     assert!(info.is_global() && !info.is_transparent());
     assert_eq!((info.version_text(), info.selector()), (Some("1.2.0"), Some("&db !@backup")));
     assert_eq!(info.methods().len(), 2);
+    assert_eq!((info.stragglers(), info.extensions()), (Some(Stragglers::Cancel), Some(1000)));
 
     let there = __attributes::There::INFO;
     assert!(there.is_idempotent() && there.is_spawned());
     assert_eq!(there.default_timeout(), Some(Duration::from_millis(1500)));
     assert_eq!((there.concurrency(), there.queue_len()), (Some(64), Some(256)));
     assert_eq!(there.selector(), Some("@db-1"));
+    assert_eq!((there.stragglers(), there.extensions()), (None, None));
 
     let old = __attributes::Old::INFO;
-    assert_eq!((old.method_name(), old.stragglers()), ("modern", nebula::Stragglers::Finish));
+    assert_eq!((old.method_name(), old.extensions()), ("modern", Some(0)));
+    assert_eq!(old.stragglers(), Some(Stragglers::Finish));
     assert_eq!(old.key(), nebula::__private::signature_key("()->u8", 2));
 }

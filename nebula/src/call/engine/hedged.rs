@@ -1,5 +1,6 @@
 //! One call to one node, and to a second one when the first is slow: the first answer counts, the
-//! other call is cancelled. Only for methods that may run twice.
+//! other call is cancelled. Only for methods that may run twice. Each attempt has a deadline of its
+//! own, which its handler may move; the call ends with the latest of them.
 
 use std::sync::Arc;
 
@@ -76,6 +77,16 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
         if let Tried::Answered(Ok(_)) = &tried {
             return give_up(tried, log);
         }
+        if let (Tried::Answered(Err(CallError::Deadline(late))), false) =
+            (&tried, running.is_empty())
+        {
+            // The other attempt was given more time.
+            log.extend(late.attempts().iter().cloned());
+            continue;
+        }
+        if let Tried::Broken(broken) = &tried {
+            ask.term = broken.term;
+        }
         let Some(failed) = tried.failed() else {
             // What still runs is given up, and belongs to the story of the error.
             log.extend(left_behind(&roster, &open));
@@ -87,7 +98,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
             note(tried, &mut log);
             continue;
         }
-        let remaining = ask.deadline.saturating_duration_since(Instant::now());
+        let remaining = ask.term.deadline().saturating_duration_since(Instant::now());
         match failover.on_failure(failed, remaining, node.retries(), &mut draw.rng) {
             Step::GiveUp if running.is_empty() => return give_up(tried, log),
             Step::GiveUp => note(tried, &mut log),
@@ -135,17 +146,17 @@ fn begin<M: Method>(
     at: usize,
     arguments: &mut Arguments<M>,
 ) -> Result<Begun<M>, CallError<Error<M>>> {
-    let (node, deadline, watch) = (node.clone(), ask.deadline, ask.watch.clone());
+    let (node, term, watch) = (node.clone(), ask.term, ask.watch.clone());
     match (&ask.local, roster.targets.get(at)) {
         (Some(served), _) if roster.itself == Some(at) => {
             let args = arguments.take(true)?;
-            let times = (ask.started, deadline);
+            let times = (ask.started, term);
             let local = Local::<M>::new(Arc::clone(served), Some(node), Some(args), times, watch);
             Ok(local.map(move |answer| (at, Tried::local(answer))).boxed())
         }
         (_, Some(target)) => {
             let (body, target) = (arguments.encoded()?, target.clone());
-            let patience = Patience { deadline, moves_on: roster.targets.len() > 1 };
+            let patience = Patience { term, moved: None, moves_on: roster.targets.len() > 1 };
             let call = async move {
                 let made = leg::remote::<M>(&node, &target, body, patience, watch.as_ref()).await;
                 (at, Tried::remote(made))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use macula::rpc::{Failure, Request, Response};
+use macula::rpc::{Failure, Moved, Request, Response, Term};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,8 @@ use crate::service::shape::ShapeOf;
 #[derive(Debug)]
 pub(crate) struct Broken {
     pub(crate) attempt: Attempt,
+    /// What it leaves of the call's time for another attempt.
+    pub(crate) term: Term,
     pub(crate) end: End,
 }
 
@@ -36,9 +38,11 @@ pub(crate) enum End {
 pub(crate) type Reply<M> = Result<Value<M>, Error<M>>;
 
 /// How long an attempt waits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Patience {
-    pub(crate) deadline: Instant,
+    pub(crate) term: Term,
+    /// Where others read by how much its deadline has moved.
+    pub(crate) moved: Option<Moved>,
     /// Somebody else can be asked: a node that falls silent is not waited for any longer, if the
     /// method may run twice.
     pub(crate) moves_on: bool,
@@ -52,12 +56,13 @@ pub(crate) async fn remote<M: Method>(
     patience: Patience,
     watch: Option<&CancellationToken>,
 ) -> Result<Reply<M>, Broken> {
-    let began = Instant::now();
+    let (began, moved) = (Instant::now(), patience.moved.clone());
     let request = Request {
         method: M::INFO.wire_id(),
         key: M::INFO.key(),
         body,
-        deadline: patience.deadline,
+        term: patience.term,
+        moved: patience.moved,
         leave_if_silent: patience.moves_on && M::INFO.is_idempotent(),
     };
     let attempt = |phase, outcome, executed| Attempt {
@@ -71,32 +76,33 @@ pub(crate) async fn remote<M: Method>(
     };
     if watch.is_some_and(CancellationToken::is_cancelled) {
         let attempt = attempt(Phase::Resolve, Outcome::Cancelled, Executed::No);
-        return Err(Broken { attempt, end: End::Cancelled });
+        return Err(Broken { attempt, term: patience.term, end: End::Cancelled });
     }
-    let (who, times) = ((target.id, &*target.name), (began, patience.deadline));
+    let (who, times) = ((target.id, &*target.name), (began, patience.term.deadline(), moved));
     let watched = node.live().trouble().watch(node.choices(), who, times);
     let response: Response = tokio::select! {
         biased;
         response = node.mesh().call_to(target.id, request) => response,
         () = cancelled(watch) => {
             let attempt = attempt(Phase::Run, Outcome::Cancelled, Executed::Unknown);
-            return Err(Broken { attempt, end: End::Cancelled });
+            return Err(Broken { attempt, term: patience.term, end: End::Cancelled });
         }
     };
-    watched.ends(verdict(&response.result));
+    let term = response.term;
+    watched.ends(verdict(&response.result), term.deadline());
     match response.result {
         Ok(bytes) => match contained(|| M::Shape::decode(&bytes)) {
             Ok(reply) => Ok(M::Shape::split(reply)),
             Err(reason) => {
                 let outcome = Outcome::Malformed(reason.into());
                 let attempt = attempt(Phase::Reply, outcome, Executed::Yes);
-                Err(Broken { attempt, end: End::Garbled })
+                Err(Broken { attempt, term, end: End::Garbled })
             }
         },
         Err(failure) => {
             let (phase, executed) = (phase(&failure), executed(failure.executed()));
             let attempt = attempt(phase, outcome(&failure), executed);
-            Err(Broken { attempt, end: End::Failure(failure) })
+            Err(Broken { attempt, term, end: End::Failure(failure) })
         }
     }
 }
@@ -260,7 +266,8 @@ mod tests {
             executed: executed(failure.executed()),
             ..made("db@h1", Executed::No)
         };
-        Broken { attempt, end: End::Failure(failure) }.into_error::<Find>(before)
+        let term = Term::fixed(Instant::now());
+        Broken { attempt, term, end: End::Failure(failure) }.into_error::<Find>(before)
     }
 
     #[test]

@@ -119,14 +119,14 @@ impl Roster {
             let until = match (&nobody, joined) {
                 (None, _) => looks_anyway,
                 (Some(_), true) => *settled.get_or_insert_with(|| Instant::now() + SETTLE),
-                (Some(_), false) => ask.deadline,
+                (Some(_), false) => ask.term.deadline(),
             };
             tokio::select! {
                 biased;
                 () = &mut gone => return Err(Nobody::Cancelled),
                 _ = news.changed() => {}
                 _ = joining.changed() => {}
-                () = sleep_until(until.min(ask.deadline)) => match nobody {
+                () = sleep_until(until.min(ask.term.deadline())) => match nobody {
                     Some(nobody) => return Err(tried(node, nobody)),
                     None => look_anyway = true,
                 },

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::arguments::Arguments;
-use tokio::time::Instant;
+use macula::rpc::Moved;
 
+use super::arguments::Arguments;
 use super::leg::{self, Patience};
 use super::roster::{Roster, Wait};
 use crate::call::local::Local;
-use crate::call::several::{Disagreement, Legs};
+use crate::call::several::{Clock, Clocks, Disagreement, Legs};
 use crate::call::unicast::{Answer, Ask, Targets};
 use crate::call::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why};
 use crate::node::Node;
 use crate::nodes::Selector;
+use crate::service::info::Stragglers;
 use crate::service::method::Method;
 
 /// Finds whom to ask. Nothing is sent before the results are polled.
@@ -73,23 +74,31 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
     // Without a topology, the others are known only once they have been heard of.
     let certain = chosen || one || topology.is_some() || roster.complete;
     let mut arguments = Arguments::<M>::new(&node, ask.started, ask.args.take());
+    let mut clocks = Vec::new();
     let mut calls: Vec<BoxFuture<'static, (usize, Answer<M>)>> = Vec::new();
     for (at, target) in roster.targets.iter().enumerate() {
         if let (true, Some(served)) = (roster.itself == Some(at), &ask.local) {
             let (served, watch) = (Arc::clone(served), ask.watch.clone());
-            let times = (ask.started, ask.deadline);
-            let call = match arguments.take(roster.targets.len() > 1) {
+            let times = (ask.started, ask.term);
+            let (clock, call) = match arguments.take(roster.targets.len() > 1) {
                 Ok(args) => {
-                    Local::<M>::new(served, Some(node.clone()), Some(args), times, watch).boxed()
+                    let node = Some(node.clone());
+                    let mut call = Local::<M>::new(served, node, Some(args), times, watch);
+                    (Clock::Here(call.lease()), call.boxed())
                 }
-                Err(error) => std::future::ready(Err(error)).boxed(),
+                Err(error) => {
+                    let clock = Clock::there(ask.term, Moved::default());
+                    (clock, std::future::ready(Err(error)).boxed())
+                }
             };
+            clocks.push(clock);
             calls.push(call.map(move |answer| (at, answer)).boxed());
             continue;
         }
         let body = arguments.encoded();
         let (node, target) = (node.clone(), target.clone());
-        let (deadline, watch) = (ask.deadline, ask.watch.clone());
+        let (term, moved, watch) = (ask.term, Moved::default(), ask.watch.clone());
+        clocks.push(Clock::there(term, moved.clone()));
         calls.push(
             async move {
                 let body = match body {
@@ -97,7 +106,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
                     Err(error) => return (at, Err(error)),
                 };
                 // A silent node is one of the targets all the same.
-                let patience = Patience { deadline, moves_on: false };
+                let patience = Patience { term, moved: Some(moved), moves_on: false };
                 let made = leg::remote::<M>(&node, &target, body, patience, watch.as_ref()).await;
                 let answer = match made {
                     Ok(reply) => reply.map_err(CallError::App),
@@ -108,9 +117,9 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
             .boxed(),
         );
     }
-    let (started, deadline) = (ask.started, ask.deadline);
+    let started = ask.started;
     let itself = roster.itself;
-    let silent = move |at: usize, target: &NodeRef| {
+    let silent = move |at: usize, target: &NodeRef, outcome: Outcome| {
         let path = if itself == Some(at) { Path::Local } else { Path::Direct };
         Log::from(Attempt {
             node: Some(target.id),
@@ -118,7 +127,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
             path,
             phase: Phase::Run,
             elapsed: started.elapsed(),
-            outcome: if Instant::now() < deadline { Outcome::Cancelled } else { Outcome::TimedOut },
+            outcome,
             executed: Executed::Unknown,
         })
     };
@@ -129,7 +138,10 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
         disagreement: disagreement.flatten(),
         why,
         started: ask.started,
-        deadline: ask.deadline,
+        clocks: clocks.into_iter().collect::<Clocks>(),
+        latest: ask.term.deadline() + ask.term.room(),
+        stragglers: Stragglers::Cancel,
+        node: Some(node),
         results: calls.into_iter().collect::<FuturesUnordered<_>>().boxed(),
         log: Box::new(silent),
     }

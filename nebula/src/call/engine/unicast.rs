@@ -87,7 +87,11 @@ pub(crate) async fn run<M: Method>(
             Err(unsent) => return give_up::<M>(Tried::Answered(Err(unsent)), log),
         };
         let Some(failed) = tried.failed() else { return give_up(tried, log) };
-        let remaining = ask.deadline.saturating_duration_since(Instant::now());
+        if let Tried::Broken(broken) = &tried {
+            // What it was extended by and used of the budget holds for the next one.
+            ask.term = broken.term;
+        }
+        let remaining = ask.term.deadline().saturating_duration_since(Instant::now());
         match failover.on_failure(failed, remaining, node.retries(), &mut draw.rng) {
             Step::GiveUp => return give_up(tried, log),
             Step::TryNext => note(tried, &mut log),
@@ -129,12 +133,12 @@ async fn attempt<M: Method>(
 ) -> Result<Tried<M>, CallError<Error<M>>> {
     match (&ask.local, roster.targets.get(at)) {
         // Finding the nodes may have taken all the time there was.
-        _ if Instant::now() >= ask.deadline => {
+        _ if Instant::now() >= ask.term.deadline() => {
             Ok(Tried::Answered(Err(CallError::Deadline(Log::default()))))
         }
         (Some(served), _) if roster.itself == Some(at) => {
             let args = arguments.take(false)?;
-            let times = (ask.started, ask.deadline);
+            let times = (ask.started, ask.term);
             let (served, watch) = (Arc::clone(served), ask.watch.clone());
             let mut local = Local::<M>::new(served, Some(node.clone()), Some(args), times, watch);
             let tried = Tried::local((&mut local).await);
@@ -145,7 +149,7 @@ async fn attempt<M: Method>(
             let body = arguments.encoded()?;
             let watch = ask.watch.as_ref();
             let moves_on = roster.targets.len() > 1;
-            let patience = Patience { deadline: ask.deadline, moves_on };
+            let patience = Patience { term: ask.term, moved: None, moves_on };
             let made = leg::remote::<M>(node, target, body, patience, watch).await;
             Ok(Tried::remote(made))
         }
@@ -162,7 +166,12 @@ pub(crate) fn note<M: Method>(tried: Tried<M>, log: &mut Log) {
                 *log = std::mem::take(made);
             }
         }
-        Tried::Answered(_) => {}
+        Tried::Answered(answer) => {
+            if let Some(made) = answer.err().as_mut().and_then(CallError::log_mut) {
+                made.prepend(std::mem::take(log));
+                *log = std::mem::take(made);
+            }
+        }
     }
 }
 

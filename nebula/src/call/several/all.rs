@@ -11,7 +11,7 @@ use crate::service::method::{Error, Method, Value};
 
 /// A call to every target, which has not been made yet.
 ///
-/// Awaiting it gives one entry a node, in a stable order; nodes that were silent until the
+/// Awaiting it gives one entry a node, in a stable order; nodes that were silent until their
 /// deadline are `Deadline`. [`stream`](Self::stream) gives the entries as they come.
 #[must_use = "a call does nothing until it is awaited"]
 pub struct All<'a, M: Method>(Call<'a, M>);
@@ -21,7 +21,7 @@ impl<'a, M: Method> All<'a, M> {
         Self(call)
     }
 
-    /// The entries in the order of their arrival, and at the deadline those of the silent nodes.
+    /// The entries in the order of their arrival, and at their deadline those of the silent nodes.
     /// Nothing is sent before the first poll; without any target it ends at once.
     pub fn stream(
         self,
@@ -45,15 +45,16 @@ impl<'a, M: Method> IntoFuture for All<'a, M> {
         async move {
             let (mut machine, mut legs) = start(self.0).await?;
             loop {
-                let Some((index, answer, elapsed)) = legs.next().await else {
+                let Some(came) = legs.next().await else {
                     machine.on_deadline();
                     break;
                 };
-                if machine.on_reply(index, answer, elapsed).is_some() {
+                if machine.on_replies(came).is_some() {
                     break;
                 }
             }
-            Ok(machine.finish(legs.started.elapsed(), &mut legs.log))
+            let elapsed = legs.started.elapsed();
+            Ok(machine.finish(elapsed, |index, node| legs.open_leg(index, node)))
         }
         .boxed()
     }
@@ -70,16 +71,16 @@ type Running<M> = (Machine<M>, Legs<M>);
 type Entries<M> = stream::Iter<std::vec::IntoIter<Entry<Value<M>, Error<M>>>>;
 
 async fn start<M: Method>(call: Call<'_, M>) -> Result<Running<M>, NoTarget> {
-    let mut legs = Legs::of(call, false).await;
-    let targets = std::mem::take(&mut legs.targets);
+    let legs = Legs::of(call, false).await;
+    let targets = legs.targets.clone();
     Ok((AllMachine::new(targets, || legs.why.clone())?, legs))
 }
 
-/// Waits for one result, and gives the entries that are known then.
+/// Waits for what comes in next, and gives the entries that are known then.
 async fn step<M: Method>(running: Option<Running<M>>) -> Option<(Entries<M>, Option<Running<M>>)> {
     let (mut machine, mut legs) = running?;
     let ended = match legs.next().await {
-        Some((index, answer, elapsed)) => machine.on_reply(index, answer, elapsed).is_some(),
+        Some(came) => machine.on_replies(came).is_some(),
         None => {
             machine.on_deadline();
             true
@@ -89,6 +90,7 @@ async fn step<M: Method>(running: Option<Running<M>>) -> Option<(Entries<M>, Opt
     if !ended {
         return Some((stream::iter(entries), Some((machine, legs))));
     }
-    entries.extend(machine.finish(legs.started.elapsed(), &mut legs.log));
+    let elapsed = legs.started.elapsed();
+    entries.extend(machine.finish(elapsed, |index, node| legs.open_leg(index, node)));
     Some((stream::iter(entries), None))
 }

@@ -35,19 +35,23 @@ impl<'a, M: Method> IntoFuture for First<'a, M> {
     fn into_future(self) -> Self::IntoFuture {
         async move {
             let mut legs = Legs::of(self.call, false).await;
-            let targets = std::mem::take(&mut legs.targets);
+            let targets = legs.targets.clone();
             let mut machine = FirstMachine::new(targets, || legs.why.clone())?;
             loop {
-                let Some((index, answer, elapsed)) = legs.next().await else {
+                let Some(came) = legs.next().await else {
                     machine.on_deadline();
                     break;
                 };
-                let success = counts::<M>(self.success.as_ref(), &answer);
-                if machine.on_reply(index, answer, elapsed, success).is_some() {
+                let came = came.into_iter().map(|(index, answer, elapsed)| {
+                    let success = counts::<M>(self.success.as_ref(), &answer);
+                    (index, answer, elapsed, success)
+                });
+                if machine.on_replies(came).is_some() {
                     break;
                 }
             }
-            let result = machine.finish(legs.started.elapsed(), &mut legs.log);
+            let elapsed = legs.started.elapsed();
+            let result = machine.finish(elapsed, |index, node| legs.open_leg(index, node));
             legs.decided();
             result
         }

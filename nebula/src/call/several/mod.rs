@@ -1,11 +1,14 @@
 //! One call to several nodes: what the three ways of waiting for them share.
 //!
 //! Targets are fixed before anything is sent, so that a quorum that cannot be is refused without
-//! a call. One clock, that of the whole call, ends the waiting. What is still under way when the
-//! result is decided is dropped, which stops it, unless the method says `stragglers = "finish"`. Dropping the future stops
-//! them all.
+//! a call. Each leg has a deadline of its own, which its handler may move, and the waiting ends with
+//! the last of them. One clock judges them all: legs whose deadlines have passed at the same moment
+//! end together, before anything is decided. What is still under way when the result is decided
+//! is dropped, which stops it, or finishes in the background, as `Stragglers` says. Dropping the
+//! future before that stops them all.
 
 mod all;
+mod clocks;
 pub(crate) mod disagreement;
 mod first;
 mod quorum;
@@ -16,28 +19,37 @@ pub use quorum::Quorum;
 
 pub(crate) use disagreement::Disagreement;
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 use macula::identity::NodeId;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, timeout_at};
+
+pub(crate) use self::clocks::{Clock, Clocks};
 
 use super::handle::Place;
 use super::local::{ALONE, Local};
 use super::unary::Call;
 use super::unicast::{Answer, Ask};
 use super::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why, engine};
+use crate::node::Node;
 use crate::service::info::Stragglers;
 use crate::service::input::panic_message;
-use crate::service::method::{Method, Value};
+use crate::service::method::{Method, Service as _, Value};
 
 /// Says whether a value counts as a success.
 pub(crate) type Predicate<'a, M> = Box<dyn Fn(&Value<M>) -> bool + Send + 'a>;
 
-/// Says what is known of the attempts on the target with this index.
-pub(crate) type LogOf = Box<dyn FnMut(usize, &NodeRef) -> Log + Send>;
+/// Says what is known of the attempts on the target with this index, which have come to this end.
+pub(crate) type LogOf = Box<dyn FnMut(usize, &NodeRef, Outcome) -> Log + Send>;
+
+/// The answer of the target with this index, and when it came, counted from the start of the call.
+pub(crate) type Came<M> = (usize, Answer<M>, Duration);
 
 /// The calls to the targets of one call.
 pub(crate) struct Legs<M: Method> {
@@ -53,8 +65,14 @@ pub(crate) struct Legs<M: Method> {
     pub(crate) why: Why,
     /// When the call began.
     pub(crate) started: Instant,
-    /// When it must end.
-    pub(crate) deadline: Instant,
+    /// When each leg that is open must end.
+    pub(crate) clocks: Clocks,
+    /// When all of them must have ended, whatever they were granted.
+    pub(crate) latest: Instant,
+    /// What becomes of what is open once the result is decided.
+    pub(crate) stragglers: Stragglers,
+    /// The node that makes the call, if there is one.
+    pub(crate) node: Option<Node>,
     /// What comes in. Nothing is sent before the first poll; dropping it gives up the rest.
     pub(crate) results: BoxStream<'static, (usize, Answer<M>)>,
     /// What is known of the attempts on a target that stayed silent.
@@ -64,7 +82,7 @@ pub(crate) struct Legs<M: Method> {
 impl<M: Method> Legs<M> {
     #[cfg(test)]
     /// Nobody to ask.
-    pub(crate) fn none(why: Why, deadline: Instant) -> Self {
+    pub(crate) fn none(why: Why, clocks: Clocks, latest: Instant) -> Self {
         Self {
             targets: Vec::new(),
             configured: 0,
@@ -72,15 +90,18 @@ impl<M: Method> Legs<M> {
             disagreement: None,
             why,
             started: Instant::now(),
-            deadline,
+            clocks,
+            latest,
+            stragglers: Stragglers::Cancel,
+            node: None,
             results: stream::empty().boxed(),
-            log: Box::new(|_, _| Log::default()),
+            log: Box::new(|_, _, _| Log::default()),
         }
     }
 
     /// One service in this process.
-    pub(crate) fn one(target: NodeRef, call: Local<M>) -> Self {
-        let (started, deadline) = call.times();
+    pub(crate) fn one(target: NodeRef, mut call: Local<M>, latest: Instant) -> Self {
+        let (started, clock) = (call.started(), Clock::Here(call.lease()));
         Self {
             targets: vec![target],
             configured: 1,
@@ -88,16 +109,19 @@ impl<M: Method> Legs<M> {
             disagreement: None,
             why: Why::new(M::INFO.service_name(), M::INFO.method_name()),
             started,
-            deadline,
+            clocks: [clock].into_iter().collect(),
+            latest,
+            stragglers: Stragglers::Cancel,
+            node: None,
             results: stream::once(async { (0, call.await) }).boxed(),
-            log: Box::new(move |_, target| {
+            log: Box::new(move |_, target, outcome| {
                 Log::from(Attempt {
                     node: None,
                     name: Arc::clone(&target.name),
                     path: Path::Local,
                     phase: Phase::Run,
                     elapsed: started.elapsed(),
-                    outcome: Outcome::TimedOut,
+                    outcome,
                     executed: Executed::Unknown,
                 })
             }),
@@ -106,12 +130,14 @@ impl<M: Method> Legs<M> {
 
     /// Finds the targets of a call; for a `vote`, those that count in it.
     async fn of(call: Call<'_, M>, vote: bool) -> Self {
+        let stragglers = stragglers(&call);
         let (place, ask) = Ask::new(call);
+        let latest = ask.term.deadline() + ask.term.room();
         let refused = ask.refused.clone();
         let mut legs = match place {
             Place::Alone(served) => {
                 let target = NodeRef { id: NodeId::from_bytes([0; 32]), name: ALONE.into() };
-                Self::one(target, ask.local(Arc::clone(served), None))
+                Self::one(target, ask.local(Arc::clone(served), None), latest)
             }
             Place::Node { node, local } => {
                 engine::several::legs(node.clone(), Ask { local: local.clone(), ..ask }, vote).await
@@ -120,28 +146,101 @@ impl<M: Method> Legs<M> {
         if let Some(refused) = refused {
             legs.refuse(refused);
         }
-        legs
+        Self { stragglers, ..legs }
     }
 
     /// Answers for every target, and sends nothing.
     fn refuse(&mut self, error: CallError) {
         let refused = (0..self.targets.len()).map(move |index| (index, Err(error.clone().widen())));
         self.results = stream::iter(refused).boxed();
+        self.clocks = Clocks::default();
     }
 
-    /// The next result, with the time since the call began; `None` when the deadline passed.
-    async fn next(&mut self) -> Option<(usize, Answer<M>, Duration)> {
-        let (index, answer) = timeout_at(self.deadline, self.results.next()).await.ok()??;
-        Some((index, answer, self.started.elapsed()))
+    /// What came in at the next moment at which anything did: one answer, or at a deadline those
+    /// of all whom it ends, since what they decide together must not depend on their order.
+    /// `None` when nothing more can come.
+    async fn next(&mut self) -> Option<Vec<Came<M>>> {
+        let mut came = Vec::new();
+        while came.is_empty() {
+            let answer = match self.clocks.due() {
+                None => self.results.next().await,
+                Some(due) => match timeout_at(due, self.results.next()).await {
+                    Ok(answer) => answer,
+                    // Nobody is late if the deadline has moved meanwhile.
+                    Err(_) => {
+                        self.late(&mut came).await;
+                        continue;
+                    }
+                },
+            };
+            let (index, answer) = answer?;
+            let late = matches!(answer, Err(CallError::Deadline(_)));
+            self.take(index, answer, &mut came);
+            if late {
+                self.late(&mut came).await;
+            }
+        }
+        Some(came)
     }
 
-    /// Does with the calls still under way what the method says, once the result is decided.
-    fn decided(self) {
-        if M::INFO.stragglers() == Stragglers::Finish {
-            let rest = self.results.for_each(|_| std::future::ready(()));
-            tokio::spawn(timeout_at(self.deadline, rest));
+    /// Takes all that has come in by now, and ends the legs whose time is over.
+    async fn late(&mut self, came: &mut Vec<Came<M>>) {
+        let mut ready = async || {
+            let results = &mut self.results;
+            unconstrained(poll_fn(|task| Poll::Ready(results.poll_next_unpin(task)))).await
+        };
+        let mut answers = Vec::new();
+        while let Poll::Ready(Some(answer)) = ready().await {
+            answers.push(answer);
+        }
+        for (index, answer) in answers {
+            self.take(index, answer, came);
+        }
+        for index in self.clocks.take_over(Instant::now()) {
+            let Some(target) = self.targets.get(index) else { continue };
+            let log = (self.log)(index, target, Outcome::TimedOut);
+            came.push((index, Err(CallError::Deadline(log)), self.started.elapsed()));
         }
     }
+
+    fn take(&mut self, index: usize, answer: Answer<M>, came: &mut Vec<Came<M>>) {
+        self.clocks.close(index);
+        came.push((index, answer, self.started.elapsed()));
+    }
+
+    /// What is known of a leg that is still open now that the result is decided.
+    fn open_leg(&mut self, index: usize, target: &NodeRef) -> Log {
+        (self.log)(index, target, Outcome::Cancelled)
+    }
+
+    /// The result is decided: cancels the calls still under way, or lets them go on without the
+    /// caller.
+    fn decided(self) {
+        if self.stragglers == Stragglers::Cancel || self.clocks.due().is_none() {
+            return;
+        }
+        // Each ends by its own clock; the latest there can be is for the case that one does not.
+        let rest = timeout_at(self.latest, self.results.for_each(|_| std::future::ready(())));
+        let rest = async move { rest.await.unwrap_or_default() };
+        match &self.node {
+            Some(node) => node.background().run(rest),
+            None => drop(tokio::spawn(rest)),
+        }
+    }
+}
+
+/// What becomes of the calls left over, as the nearest says that says anything.
+fn stragglers<M: Method>(call: &Call<'_, M>) -> Stragglers {
+    let usual = match M::INFO.is_idempotent() {
+        true => Stragglers::Cancel,
+        false => Stragglers::Finish,
+    };
+    call.options
+        .stragglers
+        .or(call.shared.options.stragglers)
+        .or(M::INFO.stragglers())
+        .or(M::Api::INFO.stragglers())
+        .unwrap_or(usual)
 }
 
 /// Whether the answer counts as a success. A predicate that panics counts nothing.

@@ -43,7 +43,7 @@ impl<'a, M: Method> IntoFuture for Quorum<'a, M> {
                 tracing::info!(method = M::INFO.method_name(), "{disagreement}");
                 return Err(disagreement.into());
             }
-            let mut targets = std::mem::take(&mut legs.targets);
+            let mut targets = legs.targets.clone();
             let required = self.threshold.required(legs.configured, targets.len());
             if self.threshold.counts_configured() && !legs.certain {
                 tracing::warn!(
@@ -61,16 +61,20 @@ impl<'a, M: Method> IntoFuture for Quorum<'a, M> {
             }
             let mut machine = QuorumMachine::new(targets, required)?;
             loop {
-                let Some((index, answer, elapsed)) = legs.next().await else {
+                let Some(came) = legs.next().await else {
                     machine.on_deadline();
                     break;
                 };
-                let success = counts::<M>(self.success.as_ref(), &answer);
-                if machine.on_reply(index, answer, elapsed, success).is_some() {
+                let came = came.into_iter().map(|(index, answer, elapsed)| {
+                    let success = counts::<M>(self.success.as_ref(), &answer);
+                    (index, answer, elapsed, success)
+                });
+                if machine.on_replies(came).is_some() {
                     break;
                 }
             }
-            let result = machine.finish(legs.started.elapsed(), &mut legs.log);
+            let elapsed = legs.started.elapsed();
+            let result = machine.finish(elapsed, |index, node| legs.open_leg(index, node));
             legs.decided();
             result
         }

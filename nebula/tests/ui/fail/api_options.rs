@@ -10,7 +10,7 @@ trait Users {
     async fn c(&self) -> u64;
     #[api(timeout = "0ms", stragglers = "keep", spawn = true)]
     async fn d(&self) -> u64;
-    #[api(timeout = "25h", version = "2", global)]
+    #[api(timeout = "25h", version = "2", global, max_extensions = 1001)]
     async fn e(&self) -> u64;
     #[api(timeout("2s"))]
     async fn f(&self) -> u64;

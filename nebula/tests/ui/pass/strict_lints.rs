@@ -9,10 +9,10 @@
 use nebula::{Context, api, service};
 
 /// Public and documented.
-#[service(global, transparent)]
+#[service(global, stragglers = "finish", max_extensions = 3, transparent)]
 pub trait Public {
     /// Finds.
-    #[api(idempotent)]
+    #[api(idempotent, stragglers = "cancel", max_extensions = 0)]
     async fn find(&self, id: u64) -> Result<u64, Failure>;
 }
 

@@ -1,0 +1,167 @@
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::extension::{NotExtended, Term};
+use crate::mesh::lock;
+use crate::transport::link::Link;
+use crate::wire::Message;
+
+/// How long a call that runs here may go on: its deadline, which its handler may move, and
+/// whether somebody still waits for it. All clones are of one call.
+#[derive(Clone)]
+pub struct Lease(Arc<Inner>);
+
+struct Inner {
+    /// The deadline at first, and by how many microseconds it has moved since: the deadline is
+    /// read without the lock.
+    first: Instant,
+    moved: AtomicU64,
+    state: Mutex<State>,
+    cancelled: CancellationToken,
+    /// The link on which the caller waits, and the number of the call there.
+    caller: Option<(Weak<Link>, u64)>,
+}
+
+struct State {
+    term: Term,
+    ended: bool,
+}
+
+impl Lease {
+    /// The lease of a call within this process.
+    pub fn new(term: Term) -> Self {
+        Self::of(term, None)
+    }
+
+    /// The lease of a request of a peer.
+    pub(crate) fn remote(term: Term, link: &Arc<Link>, id: u64) -> Self {
+        Self::of(term, Some((Arc::downgrade(link), id)))
+    }
+
+    fn of(term: Term, caller: Option<(Weak<Link>, u64)>) -> Self {
+        Self(Arc::new(Inner {
+            first: term.deadline(),
+            moved: AtomicU64::new(0),
+            state: Mutex::new(State { term, ended: false }),
+            cancelled: CancellationToken::new(),
+            caller,
+        }))
+    }
+
+    /// When the caller stops waiting, as things stand. Costs no lock.
+    pub fn deadline(&self) -> Instant {
+        self.0.first + Duration::from_micros(self.0.moved.load(Ordering::Acquire))
+    }
+
+    /// Cancelled when the caller stops waiting.
+    pub fn cancelled(&self) -> &CancellationToken {
+        &self.0.cancelled
+    }
+
+    /// Moves the deadline later by as much of `by` as the caller allows, tells the caller, and
+    /// says by how much.
+    ///
+    /// # Errors
+    ///
+    /// When the call is over, cancelled, or has all that its caller allows.
+    pub fn extend(&self, by: Duration) -> Result<Duration, NotExtended> {
+        let mut state = lock(&self.0.state);
+        if state.ended || self.0.cancelled.is_cancelled() {
+            return Err(NotExtended::Over);
+        }
+        let granted = state.term.extend(by, Instant::now())?;
+        let micros = u64::try_from(granted.as_micros()).unwrap_or(u64::MAX);
+        self.0.moved.fetch_add(micros, Ordering::AcqRel);
+        if let Some((link, id)) = &self.0.caller
+            && let Some(link) = link.upgrade()
+        {
+            // On a closed link the call is about to be cancelled.
+            let _ = link.lane.push(&Message::Extend { id: *id, by: granted });
+        }
+        Ok(granted)
+    }
+
+    /// The call has ended: nothing extends it any more.
+    pub fn end(&self) {
+        lock(&self.0.state).ended = true;
+    }
+
+    /// Ends the call if its deadline has passed, and says whether it had.
+    pub fn expire(&self) -> bool {
+        let mut state = lock(&self.0.state);
+        let over = Instant::now() >= state.term.deadline();
+        state.ended |= over;
+        over
+    }
+
+    /// Resolves when the deadline has passed, wherever it has moved by then.
+    pub async fn expired(&self) {
+        loop {
+            sleep_until(self.deadline()).await;
+            if self.expire() {
+                return;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("deadline", &self.deadline()).finish_non_exhaustive()
+    }
+}
+
+/// By how much the deadline of a request has moved, for whoever waits for several at once. All
+/// clones are of one request.
+#[derive(Clone, Debug, Default)]
+pub struct Moved(Arc<AtomicU64>);
+
+impl Moved {
+    /// By how much.
+    pub fn by(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn add(&self, granted: Duration) {
+        let micros = u64::try_from(granted.as_micros()).unwrap_or(u64::MAX);
+        self.0.fetch_add(micros, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn all_clones_see_it_move_and_end() {
+        let start = Instant::now();
+        let lease = Lease::new(Term::new(start + 100 * MS, 200 * MS, 2));
+        let clone = lease.clone();
+        let waiting = tokio::spawn(async move { clone.expired().await });
+        tokio::time::sleep(50 * MS).await;
+        assert_eq!(lease.extend(50 * MS), Ok(50 * MS));
+        assert_eq!(lease.clone().deadline(), start + 150 * MS);
+        tokio::time::sleep(70 * MS).await;
+        assert!(!lease.expire());
+        waiting.await.unwrap();
+        assert_eq!(start.elapsed().as_millis(), 150);
+        assert_eq!(lease.extend(MS), Err(NotExtended::Over));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_ended_or_was_cancelled_gets_nothing() {
+        let lease = || Lease::new(Term::new(Instant::now() + MS, MS, 9));
+        let (ended, cancelled) = (lease(), lease());
+        ended.end();
+        cancelled.cancelled().cancel();
+        assert_eq!(ended.extend(MS), Err(NotExtended::Over));
+        assert_eq!(cancelled.extend(MS), Err(NotExtended::Over));
+    }
+}
