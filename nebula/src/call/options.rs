@@ -5,7 +5,7 @@ use std::time::Duration;
 use macula::rpc::{MAX_EXTENSIONS, Term};
 use tokio::time::Instant;
 
-use crate::nodes::{Policy, Selector};
+use crate::nodes::{IntoSelector, Policy, Selector};
 use crate::service::info::Stragglers;
 
 /// The longest time limit of a call; longer ones are cut to it.
@@ -54,8 +54,8 @@ impl Options {
     }
 
     /// Sets which nodes calls are for.
-    pub fn on(mut self, selector: impl Into<Selector>) -> Self {
-        self.on = Some(selector.into());
+    pub fn on(mut self, selector: impl IntoSelector) -> Self {
+        self.on = Some(selector.into_selector());
         self
     }
 

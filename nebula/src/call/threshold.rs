@@ -65,9 +65,10 @@ pub struct AtLeast(usize);
 /// quorum_of_chosen(majority());
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` counts the configured nodes, and these targets come from a closure",
-    label = "needs targets that the configuration names",
-    note = "say `available_majority()` or `at_least(n)` here, or choose the targets with `.on(selector)`"
+    message = "`{Self}` makes no quorum of these targets",
+    label = "a quorum is `majority()`, `available_majority()` or `at_least(n)`",
+    note = "`majority()` counts configured nodes: for targets that a closure chose say \
+            `available_majority()` or `at_least(n)`, or choose them with `.on(selector)`"
 )]
 pub trait Threshold<Targets>: sealed::Required + Copy + Send + Sync + 'static {}
 

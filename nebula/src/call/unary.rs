@@ -14,7 +14,7 @@ use super::several::{All, First, Quorum};
 use super::targets::{Chosen, Configured, Unsaid};
 use super::threshold::Threshold;
 use super::unicast::Unicast;
-use crate::nodes::{NodeInfo, Nodes, Policy, Selector};
+use crate::nodes::{IntoSelector, NodeInfo, Nodes, Policy};
 use crate::service::info::Stragglers;
 use crate::service::method::{Error, Idempotent, Method, Value};
 
@@ -72,7 +72,7 @@ impl<'a, M: Method> Call<'a, M> {
     }
 
     /// Asks only nodes that the selector means. One that means no node never widens.
-    pub fn on(mut self, selector: impl Into<Selector>) -> Call<'a, M, Configured> {
+    pub fn on(mut self, selector: impl IntoSelector) -> Call<'a, M, Configured> {
         self.options = self.options.on(selector);
         self.aimed()
     }

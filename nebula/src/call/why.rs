@@ -5,6 +5,9 @@ use std::fmt;
 
 use super::log::Log;
 
+/// What is said of a node that nothing keeps from being asked.
+const CAN_BE_ASKED: &str = "can be asked";
+
 /// How many nodes or addresses a [`Why`] lists; the rest are counted.
 const MAX_LISTED: usize = 256;
 /// How many of them its sentence names.
@@ -55,7 +58,7 @@ impl Why {
     /// A known node that nothing keeps from being asked.
     pub(crate) fn available(mut self, name: &str) -> Self {
         self.0.available += 1;
-        self.node(name, "can be asked")
+        self.node(name, CAN_BE_ASKED)
     }
 
     /// What alone keeps the call from being made: no configured node has the tag.
@@ -97,8 +100,8 @@ impl Why {
         &self.0.method
     }
 
-    /// Known nodes (at most 256) by name, each with what kept it from being asked, or with `can be
-    /// asked`.
+    /// Known nodes (at most 256): first those that can be asked, with `can be asked`, then the others,
+    /// each with what kept it from being asked; both by name.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.nodes.iter()
     }
@@ -170,9 +173,13 @@ impl Listed {
         }
     }
 
-    /// Where its name puts it, so that the first by name are listed.
+    /// Where its name puts it, so that the first by name are listed; before all others if it can be
+    /// asked.
     fn add_by_name(&mut self, name: &str, reason: &str) {
-        let at = self.pairs.partition_point(|(known, _)| **known <= *name);
+        let place = (reason != CAN_BE_ASKED, name);
+        let before =
+            |(name, reason): &(Box<str>, Box<str>)| (**reason != *CAN_BE_ASKED, &**name) <= place;
+        let at = self.pairs.partition_point(before);
         self.pairs.insert(at, (name.into(), reason.into()));
         if self.pairs.len() > MAX_LISTED {
             self.pairs.truncate(MAX_LISTED);

@@ -29,6 +29,28 @@ pub struct Tag(&'static str);
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct NodeName(&'static str);
 
+/// What `on` takes: a [`Selector`], or what becomes one, as [`Tag`] and [`NodeName`] do.
+///
+/// Implemented for everything that is `Into<Selector>`; it is there for what the compiler says of
+/// everything else.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a selector",
+    label = "does not say which nodes are meant",
+    note = "write `tag(\"db\")`, `node(\"web\")` or `sel!(&db !@web)`, and for text that comes from \
+            elsewhere `text.parse::<Selector>()?`"
+)]
+pub trait IntoSelector {
+    /// The selector.
+    fn into_selector(self) -> Selector;
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: Into<Selector>> IntoSelector for S {
+    fn into_selector(self) -> Selector {
+        self.into()
+    }
+}
+
 impl From<Tag> for Selector {
     /// The nodes that carry the tag.
     fn from(name: Tag) -> Self {

@@ -27,7 +27,7 @@ mod unknown;
 
 pub use conflict::TopologyConflict;
 pub use info::{NodeFacts, NodeInfo};
-pub use known::{NodeName, Tag};
+pub use known::{IntoSelector, NodeName, Tag};
 pub use parse::{SelectorFault, SelectorParseError, parse};
 pub use policy::{Policy, UnknownPolicy};
 pub use rendezvous::StickyKey;
