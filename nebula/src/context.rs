@@ -8,7 +8,7 @@
 //! cancellation, until somebody asks for one: dropping the caller drops the body, and that is all
 //! most handlers need.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -114,7 +114,7 @@ impl Context {
     /// long as nobody asked for one before.
     fn shared_lease(&self) -> Option<&Lease> {
         if self.lease.get().is_none() {
-            let lease = with_ambient(|ambient| ambient.map(|ambient| ambient.lease().clone()))?;
+            let lease = with_ambient(|ambient| ambient.lease().clone())?;
             // Where another thread was faster, its lease is the one.
             let _ = self.lease.set(lease);
         }
@@ -172,15 +172,12 @@ impl Ambient {
 }
 
 thread_local! {
-    static AMBIENT: Cell<Option<Ambient>> = const { Cell::new(None) };
+    static AMBIENT: RefCell<Option<Ambient>> = const { RefCell::new(None) };
 }
 
-/// Looks at what the body polled on this thread gives to its calls.
-fn with_ambient<R>(look: impl FnOnce(Option<&mut Ambient>) -> R) -> R {
-    let mut ambient = AMBIENT.try_with(Cell::take).ok().flatten();
-    let found = look(ambient.as_mut());
-    let _ = AMBIENT.try_with(|cell| cell.set(ambient));
-    found
+/// Looks at what the body polled on this thread gives to its calls; none outside every body.
+fn with_ambient<R>(look: impl FnOnce(&mut Ambient) -> R) -> Option<R> {
+    AMBIENT.try_with(|cell| cell.borrow_mut().as_mut().map(look)).ok().flatten()
 }
 
 /// What a call that starts on this thread right now inherits.
@@ -195,11 +192,9 @@ pub(crate) struct Inherited {
 impl Inherited {
     /// Reads it; `None` outside every handler.
     pub(crate) fn now() -> Option<Self> {
-        with_ambient(|ambient| {
-            ambient.map(|ambient| Self {
-                deadline: ambient.deadline(),
-                cancelled: ambient.lease.as_ref().is_some_and(is_cancelled),
-            })
+        with_ambient(|ambient| Self {
+            deadline: ambient.deadline(),
+            cancelled: ambient.lease.as_ref().is_some_and(is_cancelled),
         })
     }
 }
@@ -215,6 +210,11 @@ impl Scope {
     /// The scope of the body of a call.
     pub(crate) fn new(term: Term, lease: Option<Lease>) -> Self {
         Self(Some(Ambient { term, lease }))
+    }
+
+    /// What is left when the scope goes elsewhere.
+    pub(crate) fn empty() -> Self {
+        Self(None)
     }
 
     /// When the body must end, wherever it has moved that by now.

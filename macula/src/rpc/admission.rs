@@ -96,6 +96,35 @@ impl Gate {
         )
     }
 
+    /// Takes a place if one is free, here and in the gate around this one; otherwise nothing
+    /// happens. For who may be done before anything else happens: it counts no reference.
+    pub fn pass(self: &Arc<Self>) -> Option<Pass<'_>> {
+        if !self.places.take() {
+            return None;
+        }
+        if let Some(outer) = &self.outer
+            && !outer.places.take()
+        {
+            self.give_back();
+            return None;
+        }
+        Some(Pass { gate: self, since: self.sampled(), kept: false })
+    }
+
+    fn sampled(&self) -> Option<Instant> {
+        (self.places.taken() % SAMPLE_EVERY == 1).then(Instant::now)
+    }
+
+    /// A place here and in the gate around this one becomes free, held since `since` if sampled.
+    fn leave(self: &Arc<Self>, since: Option<Instant>) {
+        for gate in std::iter::once(self).chain(&self.outer) {
+            if let Some(since) = since {
+                gate.sample(since.elapsed());
+            }
+            gate.give_back();
+        }
+    }
+
     /// Goes on with a place in this gate to the one around it.
     fn enter_outer(self: &Arc<Self>) -> Entry {
         let Some(outer) = &self.outer else {
@@ -219,25 +248,49 @@ pub struct Permit {
 
 impl Permit {
     fn new(gate: Arc<Gate>) -> Self {
-        let sampled = gate.places.taken() % SAMPLE_EVERY == 1;
-        Self { gate, since: sampled.then(Instant::now) }
+        let since = gate.sampled();
+        Self { gate, since }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        for gate in std::iter::once(&self.gate).chain(&self.gate.outer) {
-            if let Some(since) = self.since {
-                gate.sample(since.elapsed());
-            }
-            gate.give_back();
-        }
+        self.gate.leave(self.since);
     }
 }
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Permit")
+    }
+}
+
+/// The same as a [`Permit`], of a gate that is borrowed.
+pub struct Pass<'g> {
+    gate: &'g Arc<Gate>,
+    since: Option<Instant>,
+    kept: bool,
+}
+
+impl Pass<'_> {
+    /// The permit for the same place.
+    pub fn keep(mut self) -> Permit {
+        self.kept = true;
+        Permit { gate: Arc::clone(self.gate), since: self.since }
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.gate.leave(self.since);
+        }
+    }
+}
+
+impl fmt::Debug for Pass<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pass")
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 use futures_util::future::BoxFuture;
-use macula::rpc::admission::{Entry, Permit};
+use macula::rpc::admission::{Entry, Pass, Permit};
 use macula::rpc::{Lease, Term};
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -54,15 +54,64 @@ pub(crate) struct Local<M: Method> {
 enum Stage<M: Method> {
     Start,
     Queued(BoxFuture<'static, Permit>),
-    Running(Running<M>),
+    Running(Running<M, Permit>),
     Done,
 }
 
 /// A body with its place in the gate. The body goes first, also when it is dropped.
-struct Running<M: Method> {
+struct Running<M: Method, Place> {
     body: Option<BoxFuture<'static, M::Reply>>,
     scope: Scope,
-    _permit: Permit,
+    place: Option<Place>,
+}
+
+/// Polls a call of a service of this process for the first time. Most calls need no more than
+/// that: nothing is cloned, boxed or timed for later before the body turns out to be pending.
+///
+/// # Errors
+///
+/// The call as it goes on, if it does.
+pub(crate) fn begin<M: Method>(
+    mut ask: Ask<'_, M>,
+    served: &Arc<Served>,
+    node: Option<&Node>,
+    task: &mut task::Context<'_>,
+) -> Result<Result<Value<M>, CallError<Error<M>>>, Local<M>> {
+    let goes_on = |ask: Ask<'_, M>| ask.local(Arc::clone(served), node.cloned());
+    let Some(place) = served.gate(M::INFO.position()).pass() else { return Err(goes_on(ask)) };
+    let cx = Context::new(node.map(Node::as_caller), ask.term, None);
+    let scope = cx.scope();
+    let Some(body) = body::<M>(served, cx, &mut ask.args) else {
+        return Ok(Err(goes_on(ask).incompatible()));
+    };
+    let mut running = Running::<M, _> { body: Some(body), scope, place: Some(place) };
+    match running.poll(task) {
+        Ok(Poll::Ready(reply)) => Ok(reply),
+        Ok(Poll::Pending) => {
+            let (body, place) = (running.body.take(), running.place.take().map(Pass::keep));
+            let scope = std::mem::replace(&mut running.scope, Scope::empty());
+            let mut local = goes_on(ask);
+            local.stage = Stage::Running(Running { body, scope, place });
+            match local.poll_end(task) {
+                Poll::Ready(error) => Ok(Err(error)),
+                Poll::Pending => Err(local),
+            }
+        }
+        Err(message) => Ok(Err(goes_on(ask).panicked(message))),
+    }
+}
+
+/// Makes the body of a call, with the arguments that it takes.
+fn body<M: Method>(
+    served: &Served,
+    cx: Context,
+    args: &mut Option<M::Args>,
+) -> Option<BoxFuture<'static, M::Reply>> {
+    let mut slot = Slot::<M>::new(args.take()?);
+    match served.dispatch().dispatch(M::INFO.position(), cx, Input::Slot(&mut slot)) {
+        Started::Filled => slot.into_body(),
+        Started::Body(_) | Started::Refused(_) | Started::Unknown => None,
+    }
 }
 
 impl<M: Method> Local<M> {
@@ -129,6 +178,11 @@ impl<M: Method> Local<M> {
         Some((node, ask))
     }
 
+    /// Whether its body is running.
+    pub(crate) fn has_begun(&self) -> bool {
+        matches!(self.stage, Stage::Running(_))
+    }
+
     /// The arguments, if it did not begin.
     pub(crate) fn take_args(&mut self) -> Option<M::Args> {
         self.args.take()
@@ -139,25 +193,25 @@ impl<M: Method> Local<M> {
         let caller = self.node.as_ref().map(Node::as_caller);
         let cx = Context::new(caller, self.term, self.lease.clone());
         let scope = cx.scope();
-        let Some(args) = self.args.take() else {
-            return Err(CallError::Protocol(Log::default()));
+        let Some(body) = body::<M>(&self.served, cx, &mut self.args) else {
+            return Err(self.incompatible());
         };
-        let mut slot = Slot::<M>::new(args);
-        let index = M::INFO.position();
-        let body = match self.served.dispatch().dispatch(index, cx, Input::Slot(&mut slot)) {
-            Started::Filled => slot.into_body(),
-            Started::Body(_) | Started::Refused(_) | Started::Unknown => None,
-        };
-        if body.is_none() {
-            let theirs = self.served.info().at(index);
-            return Err(CallError::Incompatible {
-                ours: ApiKey::from_bytes(M::INFO.key()),
-                theirs: ApiKey::from_bytes(theirs.map_or([0; 8], |method| method.key())),
-                log: self.log(Phase::Queue, Outcome::Incompatible, Executed::No),
-            });
-        }
-        self.stage = Stage::Running(Running { body, scope, _permit: permit });
+        self.stage = Stage::Running(Running { body: Some(body), scope, place: Some(permit) });
         Ok(())
+    }
+
+    fn incompatible(&self) -> CallError<Error<M>> {
+        let theirs = self.served.info().at(M::INFO.position());
+        CallError::Incompatible {
+            ours: ApiKey::from_bytes(M::INFO.key()),
+            theirs: ApiKey::from_bytes(theirs.map_or([0; 8], |method| method.key())),
+            log: self.log(Phase::Queue, Outcome::Incompatible, Executed::No),
+        }
+    }
+
+    fn panicked(&self, message: Box<str>) -> CallError<Error<M>> {
+        let log = self.log(Phase::Run, Outcome::Panicked, Executed::Yes);
+        CallError::Panicked { message, log }
     }
 
     /// Whether the deadline passed or the caller's caller gave up. A body that uses up the task's
@@ -242,25 +296,11 @@ impl<M: Method> Local<M> {
                         Poll::Pending => return Poll::Pending,
                     }
                 }
-                Stage::Running(running) => {
-                    let Some(body) = &mut running.body else { return Poll::Pending };
-                    let polled = running
-                        .scope
-                        .enter(|| catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task))));
-                    match polled {
-                        Ok(Poll::Ready(reply)) => {
-                            running.body = None;
-                            running.scope.end();
-                            return Poll::Ready(M::Shape::split(reply).map_err(CallError::App));
-                        }
-                        Ok(Poll::Pending) => return self.poll_end(task).map(Err),
-                        Err(panic) => {
-                            let message = panic_message(panic).into();
-                            let log = self.log(Phase::Run, Outcome::Panicked, Executed::Yes);
-                            return Poll::Ready(Err(CallError::Panicked { message, log }));
-                        }
-                    }
-                }
+                Stage::Running(running) => match running.poll(task) {
+                    Ok(Poll::Ready(reply)) => return Poll::Ready(reply),
+                    Ok(Poll::Pending) => return self.poll_end(task).map(Err),
+                    Err(message) => return Poll::Ready(Err(self.panicked(message))),
+                },
                 Stage::Done => return Poll::Pending,
             }
         }
@@ -288,7 +328,31 @@ impl<M: Method> fmt::Debug for Local<M> {
     }
 }
 
-impl<M: Method> Drop for Running<M> {
+impl<M: Method, Place> Running<M, Place> {
+    /// Polls the body in its scope.
+    ///
+    /// # Errors
+    ///
+    /// What it panicked with.
+    fn poll(
+        &mut self,
+        task: &mut task::Context<'_>,
+    ) -> Result<Poll<Result<Value<M>, CallError<Error<M>>>>, Box<str>> {
+        let Some(body) = &mut self.body else { return Ok(Poll::Pending) };
+        let poll = || catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task)));
+        match self.scope.enter(poll) {
+            Ok(Poll::Ready(reply)) => {
+                self.body = None;
+                self.scope.end();
+                Ok(Poll::Ready(M::Shape::split(reply).map_err(CallError::App)))
+            }
+            Ok(Poll::Pending) => Ok(Poll::Pending),
+            Err(panic) => Err(panic_message(panic).into()),
+        }
+    }
+}
+
+impl<M: Method, Place> Drop for Running<M, Place> {
     /// A body that is still here was given up: whoever watches its context hears of it. What it
     /// owns is the application's, so its destructors may panic; the caller is not to blame.
     fn drop(&mut self) {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine;
 use super::handle::{Place, Shared};
-use super::local::Local;
+use super::local::{self, Local};
 use super::options::{self, EXTENSIONS_DEFAULT, TIMEOUT_DEFAULT};
 use super::unary::{Call, Pick, Target};
 use super::{CallError, Log};
@@ -34,7 +34,7 @@ pub struct Unicast<'a, M: Method>(State<'a, M>);
 
 enum State<'a, M: Method> {
     Start(Call<'a, M>),
-    Local(Local<M>),
+    Local(Box<Local<M>>),
     Remote(BoxFuture<'a, Answer<M>>),
     Done,
 }
@@ -53,7 +53,7 @@ impl<M: Method> Future for Unicast<'_, M> {
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
         loop {
             let polled = match &mut self.0 {
-                State::Local(local) => match Pin::new(&mut *local).poll(task) {
+                State::Local(local) => match Pin::new(&mut **local).poll(task) {
                     Poll::Ready(Err(error)) => match elsewhere(error, local) {
                         Ok(remote) => {
                             self.0 = State::Remote(remote);
@@ -69,11 +69,14 @@ impl<M: Method> Future for Unicast<'_, M> {
                     let State::Start(call) = std::mem::replace(&mut self.0, State::Done) else {
                         continue;
                     };
-                    match start(call) {
-                        Ok(next) => self.0 = next,
-                        Err(error) => return Poll::Ready(Err(error.widen())),
+                    match start(call, task) {
+                        Ok(answer) => return Poll::Ready(answer),
+                        Err(next) => self.0 = next,
                     }
-                    continue;
+                    match &self.0 {
+                        State::Local(local) if local.has_begun() => return Poll::Pending,
+                        _ => continue,
+                    }
                 }
             };
             if polled.is_ready() {
@@ -90,25 +93,34 @@ impl<M: Method> fmt::Debug for Unicast<'_, M> {
     }
 }
 
-fn start<M: Method>(call: Call<'_, M>) -> Result<State<'_, M>, CallError> {
+/// Begins a call, and ends it if its body is ready here and now.
+///
+/// # Errors
+///
+/// How it goes on, if it does.
+fn start<'a, M: Method>(
+    call: Call<'a, M>,
+    task: &mut task::Context<'_>,
+) -> Result<Answer<M>, State<'a, M>> {
     let (place, mut ask) = Ask::new(call);
     if let Some(refused) = ask.refused.take() {
-        return Err(refused);
+        return Ok(Err(refused.widen()));
     }
-    Ok(match place {
-        Place::Alone(served) => State::Local(ask.local(Arc::clone(served), None)),
+    let goes_on = |local| State::Local(Box::new(local));
+    match place {
+        Place::Alone(served) => local::begin(ask, served, None, task).map_err(goes_on),
         Place::Node { node, local: Some(served) } if ask.stays_here(node) && !served.draining() => {
-            State::Local(ask.local(Arc::clone(served), Some(node.clone())))
+            local::begin(ask, served, Some(node), task).map_err(goes_on)
         }
         Place::Node { node, local } => {
             let ask = Ask { local: local.clone(), ..ask };
-            State::Remote(if ask.hedge {
+            Err(State::Remote(if ask.hedge {
                 engine::hedged::run(node.clone(), ask).boxed()
             } else {
                 engine::unicast::run(node.clone(), ask, None).boxed()
-            })
+            }))
         }
-    })
+    }
 }
 
 /// Goes on with the other nodes that the call is for, if this one refused to begin. That is a retry
