@@ -42,15 +42,15 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The id and the last cell of each row.
+/// The id of each row, and the row.
 fn rows() -> Vec<(String, String)> {
     let text = fs::read_to_string(workspace().join("docs/conformance/nebula.md")).unwrap();
     let rows = text.lines().filter_map(|line| {
         let cells: Vec<_> = line.strip_prefix('|')?.strip_suffix('|')?.split('|').collect();
-        let (id, last) = (cells.first()?.trim(), cells.last()?.trim());
+        let id = cells.first()?.trim();
         let is_id = id.starts_with(|c: char| c.is_ascii_uppercase())
             && id.ends_with(|c: char| c.is_ascii_digit());
-        is_id.then(|| (id.to_owned(), last.to_owned()))
+        is_id.then(|| (id.to_owned(), line.to_owned()))
     });
     rows.collect()
 }
@@ -84,12 +84,12 @@ fn every_row_has_a_proof_and_every_test_it_names_is_there() {
         for test in tests {
             named += 1;
             let (file, function) = test.split_once("::").unwrap_or((test, ""));
-            let found = ROOTS.iter().map(|root| workspace().join(root).join(file));
-            let found = found.into_iter().find(|path| path.is_file());
-            let Some(path) = found else { panic!("{id}: there is no file {file}") };
-            let text = fs::read_to_string(path).unwrap();
-            let is_there = function.is_empty() || text.contains(&format!("fn {function}("));
-            assert!(is_there, "{id}: there is no test {test}");
+            let is_there = ROOTS.iter().any(|root| {
+                let text = fs::read_to_string(workspace().join(root).join(file));
+                let function = format!("fn {function}(");
+                text.is_ok_and(|text| !test.contains("::") || text.contains(&function))
+            });
+            assert!(is_there, "{id}: there is no {test}");
         }
     }
     assert!(named > 100, "only {named} tests are named");

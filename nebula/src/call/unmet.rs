@@ -29,6 +29,9 @@ pub enum QuorumError<T, E = Infallible> {
         /// How many successes the quorum needs.
         required: usize,
     },
+    /// Nobody can be meant, whoever is there: the selector names what the topology does not, say.
+    /// Refused before any call, so nothing ran.
+    NoTarget(Why),
     /// A [`majority`](super::majority) among nodes that count by different topologies: refused
     /// before any call, so nothing ran. Two such majorities need not share a node. `Display` names
     /// the hashes.
@@ -65,6 +68,7 @@ impl<T, E: fmt::Display> fmt::Display for QuorumError<T, E> {
                      targeted nodes {is} live, {required} {needed} required"
                 )
             }
+            Self::NoTarget(why) => why.fmt(f),
             Self::TopologyMismatch { ours, theirs } => disagreement::write(*ours, theirs, f),
             Self::NotReached(replies) => {
                 match replies.tally() {
@@ -96,6 +100,7 @@ impl<T, E: fmt::Debug> fmt::Debug for QuorumError<T, E> {
                 .field("workers", workers)
                 .field("required", required)
                 .finish(),
+            Self::NoTarget(why) => f.debug_tuple("NoTarget").field(why).finish(),
             Self::TopologyMismatch { ours, theirs } => f
                 .debug_struct("TopologyMismatch")
                 .field("ours", ours)

@@ -67,6 +67,11 @@ impl Why {
         self
     }
 
+    /// Whether nobody can be meant, whoever is there.
+    pub(crate) fn is_final(&self) -> bool {
+        self.0.fault.is_some()
+    }
+
     /// Nodes that were asked in vain: what they said replaces what was known of them.
     pub(crate) fn asked(mut self, log: &Log) -> Self {
         for attempt in log.attempts() {

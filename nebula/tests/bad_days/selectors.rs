@@ -77,7 +77,8 @@ async fn calls_that_name_what_the_topology_does_not_fail_at_once() {
         let error = desk.act().on(selector.clone()).first().await.unwrap_err();
         assert!(error.to_string().contains(hint), "{error}");
         let error = desk.act().on(selector).quorum(majority()).await.unwrap_err();
-        assert!(matches!(error, QuorumError::Unreachable { workers: 0, .. }), "{error:?}");
+        assert!(matches!(error, QuorumError::NoTarget(_)), "{error:?}");
+        assert!(error.to_string().contains(hint), "{error}");
     }
     assert_eq!(began.elapsed().as_millis(), 0, "nothing is waited for");
     assert_eq!(clerk.count().began, 1);
@@ -91,4 +92,16 @@ fn an_empty_selector_is_not_everybody() {
         assert!(error.to_string().contains("a selector is empty: leave it out"), "{error}");
     }
     assert!("()".parse::<Selector>().is_err());
+}
+
+// BLK-09
+#[tokio::test(start_paused = true)]
+async fn a_quorum_of_nobody_that_was_picked_is_unreachable() {
+    let site = Site::new();
+    let clerk = Clerk::new("store", Mood::Answer);
+    let store = site.serve("store", &clerk).await;
+    let desk = DeskClient::new(&store);
+    let error = desk.act().pick_many(|_| None).quorum(at_least(2)).await.unwrap_err();
+    assert!(matches!(error, QuorumError::Unreachable { workers: 0, required: 2 }), "{error:?}");
+    assert_eq!(clerk.count().began, 0);
 }

@@ -37,6 +37,9 @@ impl<'a, M: Method> IntoFuture for Quorum<'a, M> {
     fn into_future(self) -> Self::IntoFuture {
         async move {
             let mut legs = Legs::of(self.call, true).await;
+            if legs.why.is_final() {
+                return Err(QuorumError::NoTarget(legs.why));
+            }
             if self.threshold.counts_configured()
                 && let Some(disagreement) = legs.disagreement.take()
             {
