@@ -1,5 +1,6 @@
 //! How a node is prepared: every setting has a default, and nothing happens before `start`.
 
+mod check;
 mod roles;
 mod table;
 
@@ -10,7 +11,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use macula::directory::{MAX_NODE_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
 use macula::identity::Cookie;
 use macula::rpc::MAX_EXTENSIONS;
 use macula::{Limits, MemoryNetwork, Mesh, MeshBuilder};
@@ -18,7 +18,6 @@ use macula::{Limits, MemoryNetwork, Mesh, MeshBuilder};
 use crate::Result;
 use crate::boot::Roles;
 use crate::call::background::Background;
-use crate::call::options::TIMEOUT_MAX;
 use crate::call::retry::RetryBudget;
 use crate::context::Caller;
 use crate::declared::{self, Notice, Told};
@@ -26,12 +25,12 @@ use crate::error::Error;
 use crate::node::{Node, Shared};
 use crate::nodes::choices::Choices;
 use crate::nodes::live::{Callers, Live, follow};
-use crate::nodes::topology::{name_fault, tag_fault};
 use crate::nodes::{Policy, Topology};
 use crate::service::contracts::Contracts;
 use crate::service::exported::export;
 use crate::service::info::ServiceInfo;
 use crate::service::serve::{Dispatch, Serve};
+use check::check;
 use table::table;
 
 /// How long a node waits for running calls when it shuts down, unless told otherwise.
@@ -364,40 +363,5 @@ pub(crate) struct Secret(pub(crate) String);
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
-    }
-}
-
-fn check(settings: &Settings) -> Result<()> {
-    let name = ("the name of a node", &settings.name, MAX_NODE_NAME_BYTES);
-    let tags = settings.tags.iter().map(|tag| ("a tag", tag, MAX_TAG_BYTES));
-    for (what, text, most) in std::iter::once(name).chain(tags) {
-        if text.is_empty() || text.len() > most {
-            return Err(Error::msg(format!(
-                "{what} has 1 to {most} bytes, and `{}` has {}",
-                text.chars().take(32).collect::<String>(),
-                text.len(),
-            )));
-        }
-    }
-    if let Some(why) = name_fault(&settings.name) {
-        return Err(Error::msg(format!("a node cannot be called `{}`: {why}", settings.name)));
-    }
-    for tag in &settings.tags {
-        if let Some(why) = tag_fault(tag) {
-            return Err(Error::msg(format!("a node cannot have the tag `{tag}`: {why}")));
-        }
-    }
-    let tags = settings.tags.iter().collect::<BTreeSet<_>>().len();
-    if tags > MAX_TAGS {
-        return Err(Error::msg(format!("a node has at most {MAX_TAGS} tags, and this one {tags}")));
-    }
-    match settings.default_timeout {
-        Some(Duration::ZERO) => {
-            Err(Error::msg("a default timeout of zero leaves no time for any call"))
-        }
-        Some(timeout) if timeout > TIMEOUT_MAX => Err(Error::msg(format!(
-            "a default timeout of {timeout:?} is too long: a call takes 24 hours at most"
-        ))),
-        _ => Ok(()),
     }
 }

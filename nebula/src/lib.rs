@@ -78,6 +78,7 @@ pub use call::{
 pub use context::{Caller, Context};
 pub use error::Error;
 pub use exhausted::Exhausted;
+pub use macula::identity::NodeId;
 /// ```
 /// nebula::topology!(mod cluster = "tests/pass/cluster.toml");
 ///
@@ -130,6 +131,8 @@ mod pages {
     struct Errors;
     #[doc = include_str!("../../docs/guide/multicast.md")]
     struct Multicast;
+    #[doc = include_str!("../../docs/guide/selectors.md")]
+    struct Selectors;
     #[doc = include_str!("../../docs/guide/time.md")]
     struct Time;
 }

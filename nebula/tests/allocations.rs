@@ -12,10 +12,13 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+/// Counts.
 #[service(global)]
 pub trait Counter {
+    /// The next number.
     #[api]
     async fn next(&self, after: u64) -> u64;
+    /// The same, if there is time left.
     #[api]
     async fn left(&self, cx: &Context, after: u64) -> u64;
 }

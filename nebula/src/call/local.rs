@@ -18,13 +18,13 @@ use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::unicast::{Ask, Elsewhere, Targets};
+use super::unicast::{Answer, Ask, Elsewhere, Targets};
 use super::{ApiKey, Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why};
 use crate::context::{Context, Scope};
 use crate::node::Node;
 use crate::nodes::Policy;
 use crate::service::input::{Input, Slot, Started, panic_message};
-use crate::service::method::{Error, Method, Value};
+use crate::service::method::{Error, Method};
 use crate::service::served::Served;
 use crate::service::shape::ShapeOf;
 
@@ -76,8 +76,8 @@ pub(crate) fn begin<M: Method>(
     served: &Arc<Served>,
     node: Option<&Node>,
     task: &mut task::Context<'_>,
-) -> Result<Result<Value<M>, CallError<Error<M>>>, Local<M>> {
-    let goes_on = |ask: Ask<'_, M>| ask.local(Arc::clone(served), node.cloned());
+) -> Result<Answer<M>, Box<Local<M>>> {
+    let goes_on = |ask: Ask<'_, M>| Box::new(ask.local(Arc::clone(served), node.cloned()));
     let Some(place) = served.gate(M::INFO.position()).pass() else { return Err(goes_on(ask)) };
     let cx = Context::new(node.map(Node::as_caller), ask.term, None);
     let scope = cx.scope();
@@ -262,10 +262,7 @@ impl<M: Method> Local<M> {
         })
     }
 
-    fn poll_stages(
-        &mut self,
-        task: &mut task::Context<'_>,
-    ) -> Poll<Result<Value<M>, CallError<Error<M>>>> {
+    fn poll_stages(&mut self, task: &mut task::Context<'_>) -> Poll<Answer<M>> {
         loop {
             match &mut self.stage {
                 Stage::Start => {
@@ -311,7 +308,7 @@ impl<M: Method> Local<M> {
 impl<M: Method> Unpin for Local<M> {}
 
 impl<M: Method> Future for Local<M> {
-    type Output = Result<Value<M>, CallError<Error<M>>>;
+    type Output = Answer<M>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
         let polled = self.poll_stages(task);
@@ -334,10 +331,7 @@ impl<M: Method, Place> Running<M, Place> {
     /// # Errors
     ///
     /// What it panicked with.
-    fn poll(
-        &mut self,
-        task: &mut task::Context<'_>,
-    ) -> Result<Poll<Result<Value<M>, CallError<Error<M>>>>, Box<str>> {
+    fn poll(&mut self, task: &mut task::Context<'_>) -> Result<Poll<Answer<M>>, Box<str>> {
         let Some(body) = &mut self.body else { return Ok(Poll::Pending) };
         let poll = || catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task)));
         match self.scope.enter(poll) {

@@ -106,11 +106,10 @@ fn start<'a, M: Method>(
     if let Some(refused) = ask.refused.take() {
         return Ok(Err(refused.widen()));
     }
-    let goes_on = |local| State::Local(Box::new(local));
     match place {
-        Place::Alone(served) => local::begin(ask, served, None, task).map_err(goes_on),
+        Place::Alone(served) => local::begin(ask, served, None, task).map_err(State::Local),
         Place::Node { node, local: Some(served) } if ask.stays_here(node) && !served.draining() => {
-            local::begin(ask, served, Some(node), task).map_err(goes_on)
+            local::begin(ask, served, Some(node), task).map_err(State::Local)
         }
         Place::Node { node, local } => {
             let ask = Ask { local: local.clone(), ..ask };
