@@ -40,6 +40,10 @@ impl Default for Limits {
     }
 }
 
+/// How many of the largest replies may wait to be sent to one peer: one that asks for more and does
+/// not read them is disconnected.
+pub(crate) const UNSENT_REPLIES: usize = 64;
+
 /// A frame longer than this travels on a stream of its own, so that it does not delay the small
 /// ones: 32 KiB.
 pub(crate) const LANE_THRESHOLD: usize = 32 << 10;

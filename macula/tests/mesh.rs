@@ -110,6 +110,7 @@ fn request(method: u64, body: impl Into<Bytes>) -> Request {
         body: body.into(),
         term: Term::fixed(Instant::now() + PATIENCE),
         moved: None,
+        sent: None,
         leave_if_silent: false,
     }
 }

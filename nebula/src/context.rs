@@ -29,6 +29,9 @@ pub struct Context {
     /// As it was when the call began.
     term: Term,
     lease: OnceLock<Lease>,
+    /// A clone of a context that was lent to a thread which does not run the body: its lease is its
+    /// own, and the call knows nothing of it.
+    lent: bool,
 }
 
 impl Context {
@@ -45,7 +48,7 @@ impl Context {
     /// The context of a call. Without a lease, the scope in which the body is polled makes one
     /// when it is asked for.
     pub(crate) fn new(caller: Option<Arc<Caller>>, term: Term, lease: Option<Lease>) -> Self {
-        Self { caller, term, lease: lease.map_or_else(OnceLock::new, OnceLock::from) }
+        Self { caller, term, lease: lease.map_or_else(OnceLock::new, OnceLock::from), lent: false }
     }
 
     /// The node that asks, as it proved itself; `None` when the client has no node.
@@ -80,8 +83,10 @@ impl Context {
     ///
     /// [`Exhausted`] says why there is no more time; then nothing was spent.
     pub fn extend(&self, more: Duration) -> Result<Duration, Exhausted> {
-        let lease = self.shared_lease().ok_or(Exhausted::Elsewhere)?;
-        Ok(lease.extend(more)?)
+        match self.shared_lease() {
+            Some(lease) if !self.lent => Ok(lease.extend(more)?),
+            _ => Err(Exhausted::Elsewhere),
+        }
     }
 
     /// Resolves when nobody waits any more: the caller has gone or the deadline has passed.
@@ -99,15 +104,16 @@ impl Context {
     }
 
     /// The token that the end of the call cancels, made on demand.
-    pub(crate) fn token(&self) -> &CancellationToken {
-        self.lease().cancelled()
+    pub(crate) fn token(&self) -> CancellationToken {
+        self.lease().cancelled().clone()
     }
 
-    fn lease(&self) -> &Lease {
-        if let Some(lease) = self.shared_lease() {
-            return lease;
+    /// The lease of the call, or where that cannot be had one that knows its deadline alone.
+    fn lease(&self) -> Lease {
+        match self.shared_lease() {
+            Some(lease) => lease.clone(),
+            None => Lease::new(Term::fixed(self.term.deadline())),
         }
-        self.lease.get_or_init(|| Lease::new(self.term))
     }
 
     /// The lease that the driver of the body knows too; none on a thread that does not run it, as
@@ -128,10 +134,16 @@ impl Context {
 }
 
 impl Clone for Context {
+    /// A context of the same call, which may go anywhere.
+    ///
+    /// Make it where the handler runs. A clone that is made on a thread which the context was only
+    /// lent to, as by `std::thread::scope`, before there was any other, knows the deadline as it
+    /// was at first, does not hear that the caller has gone, and extends nothing.
     fn clone(&self) -> Self {
         // The clone may leave this thread, where the lease could no longer be made.
-        let lease = OnceLock::from(self.lease().clone());
-        Self { caller: self.caller.clone(), term: self.term, lease }
+        let lent = self.lent || self.shared_lease().is_none();
+        let lease = OnceLock::from(self.lease());
+        Self { caller: self.caller.clone(), term: self.term, lease, lent }
     }
 }
 

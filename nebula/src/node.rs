@@ -116,8 +116,9 @@ impl Node {
             }
         };
         let over = Instant::now() + *grace;
-        let (ended, ()) =
-            tokio::join!(tokio::time::timeout_at(over, idle), background.finish(over));
+        // What still runs may leave calls to finish behind.
+        let ended = tokio::time::timeout_at(over, idle).await;
+        background.finish(over).await;
         let left = over.saturating_duration_since(Instant::now());
         mesh.shutdown(left.max(LAST_REPLIES)).await;
         follower.abort();

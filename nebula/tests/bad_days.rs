@@ -9,6 +9,8 @@ mod site;
 
 #[path = "bad_days/bounds.rs"]
 mod bounds;
+#[path = "bad_days/ends.rs"]
+mod ends;
 #[path = "bad_days/extend.rs"]
 mod extend;
 #[path = "bad_days/handlers.rs"]

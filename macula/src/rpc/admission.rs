@@ -56,8 +56,9 @@ impl Gate {
 
     /// The same behind `outer`, which bounds several gates together: a call runs when it has a
     /// place here and there. It waits in one queue at a time, first here. When it comes to the
-    /// other at once, it is refused if that one is full; when it has waited here before, it waits
-    /// there too, so that the queue of `outer` may exceed its bound by the places of this gate.
+    /// other at once, it is refused if that one is full, or if calls do not wait here; when it has
+    /// waited here before, it waits there too, so that the queue of `outer` may exceed its bound by
+    /// the places of this gate.
     ///
     /// Of `outer` itself only its own bound counts, not one that it stands behind.
     pub fn within(outer: &Arc<Self>, max_concurrent: usize, queue: usize) -> Arc<Self> {
@@ -130,7 +131,13 @@ impl Gate {
         let Some(outer) = &self.outer else {
             return Entry::Admitted(Permit::new(Arc::clone(self)));
         };
-        let waiting = match outer.take_or_join() {
+        let joined = match self.max_queued {
+            // Its calls do not wait, here or there.
+            0 if outer.places.take() => Joined::Free,
+            0 => Joined::Full,
+            _ => outer.take_or_join(),
+        };
+        let waiting = match joined {
             Joined::Free => return Entry::Admitted(Permit::new(Arc::clone(self))),
             Joined::Queued(ticket) => Waiting { gate: Arc::clone(outer), ticket },
             Joined::Full => {

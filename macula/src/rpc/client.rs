@@ -38,13 +38,17 @@ impl Inner {
         }
 
         let (reply, answer) = oneshot::channel();
-        let Request { method, key, body, moved, leave_if_silent: leaves_if_silent, .. } = request;
+        let Request { method, key, body, moved, sent, leave_if_silent: leaves_if_silent, .. } =
+            request;
         let waiter = Waiter { reply, leaves_if_silent, term, moved };
         let id = link.calls().insert(waiter).ok_or_else(gone)?;
         let pending = Pending { link: &link, id, term };
         let large = body.len() > limits::LANE_THRESHOLD;
         let (room, extensions) = (term.room(), term.extensions());
         let message = Message::Request { id, method, key, remaining, room, extensions, body };
+        if let Some(sent) = sent {
+            sent.now();
+        }
         if large {
             Ok(pending.send_and_wait(message, answer).await)
         } else {
@@ -159,11 +163,12 @@ impl Pending<'_> {
         let mut term = self.term;
         loop {
             sleep_until(term.deadline()).await;
-            match self.link.calls().get(self.id).map(|waiter| waiter.term) {
+            let known = self.link.calls().get(self.id).map(|waiter| waiter.term);
+            match known {
                 Some(now) if now.deadline() > term.deadline() => term = now,
                 Some(now) => return now,
-                // Its reply is being taken this moment, too late.
-                None => return term,
+                // Whoever took it is about to tell.
+                None => std::future::pending().await,
             }
         }
     }

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -130,6 +130,21 @@ impl Moved {
     pub(crate) fn add(&self, granted: Duration) {
         let micros = u64::try_from(granted.as_micros()).unwrap_or(u64::MAX);
         self.0.fetch_add(micros, Ordering::AcqRel);
+    }
+}
+
+/// Whether a request has left, for whoever gives it up. All clones are of one request.
+#[derive(Clone, Debug, Default)]
+pub struct Sent(Arc<AtomicBool>);
+
+impl Sent {
+    /// Whether any of it may have been sent.
+    pub fn yet(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn now(&self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 

@@ -24,7 +24,7 @@ pub use crate::limits::MAX_EXTENSIONS;
 use bytes::Bytes;
 pub use extension::{NotExtended, Term};
 pub use failure::{Executed, Failure, Phase};
-pub use lease::{Lease, Moved};
+pub use lease::{Lease, Moved, Sent};
 pub use service::{Caller, Fault, Handler, Incoming, Method, Service};
 
 /// What is asked of one node.
@@ -40,6 +40,8 @@ pub struct Request {
     pub term: Term,
     /// Where to say by how much the deadline has moved, while the call is under way.
     pub moved: Option<Moved>,
+    /// Where to say that the request has left.
+    pub sent: Option<Sent>,
     /// End the call with [`Failure::Silent`] when the node stops answering, instead of waiting for
     /// the deadline: after half a second or four round trips without a sound, and within a second
     /// if it was silent before. For calls that may be run again elsewhere.

@@ -9,12 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::CatchUnwind;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::admission::{Entry, Permit};
 use super::{Caller, Fault, Incoming, Lease, Method, Service, Term};
 use crate::StartError;
-use crate::limits::{LANE_THRESHOLD, MAX_TIME_LEFT};
+use crate::limits::{LANE_THRESHOLD, MAX_TIME_LEFT, UNSENT_REPLIES};
 use crate::mesh::Inner;
 use crate::transport::link::{Link, Violation};
 use crate::wire::{Message, Status};
@@ -94,7 +95,7 @@ impl Inner {
             let load = self.load();
             link.answer(&Message::Reply { id, load, status, body: Bytes::new() })
         };
-        if link.was_cancelled(id) {
+        if link.take_cancelled(id) {
             return Ok(());
         }
         if self.is_draining() {
@@ -223,8 +224,9 @@ impl Call {
         tokio::select! {
             biased;
             ran = run => self.finish(ran),
-            () = lease.cancelled().cancelled() => self.dismiss(),
-            () = lease.expired() => {
+            // A handler that uses up the task's budget at every poll is stopped all the same.
+            () = unconstrained(lease.cancelled().cancelled()) => self.dismiss(),
+            () = unconstrained(lease.expired()) => {
                 lease.cancelled().cancel();
                 self.dismiss();
             }
@@ -242,7 +244,10 @@ impl Call {
             }
             Ok(body) => self.reply(Status::Done, body),
             Err(Fault::Malformed(text)) => self.reply(Status::Malformed, text.into()),
-            Err(Fault::Panicked(text)) => self.reply(Status::Panicked, text.into()),
+            Err(Fault::Panicked(text)) => {
+                self.lease.cancelled().cancel();
+                self.reply(Status::Panicked, text.into());
+            }
             Err(Fault::Unwritable(text)) => self.reply(Status::ReplyUnwritable, text.into()),
         }
     }
@@ -252,19 +257,32 @@ impl Call {
             return self.answer(status, body);
         }
         self.answered = true;
-        self.link.end(self.id);
+        // Whoever gives the call up now gives up its reply.
+        self.link.keep(self.id, self.lease.cancelled().clone());
+        let unsent = self.link.unsent(body.len());
+        if unsent.total() > self.node.limits.max_body.saturating_mul(UNSENT_REPLIES) {
+            return self.link.close_unread();
+        }
         let message = Message::Reply { id: self.id, load: self.load_left(), status, body };
         // The call counts until the peer has its reply: a node that leaves waits for that.
         tokio::spawn(async move {
-            match self.link.send_alone(message).await {
-                // If the link has closed, the caller knows.
-                Ok(Some(sent)) => drop(sent.stopped().await),
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::debug!(peer = %self.link.peer.id, %error, "a reply was not sent");
+            let sent = async {
+                match self.link.send_alone(message).await {
+                    // If the link has closed, the caller knows.
+                    Ok(Some(sent)) => drop(sent.stopped().await),
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::debug!(peer = %self.link.peer.id, %error, "a reply was not sent");
+                    }
                 }
+            };
+            tokio::select! {
+                biased;
+                () = sent => {}
+                () = self.lease.cancelled().cancelled() => {}
+                () = self.lease.expired() => {}
             }
-            drop(self);
+            drop((unsent, self));
         });
     }
 

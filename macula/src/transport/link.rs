@@ -92,6 +92,27 @@ pub(crate) struct Link {
     /// lock.
     trip_us: AtomicU64,
     pub(crate) closed: CancellationToken,
+    /// Bytes of replies that wait to be sent on streams of their own.
+    unsent: AtomicUsize,
+}
+
+/// A reply that waits to be sent.
+pub(crate) struct Unsent {
+    link: Arc<Link>,
+    bytes: usize,
+}
+
+impl Unsent {
+    /// The bytes of all that wait on the link.
+    pub(crate) fn total(&self) -> usize {
+        self.link.unsent.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        self.link.unsent.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// What a link hands to its node.
@@ -146,6 +167,7 @@ impl Link {
             foreign: AtomicU16::new(0),
             load_at: AtomicU64::new(0),
             closed: CancellationToken::new(),
+            unsent: AtomicUsize::new(0),
         });
         let (send, recv) = admitted.lane;
         tokio::spawn(link.clone().run(send, recv, inbound));
@@ -223,7 +245,7 @@ impl Link {
             cancel.cancel();
             return Ok(());
         };
-        if self.was_cancelled(id) {
+        if self.take_cancelled(id) {
             cancel.cancel();
             return Ok(());
         }
@@ -234,6 +256,21 @@ impl Link {
                 Err(Violation::RepeatedRequest)
             }
         }
+    }
+
+    /// Registers a request whose reply is being sent, so that it can still be cancelled.
+    pub(crate) fn keep(&self, id: u64, cancel: CancellationToken) {
+        match self.running().as_mut() {
+            Some(_) if self.take_cancelled(id) => cancel.cancel(),
+            Some(running) => drop(running.insert(id, cancel)),
+            None => cancel.cancel(),
+        }
+    }
+
+    /// Counts the bytes of a reply that waits to be sent on a stream of its own.
+    pub(crate) fn unsent(self: &Arc<Self>, bytes: usize) -> Unsent {
+        self.unsent.fetch_add(bytes, Ordering::Relaxed);
+        Unsent { link: self.clone(), bytes }
     }
 
     pub(crate) fn end(&self, id: u64) {
@@ -258,8 +295,8 @@ impl Link {
         }
     }
 
-    /// Whether the peer gave this request up before it came.
-    pub(crate) fn was_cancelled(&self, id: u64) -> bool {
+    /// Whether the peer gave this request up before it came, which is forgotten then.
+    pub(crate) fn take_cancelled(&self, id: u64) -> bool {
         let mut cancelled = crate::mesh::lock(&self.cancelled);
         let at = cancelled.iter().position(|known| *known == id);
         at.is_some_and(|at| cancelled.remove(at).is_some())
@@ -305,6 +342,12 @@ impl Link {
     /// Ends the connection; calls under way end as disconnected.
     pub(crate) fn close(&self) {
         self.connection.close(CLOSE_DONE, b"");
+    }
+
+    /// Ends the connection with a peer that does not read what it asked for.
+    pub(crate) fn close_unread(&self) {
+        tracing::warn!(peer = %self.peer.id, "{}", Violation::NotReading);
+        self.connection.close(CLOSE_VIOLATION, b"");
     }
 
     /// Gives the calls that may run elsewhere back to their callers.

@@ -321,7 +321,15 @@ async fn nobody_is_held_longer_than_the_caller_allows() {
         let call = tokio::spawn(async move {
             let term = Term::new(began + 300 * MS, room * MS, extensions);
             let (method, key, body) = (ECHO, KEY, b"".as_slice().into());
-            let request = Request { method, key, body, term, moved: None, leave_if_silent: false };
+            let request = Request {
+                method,
+                key,
+                body,
+                term,
+                moved: None,
+                sent: None,
+                leave_if_silent: false,
+            };
             mesh.call_to(id, request).await
         });
         let number = lane.frame_of(REQUEST).await[1];

@@ -123,6 +123,7 @@ impl Victim {
             body: Bytes::from_static(HONEST),
             term: Term::fixed(Instant::now() + PATIENCE),
             moved: None,
+            sent: None,
             leave_if_silent: false,
         };
         let response = self.honest.call_to(self.mesh.id(), request).await;

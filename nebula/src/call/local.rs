@@ -1,4 +1,5 @@
-//! A call that stays in this process: no encoding, no task, and no timer unless the body waits.
+//! A call that stays in this process: no encoding, no task (unless the method asks for one), and no
+//! timer unless the body waits.
 //!
 //! The body is polled first, inside the panic guard and the scope of inheritance; only when it
 //! is pending is a timer made. At the deadline the body is dropped at once, unless it has asked
@@ -11,13 +12,16 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use macula::rpc::admission::{Entry, Pass, Permit};
 use macula::rpc::{Lease, Term};
+use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::spawned::spawned;
 use super::unicast::{Answer, Ask, Elsewhere, Targets};
 use super::{ApiKey, Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why};
 use crate::context::{Context, Scope};
@@ -78,7 +82,15 @@ pub(crate) fn begin<M: Method>(
     task: &mut task::Context<'_>,
 ) -> Result<Answer<M>, Box<Local<M>>> {
     let goes_on = |ask: Ask<'_, M>| Box::new(ask.local(Arc::clone(served), node.cloned()));
+    if M::INFO.is_spawned() {
+        return Err(goes_on(ask));
+    }
     let Some(place) = served.gate(M::INFO.position()).pass() else { return Err(goes_on(ask)) };
+    if served.draining() {
+        // It may have been idle when it was asked, before this place was taken.
+        drop(place);
+        return Err(goes_on(ask));
+    }
     let cx = Context::new(node.map(Node::as_caller), ask.term, None);
     let scope = cx.scope();
     let Some(body) = body::<M>(served, cx, &mut ask.args) else {
@@ -190,7 +202,22 @@ impl<M: Method> Local<M> {
 
     /// Starts the body, as the holder of `permit`.
     fn run(&mut self, permit: Permit) -> Result<(), CallError<Error<M>>> {
+        if self.served.draining() {
+            // It may have been idle when it was asked, before this place was taken.
+            return Err(self.draining());
+        }
         let caller = self.node.as_ref().map(Node::as_caller);
+        if let (true, Ok(runtime)) = (M::INFO.is_spawned(), Handle::try_current()) {
+            let lease = self.lease();
+            let cx = Context::new(caller, self.term, Some(lease.clone()));
+            let Some(body) = body::<M>(&self.served, cx, &mut self.args) else {
+                return Err(self.incompatible());
+            };
+            let scope = || Scope::new(self.term, Some(lease.clone()));
+            let body = spawned(&runtime, body, scope(), permit).boxed();
+            self.stage = Stage::Running(Running { body: Some(body), scope: scope(), place: None });
+            return Ok(());
+        }
         let cx = Context::new(caller, self.term, self.lease.clone());
         let scope = cx.scope();
         let Some(body) = body::<M>(&self.served, cx, &mut self.args) else {
@@ -198,6 +225,12 @@ impl<M: Method> Local<M> {
         };
         self.stage = Stage::Running(Running { body: Some(body), scope, place: Some(permit) });
         Ok(())
+    }
+
+    fn draining(&self) -> CallError<Error<M>> {
+        let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
+        let name = self.node.as_ref().map_or(ALONE, Node::name);
+        CallError::NoProvider(why.node(name, "is shutting down"))
     }
 
     fn incompatible(&self) -> CallError<Error<M>> {
@@ -267,11 +300,7 @@ impl<M: Method> Local<M> {
             match &mut self.stage {
                 Stage::Start => {
                     if self.served.draining() {
-                        let method = M::INFO;
-                        let why = Why::new(method.service_name(), method.method_name());
-                        let name = self.node.as_ref().map_or(ALONE, Node::name);
-                        let why = why.node(name, "is shutting down");
-                        return Poll::Ready(Err(CallError::NoProvider(why)));
+                        return Poll::Ready(Err(self.draining()));
                     }
                     match self.served.gate(M::INFO.position()).enter() {
                         Entry::Admitted(permit) => self.run(permit)?,
@@ -352,7 +381,7 @@ impl<M: Method, Place> Drop for Running<M, Place> {
     fn drop(&mut self) {
         if let Some(body) = self.body.take() {
             self.scope.cancel();
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
+            let _ = self.scope.enter(|| catch_unwind(AssertUnwindSafe(|| drop(body))));
         }
     }
 }

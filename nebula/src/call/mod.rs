@@ -24,6 +24,7 @@ pub(crate) mod replies;
 pub(crate) mod reply;
 pub(crate) mod retry;
 pub(crate) mod several;
+mod spawned;
 #[cfg(test)]
 mod strategy_tests;
 pub(crate) mod targets;

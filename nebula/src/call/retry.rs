@@ -33,10 +33,12 @@ const BACKOFF_CAP: Duration = Duration::from_millis(500);
 pub(crate) struct Failed {
     /// Whether the method ran in it.
     pub(crate) executed: Executed,
-    /// How long to wait before the same node is worth another try (zero: it did not say), or
-    /// `None` when the call does not come back to it: it denies the caller, serves another shape,
-    /// has a limit that the arguments exceed, or is overloaded.
-    pub(crate) again: Option<Duration>,
+    /// Whether the same node is worth another try. A call does not come back for one that denies
+    /// the caller, serves another shape, has a limit that the arguments exceed, or is overloaded.
+    pub(crate) again: bool,
+    /// How long an overloaded node asked to be spared: what another node makes start over waits as
+    /// long.
+    pub(crate) busy: Option<Duration>,
 }
 
 /// What to do after a failed attempt.
@@ -62,15 +64,17 @@ pub(crate) struct FailoverMachine {
     idempotent: bool,
     attempts: u32,
     round: u32,
-    /// The shortest wait that a node of this round gave.
-    again: Option<Duration>,
+    /// Whether a node of this round is worth another try.
+    again: bool,
+    /// The shortest time that an overloaded node of this round asked for.
+    busy: Option<Duration>,
 }
 
 impl FailoverMachine {
     /// A call whose first attempt goes to the first of so many candidates.
     pub(crate) fn new(candidates: usize, idempotent: bool) -> Self {
         let left = candidates.saturating_sub(1);
-        Self { candidates, left, idempotent, attempts: 1, round: 0, again: None }
+        Self { candidates, left, idempotent, attempts: 1, round: 0, again: false, busy: None }
     }
 
     /// The candidates of the round that begins are others than before.
@@ -95,9 +99,10 @@ impl FailoverMachine {
         fine
     }
 
-    /// An attempt failed while another goes on and nobody else is left.
+    /// An attempt failed, whatever follows.
     pub(crate) fn note(&mut self, failed: Failed) {
-        self.again = match (self.again, failed.again) {
+        self.again |= failed.again;
+        self.busy = match (self.busy, failed.busy) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
@@ -122,10 +127,11 @@ impl FailoverMachine {
         let step = if self.left > 0 {
             Step::TryNext
         } else {
-            let Some(again) = self.again else { return Step::GiveUp };
+            if !self.again {
+                return Step::GiveUp;
+            }
             // Those that were told the same time do not come back together, either.
-            let again = again.saturating_mul(2_u32.saturating_pow(self.round));
-            let after = again.saturating_add(backoff(self.round, rng));
+            let after = self.busy.unwrap_or_default().saturating_add(backoff(self.round, rng));
             if after >= remaining {
                 return Step::GiveUp;
             }
@@ -140,7 +146,7 @@ impl FailoverMachine {
             _ => {
                 self.left = self.candidates.saturating_sub(1);
                 self.round += 1;
-                self.again = None;
+                (self.again, self.busy) = (false, None);
             }
         }
         step

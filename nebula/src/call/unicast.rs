@@ -212,7 +212,7 @@ impl<'a, M: Method> Ask<'a, M> {
             .unwrap_or(EXTENSIONS_DEFAULT);
         let inherited = Inherited::now();
         let within = shared.within.as_ref();
-        let watch = within.map(Context::token).cloned();
+        let watch = within.map(Context::token);
         let started = Instant::now();
         let outer = [inherited.map(|inherited| inherited.deadline), within.map(Context::deadline)];
         let term = options::term(started, timeout, extensions, outer.into_iter().flatten().min());

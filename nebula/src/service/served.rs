@@ -3,7 +3,7 @@
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use macula::rpc::admission::Gate;
 
@@ -68,12 +68,12 @@ impl Served {
 
     /// Whether it takes no new calls any more.
     pub(crate) fn draining(&self) -> bool {
-        self.draining.load(Relaxed)
+        self.draining.load(SeqCst)
     }
 
     /// Takes no new calls from now on.
     pub(crate) fn drain(&self) {
-        self.draining.store(true, Relaxed);
+        self.draining.store(true, SeqCst);
     }
 
     /// How many calls wait for their turn.

@@ -27,6 +27,10 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
     if roster.itself.is_some() && roster.targets.len() == 1 {
         return unicast::run(node, ask, None).await;
     }
+    if Instant::now() >= ask.term.deadline() {
+        // Finding the nodes took all the time there was.
+        return Err(CallError::Deadline(Log::default()));
+    }
     node.retries().deposit();
     let mut draw = node.choices().draw(M::INFO.wire_id(), ask.policy);
     let mut order = roster.order(&node, &ask, &mut draw).into_iter();
@@ -49,6 +53,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
                     open.push((at, Instant::now()));
                     running.push(attempt);
                 }
+                Err(_) if !running.is_empty() => {}
                 Err(unsent) => {
                     log.extend(left_behind(&roster, &open));
                     return give_up::<M>(Tried::Answered(Err(unsent)), log);
@@ -84,7 +89,9 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
             log.extend(late.attempts().iter().cloned());
             continue;
         }
-        if let Tried::Broken(broken) = &tried {
+        if let Tried::Broken(broken) = &tried
+            && broken.term.deadline() > ask.term.deadline()
+        {
             ask.term = broken.term;
         }
         let Some(failed) = tried.failed() else {

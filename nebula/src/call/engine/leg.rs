@@ -1,10 +1,9 @@
 //! One attempt of a call on one node.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use macula::rpc::{Failure, Moved, Request, Response, Term};
+use macula::rpc::{Failure, Moved, Request, Response, Sent, Term};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -57,12 +56,15 @@ pub(crate) async fn remote<M: Method>(
     watch: Option<&CancellationToken>,
 ) -> Result<Reply<M>, Broken> {
     let (began, moved) = (Instant::now(), patience.moved.clone());
+    // Only who may be cancelled asks for it.
+    let sent = watch.is_some().then(Sent::default);
     let request = Request {
         method: M::INFO.wire_id(),
         key: M::INFO.key(),
         body,
         term: patience.term,
         moved: patience.moved,
+        sent: sent.clone(),
         leave_if_silent: patience.moves_on && M::INFO.is_idempotent(),
     };
     let attempt = |phase, outcome, executed| Attempt {
@@ -84,7 +86,11 @@ pub(crate) async fn remote<M: Method>(
         biased;
         response = node.mesh().call_to(target.id, request) => response,
         () = cancelled(watch) => {
-            let attempt = attempt(Phase::Run, Outcome::Cancelled, Executed::Unknown);
+            let (phase, executed) = match sent.is_some_and(|sent| sent.yet()) {
+                true => (Phase::Run, Executed::Unknown),
+                false => (Phase::Dial, Executed::No),
+            };
+            let attempt = attempt(phase, Outcome::Cancelled, executed);
             return Err(Broken { attempt, term: patience.term, end: End::Cancelled });
         }
     };
@@ -146,23 +152,28 @@ impl Broken {
     /// What the end of this attempt says about another one.
     pub(crate) fn verdict(&self) -> Failed {
         let mut executed = self.attempt.executed;
+        let mut busy = None;
         let again = match &self.end {
             End::Failure(failure) => match failure {
                 Failure::Unreachable(_)
                 | Failure::Disconnected
                 | Failure::Silent
                 | Failure::UnknownMethod
-                | Failure::Draining => Some(Duration::ZERO),
+                | Failure::Draining => true,
                 Failure::Aborted => {
                     // It began and did not end, like a call whose node died.
                     executed = Executed::Unknown;
-                    Some(Duration::ZERO)
+                    true
                 }
-                _ => None,
+                Failure::Overloaded { retry_after } => {
+                    busy = Some(*retry_after);
+                    false
+                }
+                _ => false,
             },
-            End::Cancelled | End::Garbled => None,
+            End::Cancelled | End::Garbled => false,
         };
-        Failed { executed, again }
+        Failed { executed, again, busy }
     }
 
     /// The error of a call that ends here, with the attempts made before.

@@ -43,6 +43,10 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
             (Roster { targets: Vec::new(), itself: None, complete }, nobody.into_why::<M>())
         }
     };
+    if ask.refused.is_none() && tokio::time::Instant::now() >= ask.term.deadline() {
+        ask.refused = Some(CallError::Deadline(Log::default()));
+    }
+    let refused = ask.refused.clone();
     if vote && !chosen && !one {
         roster.keep_configured(&node, topology, selector.as_ref());
     }
@@ -131,7 +135,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
             executed: Executed::Unknown,
         })
     };
-    Legs {
+    let mut legs = Legs {
         targets: roster.targets,
         configured,
         certain,
@@ -144,5 +148,9 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
         node: Some(node),
         results: calls.into_iter().collect::<FuturesUnordered<_>>().boxed(),
         log: Box::new(silent),
+    };
+    if let Some(refused) = refused {
+        legs.refuse(refused);
     }
+    legs
 }

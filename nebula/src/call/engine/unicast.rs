@@ -47,7 +47,13 @@ impl<M: Method> Tried<M> {
             Self::Answered(_) => None,
             Self::Broken(broken) if broken.ends_the_call() => None,
             Self::Broken(broken) => Some(broken.verdict()),
-            Self::Refused(_) => Some(Failed { executed: Executed::No, again: None }),
+            Self::Refused(refused) => {
+                let busy = match refused {
+                    CallError::Overloaded { retry_after, .. } => Some(*retry_after),
+                    _ => None,
+                };
+                Some(Failed { executed: Executed::No, again: false, busy })
+            }
         }
     }
 }

@@ -5,14 +5,23 @@ use rand::rngs::SmallRng;
 use super::*;
 
 const LONG: Duration = Duration::from_secs(60);
-const NOW: Option<Duration> = Some(Duration::ZERO);
 
 fn rng() -> SmallRng {
     SmallRng::seed_from_u64(7)
 }
 
 fn failed(executed: Executed) -> Failed {
-    Failed { executed, again: NOW }
+    Failed { executed, again: true, busy: None }
+}
+
+/// A node that is overloaded, and asks to be spared for so long.
+fn busy(time: Duration) -> Failed {
+    Failed { executed: Executed::No, again: false, busy: Some(time) }
+}
+
+/// A node that will not change its mind.
+fn never() -> Failed {
+    Failed { executed: Executed::No, again: false, busy: None }
 }
 
 fn plenty() -> RetryBudget {
@@ -59,31 +68,34 @@ fn every_candidate_is_tried_before_starting_over() {
 
 #[test]
 fn starts_over_only_if_a_node_may_change_its_mind() {
-    let never = Failed { executed: Executed::No, again: None };
-    let after = |second: Failed| {
+    let after = |first: Failed, second: Failed| {
         let (mut call, budget, mut rng) = (FailoverMachine::new(2, true), plenty(), rng());
-        assert_eq!(call.on_failure(never, LONG, &budget, &mut rng), Step::TryNext);
+        assert_eq!(call.on_failure(first, LONG, &budget, &mut rng), Step::TryNext);
         call.on_failure(second, LONG, &budget, &mut rng)
     };
-    assert_eq!(after(never), Step::GiveUp);
+    assert_eq!(after(never(), never()), Step::GiveUp);
     let told = Duration::from_secs(2);
-    let later = Failed { executed: Executed::No, again: Some(told) };
-    assert_waits(after(later), told, 10);
+    assert_eq!(after(never(), busy(told)), Step::GiveUp, "its caller hears of it at once");
+    assert_waits(after(failed(Executed::No), never()), Duration::ZERO, 10);
+    // A node that asked to be spared is, though it is another one that is worth a second try.
+    assert_waits(after(failed(Executed::No), busy(told)), told, 10);
+    assert_waits(after(busy(told), failed(Executed::No)), told, 10);
 }
 
 #[test]
-fn waits_for_the_readiest_node_of_the_round() {
-    let told =
-        |seconds| Failed { executed: Executed::No, again: Some(Duration::from_secs(seconds)) };
-    let (mut call, budget, mut rng) = (FailoverMachine::new(2, false), plenty(), rng());
-    let mut step = |seconds| call.on_failure(told(seconds), LONG, &budget, &mut rng);
-    assert_eq!(step(3), Step::TryNext);
-    assert_waits(step(5), Duration::from_secs(3), 10);
-    // What nodes said in the round before is forgotten, and each round waits twice as long.
-    assert_eq!(step(9), Step::TryNext);
-    assert_waits(step(7), Duration::from_secs(14), 20);
-    assert_eq!(step(2), Step::TryNext);
-    assert_waits(step(1), Duration::from_secs(4), 40);
+fn waits_for_the_readiest_of_the_busy_nodes_of_the_round() {
+    let seconds = Duration::from_secs;
+    let (mut call, budget, mut rng) = (FailoverMachine::new(3, false), plenty(), rng());
+    let mut round = |first, second| {
+        for told in [first, second] {
+            let step = call.on_failure(busy(seconds(told)), LONG, &budget, &mut rng);
+            assert_eq!(step, Step::TryNext);
+        }
+        call.on_failure(failed(Executed::No), LONG, &budget, &mut rng)
+    };
+    assert_waits(round(3, 5), seconds(3), 10);
+    // What nodes said in the round before is forgotten.
+    assert_waits(round(9, 7), seconds(7), 20);
 }
 
 #[test]
@@ -92,8 +104,9 @@ fn those_that_were_told_the_same_do_not_come_back_together() {
     let (budget, mut rng) = (plenty(), rng());
     let mut waits: Vec<_> = (0..100)
         .map(|_| {
-            let failed = Failed { executed: Executed::No, again: Some(told) };
-            let step = FailoverMachine::new(1, false).on_failure(failed, LONG, &budget, &mut rng);
+            let mut call = FailoverMachine::new(2, false);
+            assert_eq!(call.on_failure(busy(told), LONG, &budget, &mut rng), Step::TryNext);
+            let step = call.on_failure(failed(Executed::No), LONG, &budget, &mut rng);
             let Step::StartOver { after } = step else { panic!("{step:?}") };
             after
         })
@@ -116,18 +129,14 @@ fn a_hedge_takes_a_candidate_and_a_retry() {
 
 #[test]
 fn nothing_starts_after_the_deadline() {
-    let on_failure = |candidates, again, remaining| {
-        FailoverMachine::new(candidates, true).on_failure(
-            Failed { executed: Executed::No, again },
-            remaining,
-            &plenty(),
-            &mut rng(),
-        )
+    let on_failure = |candidates, failed, remaining| {
+        FailoverMachine::new(candidates, true).on_failure(failed, remaining, &plenty(), &mut rng())
     };
-    assert_eq!(on_failure(2, NOW, Duration::ZERO), Step::GiveUp);
     let second = Duration::from_secs(1);
-    assert_eq!(on_failure(1, Some(second), second), Step::GiveUp);
-    assert_waits(on_failure(1, Some(second), 2 * second), second, 10);
+    assert_eq!(on_failure(2, failed(Executed::No), Duration::ZERO), Step::GiveUp);
+    let both = Failed { busy: Some(second), ..failed(Executed::No) };
+    assert_eq!(on_failure(1, both, second), Step::GiveUp);
+    assert_waits(on_failure(1, both, 2 * second), second, 10);
 }
 
 #[test]
@@ -163,8 +172,7 @@ fn giving_up_costs_no_budget() {
     let mut call = FailoverMachine::new(2, false);
     assert_eq!(call.on_failure(failed(Executed::Yes), LONG, &budget, &mut rng), Step::GiveUp);
     let mut call = FailoverMachine::new(1, false);
-    let never = Failed { executed: Executed::No, again: None };
-    assert_eq!(call.on_failure(never, LONG, &budget, &mut rng), Step::GiveUp);
+    assert_eq!(call.on_failure(never(), LONG, &budget, &mut rng), Step::GiveUp);
     assert!(budget.withdraw());
     assert!(!budget.withdraw());
 }
@@ -184,8 +192,12 @@ fn backoff_spreads_over_its_whole_range() {
 
 fn any_failure() -> impl Strategy<Value = Failed> {
     let executed = prop_oneof![Just(Executed::No), Just(Executed::Yes), Just(Executed::Unknown)];
-    let again = proptest::option::of((0_u64..2000).prop_map(Duration::from_millis));
-    (executed, again).prop_map(|(executed, again)| Failed { executed, again })
+    let busy = proptest::option::of((0_u64..2000).prop_map(Duration::from_millis));
+    (executed, any::<bool>(), busy).prop_map(|(executed, again, busy)| Failed {
+        executed,
+        again,
+        busy,
+    })
 }
 
 proptest! {

@@ -150,7 +150,7 @@ impl<M: Method> Legs<M> {
     }
 
     /// Answers for every target, and sends nothing.
-    fn refuse(&mut self, error: CallError) {
+    pub(crate) fn refuse(&mut self, error: CallError) {
         let refused = (0..self.targets.len()).map(move |index| (index, Err(error.clone().widen())));
         self.results = stream::iter(refused).boxed();
         self.clocks = Clocks::default();
