@@ -130,7 +130,7 @@ impl Watched<'_> {
             Verdict::Answered | Verdict::Neither => {}
         }
         if self.tries {
-            trouble.lock().tried(&node);
+            trouble.lock().tried(&node, self.began);
         }
     }
 }

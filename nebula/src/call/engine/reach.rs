@@ -184,14 +184,17 @@ impl Sought<'_> {
                 Here::Serves | Here::Not => "does not serve it".into(),
             });
         }
-        let mut shapes = view.providers(self.id).iter().filter(|p| p.node == known.id);
-        match (shapes.next(), self.key) {
-            (None, _) => Some("does not serve it".into()),
-            (Some(provider), Some(key)) if provider.key != key => {
-                let theirs = ApiKey::from_bytes(provider.key);
-                Some(format!("serves shape {theirs} of the method only"))
+        let shapes = view.providers(self.id).iter().filter(|p| p.node == known.id);
+        let mut other = None;
+        for provider in shapes {
+            if self.key.is_none_or(|key| key == provider.key) {
+                return None;
             }
-            (Some(_), _) => None,
+            other = Some(ApiKey::from_bytes(provider.key));
         }
+        Some(match other {
+            Some(theirs) => format!("serves shape {theirs} of the method only"),
+            None => "does not serve it".to_owned(),
+        })
     }
 }

@@ -13,10 +13,10 @@ use super::reach::{Found, Here, Sought, Whom};
 use crate::call::unicast::{Ask, Targets};
 use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
-use crate::nodes::choices::Draw;
+use crate::nodes::choices::{Draw, Turns};
 use crate::nodes::live::info;
 use crate::nodes::policy::Candidate;
-use crate::nodes::{NodeInfo, Nodes, Selector, Topology};
+use crate::nodes::{NodeInfo, Nodes, Policy, Selector, Topology};
 use crate::service::input::panic_message;
 use crate::service::method::Method;
 
@@ -179,6 +179,20 @@ impl Roster {
         }
         self.targets = kept;
         self.itself = self.targets.iter().position(|target| target.id == node.id());
+    }
+
+    /// What a call to one of them draws from. Where there is no choice, it takes no turn from
+    /// the calls that have one.
+    pub(crate) fn draw<M: Method>(&self, node: &Node, ask: &Ask<'_, M>) -> Draw {
+        let method = M::INFO.wire_id();
+        let turns = match &ask.targets {
+            _ if ask.policy != Policy::RoundRobin || self.targets.len() < 2 => None,
+            Targets::Node(_) => None,
+            Targets::Anyone => Some(Turns::of_method(method)),
+            Targets::Selector(selector) => Some(Turns::of_selector(method, selector)),
+            Targets::Pick(_) | Targets::Nodes(_) => Some(Turns::of_picks(method)),
+        };
+        node.choices().draw(turns)
     }
 
     /// The order in which one of them is asked: by the policy of the call. Those that do not
