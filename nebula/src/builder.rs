@@ -102,8 +102,8 @@ impl NodeBuilder {
         Self { settings, services: Vec::new() }
     }
 
-    /// Adds a tag, for selectors to choose by: 1 to 64 bytes without white space, quotes, control
-    /// characters and any of `&|!@()`; at most 64 tags.
+    /// Adds a tag, for selectors to choose by: 1 to 64 bytes without white space, quotes, hidden
+    /// characters (those of [`macula::text::is_hidden`]) and any of `&|!@()`; at most 64 tags.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.settings.tags.push(tag.into());
         self

@@ -48,11 +48,6 @@ impl Turns {
     pub(crate) fn of_selector(method: u64, selector: &Selector) -> Self {
         Self { method, whom: StickyKey::of(selector).number() }
     }
-
-    /// Those of the calls whose nodes a closure takes: which ones it takes is not known before.
-    pub(crate) fn of_picks(method: u64) -> Self {
-        Self { method, whom: 1 }
-    }
 }
 
 /// What one call draws from.
@@ -137,7 +132,6 @@ mod tests {
             Turns::of_selector(1, &tag("db")),
             Turns::of_selector(1, &tag("web")),
             Turns::of_selector(2, &tag("db")),
-            Turns::of_picks(1),
         ];
         let first = all.map(turn);
         assert_eq!(choices.draw(None).turn, 0);

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use macula::Mesh;
 use macula::directory::{NodeRecord, NodeStatus, View};
 use macula::identity::NodeId;
+use macula::text::Safe;
 
 use super::conflict::{Spoken, conflicts};
 use super::sample::Sampler;
@@ -125,6 +126,7 @@ impl Live {
             .collect();
         let mut said = self.shared_names.lock().unwrap_or_else(PoisonError::into_inner);
         for name in shared.difference(&said) {
+            let name = Safe(name);
             tracing::warn!(%name, "several living nodes have this name; a vote counts it once");
         }
         *said = shared;

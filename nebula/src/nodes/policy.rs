@@ -39,9 +39,9 @@ pub enum Policy {
     #[default]
     LocalFirst,
     /// Each in turn, by name. This node takes turns like the others. All calls of a method from
-    /// this node that are for the same selector share their turns, as do those without one, and
-    /// those by `.pick(..)`; calls that can go to one node only take none. Turns are kept for 4096
-    /// pairs of method and selector, and further selectors share those of the method.
+    /// this node that are for the same selector share their turns, as do those without one;
+    /// calls that can go to one node only take none. Turns are kept for 4096 pairs of method and
+    /// selector, and further selectors share those of the method.
     RoundRobin,
     /// Any of them, this node being one like the others.
     Random,
