@@ -513,6 +513,27 @@ mod tests {
     }
 
     #[test]
+    fn no_text_has_hidden_characters() {
+        let texts: [(fn(&mut NodeRecord, String), Field); 5] = [
+            (|r, text| r.name = text, Field::NodeName),
+            (|r, text| r.tags = ["db".into(), text].into(), Field::Tag),
+            (|r, text| r.services[0].name = text, Field::ServiceName),
+            (|r, text| r.services[0].version = text, Field::ServiceVersion),
+            (|r, text| r.services[0].methods[0].name = text, Field::MethodName),
+        ];
+        for (change, field) in texts {
+            for character in ['\u{1b}', '\n', '\u{202e}', '\u{e0101}'] {
+                let mut record = record();
+                change(&mut record, format!("x{character}y"));
+                let refused = RecordError::Hidden { field, character };
+                assert_eq!(seal(record.clone()), Err(refused.clone()));
+                // Not one that a peer has signed, either.
+                assert_eq!(open(signed(postcard::to_stdvec(&record).unwrap())), Err(refused));
+            }
+        }
+    }
+
+    #[test]
     fn a_record_that_is_large_as_a_whole_is_not_signed() {
         let mut large = record();
         large.services[0].methods = vec![large.services[0].methods[0].clone(); 256];
@@ -530,6 +551,12 @@ mod tests {
         assert_eq!(
             many.to_string(),
             "the node has 9 address entries, more than 8: remove some of them"
+        );
+        let tags = ["d\u{200b}b".to_owned()].into();
+        let hidden = seal(NodeRecord { tags, ..record() }).unwrap_err();
+        assert_eq!(
+            hidden.to_string(),
+            "a tag has the character \\u{200b}, which is not seen: leave it out"
         );
     }
 
