@@ -7,8 +7,8 @@ use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::{
-    FnArg, GenericParam, ItemTrait, Pat, ReceiverKind, ReturnType, Safety, Signature, TraitItem,
-    TraitItemFn, Type, TypeParamBound,
+    FnArg, GenericParam, ItemTrait, Pat, Path, ReceiverKind, ReturnType, Safety, Signature,
+    TraitItem, TraitItemFn, Type, TypeParamBound,
 };
 
 use self::owned::owned;
@@ -20,13 +20,13 @@ const MAX_ARGS: usize = 8;
 const RESERVED: [&str; 5] = ["new", "local", "with", "within", "clone"];
 
 /// The rules of the trait itself. False when no client can be made of it.
-pub(crate) fn the_trait(item: &ItemTrait, errors: &mut Errors) -> bool {
+pub(crate) fn the_trait(item: &ItemTrait, krate: Option<&Path>, errors: &mut Errors) -> bool {
     let before = errors.count();
     no_generics(item, errors);
     neither_unsafe_nor_auto(item, errors);
     let usable = errors.count() == before;
     only_auto_supertraits(item, errors);
-    only_methods(item, errors);
+    only_methods(item, krate, errors);
     usable
 }
 
@@ -96,7 +96,7 @@ fn only_auto_supertraits(item: &ItemTrait, errors: &mut Errors) {
     }
 }
 
-fn only_methods(item: &ItemTrait, errors: &mut Errors) {
+fn only_methods(item: &ItemTrait, krate: Option<&Path>, errors: &mut Errors) {
     for member in &item.items {
         match member {
             TraitItem::Type(member) => errors.at(
@@ -107,10 +107,12 @@ fn only_methods(item: &ItemTrait, errors: &mut Errors) {
                 &member.ident,
                 "a service has no associated constants: write a method without `#[api]`",
             ),
-            TraitItem::Macro(member) if member.attrs.iter().any(is_api) => errors.at(
-                &member.mac.path,
-                "`#[api]` goes on a method; a macro here is expanded too late to be read",
-            ),
+            TraitItem::Macro(member) if member.attrs.iter().any(|attr| is_api(attr, krate)) => {
+                errors.at(
+                    &member.mac.path,
+                    "`#[api]` goes on a method; a macro here is expanded too late to be read",
+                )
+            }
             _ => {}
         }
     }

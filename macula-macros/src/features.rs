@@ -39,6 +39,13 @@ impl Features {
                  `_`, `+` and `.` only"
             ));
         }
+        if name == "default" {
+            return Some(
+                "`default` is no role: it is the list of the features that a build has unless it \
+                 is told otherwise"
+                    .to_owned(),
+            );
+        }
         let known = self.0.as_ref().filter(|known| !known.contains(name))?;
         let all = || known.iter().map(String::as_str).filter(|name| *name != "default");
         let hint = hint(name, all(), "features", all()).replace("none are configured", "none");
@@ -123,6 +130,9 @@ mod tests {
         assert!(Features::declared("[package").is_none());
         assert_eq!(features().fault("db"), None);
         assert_eq!(Features(None).fault("anything"), None);
+        for features in [features(), Features(None)] {
+            assert!(features.fault("default").unwrap().starts_with("`default` is no role"));
+        }
     }
 
     #[test]

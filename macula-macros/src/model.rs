@@ -54,13 +54,14 @@ pub(crate) struct Method {
 
 /// Sorts the trait and checks every rule.
 pub(crate) fn build(mut item: ItemTrait, args: ServiceArgs, errors: &mut Errors) -> Service {
-    let usable = check::the_trait(&item, errors);
+    let krate = args.krate.as_ref();
+    let usable = check::the_trait(&item, krate, errors);
     let mut methods: Vec<Method> = Vec::new();
     let mut marked: Vec<Ident> = Vec::new();
     let mut refused = Vec::new();
     let mut api_paths = Vec::new();
     for member in &mut item.items {
-        let api = take_api(member, &mut api_paths, errors);
+        let api = take_api(member, krate, &mut api_paths, errors);
         if let (TraitItem::Fn(function), Some(options)) = (member, api) {
             let index = u16::try_from(marked.len()).unwrap_or(u16::MAX);
             marked.push(function.sig.ident.clone());
@@ -100,7 +101,12 @@ pub(crate) fn build(mut item: ItemTrait, args: ServiceArgs, errors: &mut Errors)
 }
 
 /// Removes `#[api]` from a member and reads its options.
-fn take_api(member: &mut TraitItem, paths: &mut Vec<Path>, errors: &mut Errors) -> Option<ApiArgs> {
+fn take_api(
+    member: &mut TraitItem,
+    krate: Option<&Path>,
+    paths: &mut Vec<Path>,
+    errors: &mut Errors,
+) -> Option<ApiArgs> {
     let attrs = match member {
         TraitItem::Fn(member) => &mut member.attrs,
         TraitItem::Const(member) => &mut member.attrs,
@@ -109,7 +115,7 @@ fn take_api(member: &mut TraitItem, paths: &mut Vec<Path>, errors: &mut Errors) 
         _ => return None,
     };
     let mut options = None;
-    for attr in attrs.extract_if(.., |attr| is_api(attr)) {
+    for attr in attrs.extract_if(.., |attr| is_api(attr, krate)) {
         let text = |path: &Path| path.to_token_stream().to_string();
         if paths.iter().all(|path| text(path) != text(attr.path())) {
             paths.push(attr.path().clone());

@@ -265,6 +265,8 @@ mod tests {
             ("&db { fn f() {} } else", "expected after `else`"),
             ("&db {} else {} else {}", "nothing may follow the `else`"),
             ("&db { f(1) + 2 }", "no item begins here"),
+            ("&default {}", "`default` is no role"),
+            ("if !@default { 1 }", "`default` is no role"),
             ("&dbb {}", "no feature `dbb`, did you mean `db`?"),
             ("!@web-2 {}", "did you mean `web-1`?"),
             ("@\"db@h1\" {}", "write `@db`"),

@@ -1,8 +1,8 @@
 //! Faults are gathered, and the user's item survives them.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::{Attribute, Error, ImplItem, Item};
+use syn::{Attribute, Error, ImplItem, Item, Path};
 
 /// Every fault found so far, reported together at the end.
 #[derive(Debug, Default)]
@@ -42,22 +42,30 @@ impl Errors {
     }
 }
 
-/// Whether an attribute is `#[api]`, `#[api(..)]` or either behind a path to this project.
-pub(crate) fn is_api(attr: &Attribute) -> bool {
+/// Whether an attribute is `#[api]`, `#[api(..)]` or either behind a path to this project, which
+/// `crate = ".."` may have told.
+pub(crate) fn is_api(attr: &Attribute, krate: Option<&Path>) -> bool {
     let path = attr.path();
-    let mut names = path.segments.iter().rev().map(|segment| &segment.ident);
-    names.next().is_some_and(|last| last == "api")
-        && names.next().is_none_or(|from| from == "nebula" || from == "prelude")
+    let names = |path: &Path| -> Vec<Ident> {
+        path.segments.iter().map(|segment| segment.ident.clone()).collect()
+    };
+    match names(path).split_last() {
+        Some((last, from)) if last == "api" => {
+            from.last().is_none_or(|from| from == "nebula" || from == "prelude")
+                || krate.is_some_and(|krate| names(krate) == from)
+        }
+        _ => false,
+    }
 }
 
 /// `#[service]` on something that is no trait: the item as it was, and why not.
-pub(crate) fn not_a_trait(mut item: Item, mut errors: Errors) -> TokenStream {
+pub(crate) fn not_a_trait(mut item: Item, krate: Option<&Path>, mut errors: Errors) -> TokenStream {
     match &mut item {
         Item::Impl(item) => {
             // Left in place, each would report that it stands outside a service.
             for member in &mut item.items {
                 if let ImplItem::Fn(method) = member {
-                    method.attrs.retain(|attr| !is_api(attr));
+                    method.attrs.retain(|attr| !is_api(attr, krate));
                 }
             }
             errors.at_span(
@@ -124,7 +132,7 @@ mod tests {
                 async fn find(&self) {}
             }
         );
-        let text = not_a_trait(item, Errors::default()).to_string();
+        let text = not_a_trait(item, None, Errors::default()).to_string();
         assert!(text.contains("async fn find") && text.contains("goes on the trait"), "{text}");
         assert!(!text.contains("# [api]"), "{text}");
 
@@ -133,7 +141,7 @@ mod tests {
             #[repr(C)]
             struct S;
         );
-        let text = not_a_trait(item, Errors::default()).to_string();
+        let text = not_a_trait(item, None, Errors::default()).to_string();
         assert!(text.contains("struct S") && text.contains("goes on a trait"), "{text}");
 
         let text = api_alone(TokenStream::new(), "async fn f() {}".parse().unwrap()).to_string();
@@ -144,11 +152,18 @@ mod tests {
 
     #[test]
     fn api_is_known_behind_its_path_only() {
-        let is = |attr: Attribute| is_api(&attr);
+        let is = |attr: Attribute| is_api(&attr, None);
         assert!(is(syn::parse_quote!(#[api])));
         assert!(is(syn::parse_quote!(#[nebula::api(idempotent)])));
         assert!(is(syn::parse_quote!(#[nebula::prelude::api])));
         assert!(!is(syn::parse_quote!(#[rocket::api])));
         assert!(!is(syn::parse_quote!(#[cfg(api)])));
+        let is = |attr: Attribute| is_api(&attr, Some(&syn::parse_quote!(::my::neb)));
+        assert!(is(syn::parse_quote!(#[my::neb::api])));
+        assert!(is(syn::parse_quote!(#[::my::neb::api(idempotent)])));
+        assert!(is(syn::parse_quote!(#[my::neb::prelude::api])));
+        assert!(is(syn::parse_quote!(#[api])));
+        assert!(!is(syn::parse_quote!(#[neb::api])));
+        assert!(!is(syn::parse_quote!(#[my::neb::api::other])));
     }
 }

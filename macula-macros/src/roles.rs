@@ -101,6 +101,7 @@ mod tests {
             ("db, db", "`db` is named twice"),
             ("(db)", "parted by commas"),
             ("&db", "parted by commas"),
+            ("default, db", "`default` is no role"),
             ("dbb", "no feature `dbb`, did you mean `db`?"),
         ] {
             let text = expanded(source);

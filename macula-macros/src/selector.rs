@@ -316,8 +316,12 @@ pub(crate) fn flat(tokens: TokenStream) -> Vec<TokenTree> {
 /// Whether nothing stands between two neighbours in the source.
 ///
 /// Told apart on one line only: tokens of different lines, or of none, may have been brought
-/// together by a macro, and no two names can follow each other without a sigil between them.
+/// together by a macro. Two words that touched would be one token.
 fn touch(left: &TokenTree, right: &TokenTree) -> bool {
+    let is_word = |token: &TokenTree| matches!(token, TokenTree::Ident(_) | TokenTree::Literal(_));
+    if is_word(left) && is_word(right) {
+        return false;
+    }
     if !proc_macro::is_available() {
         return true;
     }

@@ -23,6 +23,7 @@ mod mesh;
 mod peers;
 pub mod rpc;
 mod start;
+pub mod text;
 mod transport;
 mod wire;
 

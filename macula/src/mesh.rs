@@ -23,6 +23,7 @@ use crate::join::local::Published;
 use crate::membership::{Member, Membership};
 use crate::rpc::server::Services;
 use crate::rpc::{Request, Response};
+use crate::text::Safe;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::link::Link;
 use crate::transport::pool::Pool;
@@ -392,7 +393,7 @@ impl Inner {
     }
 
     pub(crate) fn refused(&self, addr: SocketAddr, reason: String) {
-        tracing::warn!(%addr, %reason, "a peer was refused");
+        tracing::warn!(%addr, reason = %Safe(&reason), "a peer was refused");
         let mut refusals = lock(&self.refusals);
         if refusals.len() == REFUSALS {
             refusals.pop_front();

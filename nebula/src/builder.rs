@@ -102,8 +102,8 @@ impl NodeBuilder {
         Self { settings, services: Vec::new() }
     }
 
-    /// Adds a tag, for selectors to choose by: 1 to 64 bytes without white space, quotes, control
-    /// characters and any of `&|!@()`; at most 64 tags.
+    /// Adds a tag, for selectors to choose by: 1 to 64 bytes without white space, quotes, hidden
+    /// characters (those of [`macula::text::is_hidden`]) and any of `&|!@()`; at most 64 tags.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.settings.tags.push(tag.into());
         self
@@ -203,7 +203,9 @@ impl NodeBuilder {
     /// Sets the seed of all random choices that calls from this node make: which nodes they ask in
     /// which order, and how long they wait between attempts. On one platform and release, the
     /// same calls in the same order, on nodes of the same names that fare the same, then choose
-    /// the same. From the system unless set. No secrets are made from it.
+    /// the same; by [`Policy::sticky`], which goes by the keys of the nodes and draws nothing, only
+    /// if the nodes keep their [`identity`](Self::identity). From the system unless set. No secrets
+    /// are made from it.
     pub fn random_seed(mut self, seed: u64) -> Self {
         self.settings.random_seed = Some(seed);
         self
@@ -266,7 +268,7 @@ impl NodeBuilder {
         let mut notice = None;
         if let Some(topology) = &settings.topology {
             declared::check(&settings.name, &own_tags, infos(), topology)?;
-            let serves = infos().any(ServiceInfo::is_global);
+            let serves = !generic && infos().any(ServiceInfo::is_global);
             notice = Notice::of(&settings.name, serves, topology);
         }
         if generic {

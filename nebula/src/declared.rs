@@ -62,10 +62,10 @@ impl Node {
         self.told().current.load_full()
     }
 
-    /// Warns, once a service, of attributes that mean no declared node.
+    /// Warns, once a service and topology, of attributes that mean no declared node.
     pub(crate) fn check_client(&self, info: &'static ServiceInfo) {
         let Some(declared) = self.declared() else { return };
-        if let Some(error) = self.told().first_fault(info, &declared.topology) {
+        if let Some(error) = self.told().first_fault(info, &declared) {
             tracing::warn!(
                 service = info.service_name(),
                 "{error}; calls without a selector of their own find nobody: mend the attribute, \
@@ -94,8 +94,9 @@ pub(crate) struct Told {
     current: ArcSwapOption<Declared>,
     /// One at a time, so that the hash that is told is that of what is gone by.
     replacing: Mutex<()>,
-    /// The services of clients whose attributes were checked against the present one.
-    clients: Mutex<BTreeSet<&'static str>>,
+    /// The services of clients whose attributes were checked, and against which topology: the
+    /// present one, or one that was while the check was made.
+    clients: Mutex<BTreeSet<(TopologyHash, &'static str)>>,
     /// Where the node runs: a reload may come from any thread.
     runtime: Handle,
 }
@@ -123,22 +124,25 @@ impl Told {
             .map_err(|error| Error::msg(error.to_string()))?;
         let declared = Arc::new(declared);
         let old = self.current.swap(Some(Arc::clone(&declared)));
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.retain(|(hash, _)| *hash == declared.hash);
+        drop(clients);
         if let Some(notice) = notice(old.as_deref(), &declared) {
             notice.say(mesh.name());
         }
         Ok(())
     }
 
-    /// What is wrong with the attributes of a service, the first time that it is asked.
-    fn first_fault(&self, info: &'static ServiceInfo, topology: &Topology) -> Option<Error> {
+    /// What is wrong with the attributes of a service, the first time that it is asked of this
+    /// topology.
+    fn first_fault(&self, info: &'static ServiceInfo, declared: &Declared) -> Option<Error> {
         // Most services have none, and need no lock.
         selectors(info).next()?;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if !clients.insert(info.service_name()) {
+        if !clients.insert((declared.hash, info.service_name())) {
             return None;
         }
-        check_selectors(info, topology).err()
+        check_selectors(info, &declared.topology).err()
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) struct Shared {
 
 impl Node {
     /// Prepares a node called `name`, such as `db` or `db-1@host`: 1 to 255 bytes with at most one
-    /// `@`, and without white space, quotes, control characters and any of `&|!()`, so that a
+    /// `@`, and without white space, quotes, hidden characters and any of `&|!()`, so that a
     /// selector and a topology can spell it. What breaks this is refused by
     /// [`start`](NodeBuilder::start).
     pub fn builder(name: impl Into<String>) -> NodeBuilder {

@@ -1,11 +1,13 @@
 //! A build that leaves roles out, started as a node that fits it and as one that does not.
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use macula::MemoryNetwork;
 use nebula::prelude::*;
-use nebula::{NodeBuilder, Roles};
+use nebula::{NodeBuilder, Roles, Topology};
 use tokio::time::sleep;
 
 /// Answers with whose service it is.
@@ -73,4 +75,37 @@ async fn boot_08_a_generic_node_serves_nothing_and_calls_others() {
     assert_eq!(db.nodes().by_name("shell").unwrap().services().count(), 0);
     let all = ShelfClient::new(&db).of().all().await.unwrap();
     assert_eq!(all.ok().collect::<Vec<_>>(), ["db"]);
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_generic_node_that_the_topology_names_is_told_that_it_never_votes() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(log.finish());
+    let topology = |name: &str| Topology::new().node(name, ["web"]).unwrap();
+    let network = MemoryNetwork::new(1);
+    for (port, name) in [(1, "shell"), (2, "other")] {
+        let generic = builder(&network, port, name).tag("web").generic_on_mismatch(true);
+        let generic = generic.serve(Books("x")).topology(topology("shell"));
+        assert!(generic.start().await.unwrap().is_generic());
+    }
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.matches("it serves nothing to the cluster").count(), 1, "{text}");
+    assert!(!text.contains("does not name this node"), "{text}");
 }

@@ -429,3 +429,63 @@ async fn three_of_five_configured_are_enough() {
     let votes = LedgerClient::new(&nodes[2]).write().quorum(majority()).await.unwrap();
     assert_eq!((votes.successes().len(), votes.required()), (3, 3));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_comes_back_with_its_topology_is_not_spoken_of_again() {
+    let (warnings, _guard) = Warnings::record();
+    let mut cluster = Cluster::new();
+    let r1 = cluster.replica("r1", Some(replicas(3))).await;
+    let r2 = cluster.replica("r2", Some(replicas(4))).await;
+    met(&[&r1, &r2]).await;
+    sleep(Duration::from_secs(5)).await;
+    let spoken = || warnings.with("goes by the topology").len();
+    assert_eq!(spoken(), 2, "each of the other");
+    for _ in 0..3 {
+        cluster.0.partition(r1.local_addr(), r2.local_addr());
+        until("it is gone", || r1.nodes().get(r2.id()).is_none()).await;
+        sleep(Duration::from_secs(60)).await;
+        cluster.0.heal();
+        met(&[&r1, &r2]).await;
+        sleep(Duration::from_secs(30)).await;
+    }
+    assert_eq!(spoken(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_topology_again_is_no_news() {
+    let (warnings, _guard) = Warnings::record();
+    let mut cluster = Cluster::new();
+    let web = cluster.builder("web").topology(replicas(3)).start().await.unwrap();
+    let said = || warnings.with("the service `Tagged` is for `&ledger`").len();
+    for _ in 0..3 {
+        let _client = TaggedClient::new(&web);
+        web.reload_topology(replicas(3)).unwrap();
+    }
+    assert_eq!(said(), 1);
+    web.reload_topology(replicas(4)).unwrap();
+    let _client = TaggedClient::new(&web);
+    assert_eq!(said(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_was_killed_and_started_again_votes_at_once() {
+    // Which of its two identities is the lower one is left to chance.
+    for _ in 0..6 {
+        let mut cluster = Cluster::new();
+        let web = cluster.builder("web").topology(replicas(2)).start().await.unwrap();
+        let old = cluster.replica("r1", Some(replicas(2))).await;
+        let r2 = cluster.replica("r2", Some(replicas(2))).await;
+        met(&[&web, &old, &r2]).await;
+        // Killed: nothing comes from its address any more, and nobody has noticed yet.
+        for other in [&web, &r2] {
+            cluster.0.partition(old.local_addr(), other.local_addr());
+        }
+        sleep(Duration::from_millis(1)).await;
+        let new = cluster.replica("r1", Some(replicas(2))).await;
+        until("it is known", || web.nodes().get(new.id()).is_some()).await;
+        let ledger = LedgerClient::new(&web);
+        let votes = ledger.write().timeout(Duration::from_secs(2)).quorum(majority()).await;
+        let votes = votes.unwrap_or_else(|error| panic!("{error:#}"));
+        assert_eq!(votes.successes().len(), 2);
+    }
+}

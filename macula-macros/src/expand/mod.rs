@@ -21,7 +21,7 @@ pub(crate) fn service(args: TokenStream, item: TokenStream) -> TokenStream {
     let args = args::service(args, &mut errors);
     let item_trait = match syn::parse2(item.clone()) {
         Ok(Item::Trait(item_trait)) => item_trait,
-        Ok(other) => return recover::not_a_trait(other, errors),
+        Ok(other) => return recover::not_a_trait(other, args.krate.as_ref(), errors),
         Err(error) => return recover::unread(item, error, errors),
     };
     let service = model::build(item_trait, args, &mut errors);

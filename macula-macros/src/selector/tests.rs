@@ -30,6 +30,8 @@ fn both_readers_find_the_same_fault() {
     for (source, says) in [
         ("", "a selector is empty"),
         ("&db !backup", "`backup`: write `&backup` for a tag or `@backup` for a node"),
+        ("&db\nbackup", "`backup`: write `&backup` for a tag"),
+        ("&db 1", "`1`: write `&1` for a tag"),
         ("&db |", CLAUSE),
         ("| &db", CLAUSE),
         ("()", CLAUSE),

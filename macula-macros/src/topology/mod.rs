@@ -6,6 +6,7 @@
 //! from what was checked.
 
 mod constants;
+mod hidden;
 mod known;
 mod read;
 
@@ -107,6 +108,12 @@ fn absolute(krate: &TokenStream) -> syn::Result<()> {
 }
 
 fn nodes(path: &str) -> Result<Known, String> {
+    if path.starts_with(['/', '\\']) {
+        return Err(format!(
+            "`{path}` begins at the root of one machine: write the path from the folder of the \
+             `Cargo.toml`"
+        ));
+    }
     let Some(base) = std::env::var_os("CARGO_MANIFEST_DIR") else {
         return Err("only Cargo says from where paths count: build with it".to_owned());
     };
@@ -137,12 +144,8 @@ fn module(
 ) -> TokenStream {
     let Declared { attrs, vis, name, path } = declared;
     let text = path.value();
-    let included = if Path::new(&text).is_absolute() {
-        quote!(#path)
-    } else {
-        let below = format!("/{text}");
-        quote!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), #below))
-    };
+    let below = format!("/{text}");
+    let included = quote!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), #below));
     // An edit of the file must be noticed; one that is missing has been reported.
     let tracked = readable.then(|| {
         quote!(

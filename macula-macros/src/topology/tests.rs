@@ -79,6 +79,10 @@ fn a_file_that_cannot_be_read_leaves_an_empty_module() {
     assert!(text.contains("`src` cannot be read: "), "{text}");
     let text = expand(quote!("Cargo.toml")).to_string();
     assert!(text.contains("`Cargo.toml`, line 13: the key `dependencies` is not"), "{text}");
+    for path in ["/etc/nodes.toml", "\\nodes.toml"] {
+        let text = expand(quote!(#path)).to_string();
+        assert!(text.contains("begins at the root of one machine"), "{text}");
+    }
     let text = expand(quote!(crate = my::nebula; "src")).to_string();
     assert!(text.contains("a path from the root is needed here"), "{text}");
 }

@@ -19,6 +19,7 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::identity::NodeId;
+use crate::text::is_hidden;
 
 /// Bytes of a sealed record at most, its signature included.
 pub const MAX_RECORD_BYTES: usize = 64 * 1024;
@@ -54,7 +55,8 @@ pub struct NodeRecord {
     pub incarnation: u64,
     /// Rises with every change of the record within one life of the node.
     pub version: u64,
-    /// The name people gave to the node, 1 to [`MAX_NODE_NAME_BYTES`] bytes. Not unique.
+    /// The name people gave to the node, 1 to [`MAX_NODE_NAME_BYTES`] bytes. Not unique. Neither it
+    /// nor any other text of a record has a [hidden character](crate::text::is_hidden).
     pub name: String,
     /// What selectors match, at most [`MAX_TAGS`] of 1 to [`MAX_TAG_BYTES`] bytes.
     #[serde(deserialize_with = "tags")]
@@ -114,19 +116,19 @@ impl NodeRecord {
     }
 
     fn check(&self) -> Result<(), RecordError> {
-        length(Field::NodeName, &self.name, 1, MAX_NODE_NAME_BYTES)?;
+        text(Field::NodeName, &self.name, 1, MAX_NODE_NAME_BYTES)?;
         count(Field::Tag, self.tags.len(), MAX_TAGS)?;
         for tag in &self.tags {
-            length(Field::Tag, tag, 1, MAX_TAG_BYTES)?;
+            text(Field::Tag, tag, 1, MAX_TAG_BYTES)?;
         }
         count(Field::Address, self.addrs.len(), MAX_ADDRS)?;
         count(Field::ServiceName, self.services.len(), MAX_SERVICES)?;
         for service in &self.services {
-            length(Field::ServiceName, &service.name, 1, MAX_NAME_BYTES)?;
-            length(Field::ServiceVersion, &service.version, 0, MAX_VERSION_BYTES)?;
+            text(Field::ServiceName, &service.name, 1, MAX_NAME_BYTES)?;
+            text(Field::ServiceVersion, &service.version, 0, MAX_VERSION_BYTES)?;
             count(Field::MethodName, service.methods.len(), MAX_METHODS)?;
             for method in &service.methods {
-                length(Field::MethodName, &method.name, 1, MAX_NAME_BYTES)?;
+                text(Field::MethodName, &method.name, 1, MAX_NAME_BYTES)?;
             }
         }
         Ok(())
@@ -234,6 +236,14 @@ pub enum RecordError {
         /// The bytes it takes at most.
         most: usize,
     },
+    /// A text has a character that is not seen.
+    #[error("a {field} has the character {}, which is not seen: leave it out", character.escape_default())]
+    Hidden {
+        /// Whose text it is.
+        field: Field,
+        /// The first such character.
+        character: char,
+    },
     /// The signature is not one of the node that the record names, for this realm.
     #[error(
         "the record of node {node:?} is not signed by it for this realm: check that the node \
@@ -291,12 +301,15 @@ fn count(field: Field, count: usize, most: usize) -> Result<(), RecordError> {
     if count > most { Err(RecordError::TooMany { field, count, most }) } else { Ok(()) }
 }
 
-fn length(field: Field, text: &str, least: usize, most: usize) -> Result<(), RecordError> {
+/// The text has that length, and can be shown to people.
+fn text(field: Field, text: &str, least: usize, most: usize) -> Result<(), RecordError> {
     let bytes = text.len();
-    if (least..=most).contains(&bytes) {
-        Ok(())
-    } else {
-        Err(RecordError::Length { field, bytes, least, most })
+    if !(least..=most).contains(&bytes) {
+        return Err(RecordError::Length { field, bytes, least, most });
+    }
+    match text.chars().find(|c| is_hidden(*c)) {
+        Some(character) => Err(RecordError::Hidden { field, character }),
+        None => Ok(()),
     }
 }
 
@@ -500,6 +513,27 @@ mod tests {
     }
 
     #[test]
+    fn no_text_has_hidden_characters() {
+        let texts: [(fn(&mut NodeRecord, String), Field); 5] = [
+            (|r, text| r.name = text, Field::NodeName),
+            (|r, text| r.tags = ["db".into(), text].into(), Field::Tag),
+            (|r, text| r.services[0].name = text, Field::ServiceName),
+            (|r, text| r.services[0].version = text, Field::ServiceVersion),
+            (|r, text| r.services[0].methods[0].name = text, Field::MethodName),
+        ];
+        for (change, field) in texts {
+            for character in ['\u{1b}', '\n', '\u{202e}', '\u{e0101}'] {
+                let mut record = record();
+                change(&mut record, format!("x{character}y"));
+                let refused = RecordError::Hidden { field, character };
+                assert_eq!(seal(record.clone()), Err(refused.clone()));
+                // Not one that a peer has signed, either.
+                assert_eq!(open(signed(postcard::to_stdvec(&record).unwrap())), Err(refused));
+            }
+        }
+    }
+
+    #[test]
     fn a_record_that_is_large_as_a_whole_is_not_signed() {
         let mut large = record();
         large.services[0].methods = vec![large.services[0].methods[0].clone(); 256];
@@ -517,6 +551,12 @@ mod tests {
         assert_eq!(
             many.to_string(),
             "the node has 9 address entries, more than 8: remove some of them"
+        );
+        let tags = ["d\u{200b}b".to_owned()].into();
+        let hidden = seal(NodeRecord { tags, ..record() }).unwrap_err();
+        assert_eq!(
+            hidden.to_string(),
+            "a tag has the character \\u{200b}, which is not seen: leave it out"
         );
     }
 

@@ -10,6 +10,7 @@ use super::Seed;
 use super::local::LocalDirectory;
 use crate::identity::NodeId;
 use crate::mesh::Inner;
+use crate::text::Safe;
 use crate::transport::DialError;
 
 /// How often the runtime directory is looked through, and the first pause between tries of a
@@ -181,7 +182,7 @@ impl Joiner {
                 entry.due = Instant::now() + pause;
                 if !std::mem::replace(&mut entry.said, true) {
                     let target = &entry.name;
-                    tracing::warn!(%target, %reason, "cannot join through it; trying on");
+                    tracing::warn!(%target, reason = %Safe(&reason), "cannot join through it; trying on");
                 }
                 entry.outcome = Some(reason);
             }

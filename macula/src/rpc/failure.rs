@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::text::Safe;
+
 /// Whether the handler of a call has run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Executed {
@@ -29,7 +31,7 @@ pub enum Phase {
 #[non_exhaustive]
 pub enum Failure {
     /// No connection could be made. Not executed.
-    #[error("the node cannot be reached: {0}")]
+    #[error("the node cannot be reached: {}", Safe(.0))]
     Unreachable(String),
     /// The connection ended after the request was handed to it. Unknown.
     #[error("the connection was lost while the call was under way")]
@@ -65,7 +67,7 @@ pub enum Failure {
     #[error("the node denies this call")]
     Denied,
     /// The arguments did not decode there. Not executed.
-    #[error("the node could not decode the arguments: {0}")]
+    #[error("the node could not decode the arguments: {}", Safe(.0))]
     Malformed(String),
     /// The arguments are longer than `limit` bytes. Not executed.
     #[error("the arguments are longer than the limit of {limit} bytes")]
@@ -80,10 +82,10 @@ pub enum Failure {
         limit: usize,
     },
     /// The handler panicked. Executed.
-    #[error("the handler panicked: {0}")]
+    #[error("the handler panicked: {}", Safe(.0))]
     Panicked(String),
     /// The result refuses to be written. Executed.
-    #[error("the reply cannot be written: {0}")]
+    #[error("the reply cannot be written: {}", Safe(.0))]
     ReplyUnwritable(String),
     /// The handler was stopped before it returned. It began.
     #[error("the handler was stopped before it returned")]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use macula::directory::{MAX_NODE_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
+use macula::text::Safe;
 
 use super::Settings;
 use crate::Result;
@@ -25,11 +26,14 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
         }
     }
     if let Some(why) = name_fault(&settings.name) {
-        return Err(Error::msg(format!("a node cannot be called `{}`: {why}", settings.name)));
+        return Err(Error::msg(format!(
+            "a node cannot be called `{}`: {why}",
+            Safe(&settings.name)
+        )));
     }
     for tag in &settings.tags {
         if let Some(why) = tag_fault(tag) {
-            return Err(Error::msg(format!("a node cannot have the tag `{tag}`: {why}")));
+            return Err(Error::msg(format!("a node cannot have the tag `{}`: {why}", Safe(tag))));
         }
     }
     let tags = settings.tags.iter().collect::<BTreeSet<_>>().len();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use macula::identity::NodeId;
+use macula::text::Safe;
 
 /// One try of a call on one node.
 ///
@@ -32,7 +33,8 @@ pub struct Attempt {
 
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, path, phase, elapsed, outcome, executed, .. } = self;
+        let Self { path, phase, elapsed, outcome, executed, .. } = self;
+        let name = Safe(&self.name);
         write!(f, "{name} ({path}), {phase} phase, after {elapsed:.1?}: {outcome}; {executed}")
     }
 }
@@ -128,7 +130,7 @@ pub enum Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(why) => write!(f, "unreachable: {why}"),
+            Self::Unreachable(why) => write!(f, "unreachable: {}", Safe(why)),
             Self::Overloaded => f.write_str("overloaded"),
             Self::Draining => f.write_str("shutting down"),
             Self::NotServed => f.write_str("does not serve the method"),
@@ -137,13 +139,15 @@ impl fmt::Display for Outcome {
             Self::RequestTooLarge => f.write_str("the arguments are too large"),
             Self::ReplyTooLarge => f.write_str("the reply is too large"),
             Self::Panicked => f.write_str("the method panicked"),
-            Self::Reset(why) => write!(f, "connection lost: {why}"),
+            Self::Reset(why) => write!(f, "connection lost: {}", Safe(why)),
             Self::TimedOut => f.write_str("timed out"),
             Self::Cancelled => f.write_str("cancelled"),
-            Self::Malformed(why) => write!(f, "not understood: {why}"),
-            Self::Unwritable(why) => write!(f, "the arguments cannot be written: {why}"),
-            Self::Unreadable(why) => write!(f, "the arguments cannot be read there: {why}"),
-            Self::ReplyUnwritable(why) => write!(f, "the reply cannot be written there: {why}"),
+            Self::Malformed(why) => write!(f, "not understood: {}", Safe(why)),
+            Self::Unwritable(why) => write!(f, "the arguments cannot be written: {}", Safe(why)),
+            Self::Unreadable(why) => write!(f, "the arguments cannot be read there: {}", Safe(why)),
+            Self::ReplyUnwritable(why) => {
+                write!(f, "the reply cannot be written there: {}", Safe(why))
+            }
         }
     }
 }

@@ -8,6 +8,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
+use macula::text::Safe;
+
 use super::api_key::ApiKey;
 use super::attempt::{Attempt, Executed, Outcome};
 use super::log::Log;
@@ -208,12 +210,12 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             Self::NoProvider(why) => return why.fmt(f),
             _ => self.log(),
         };
-        let node = log.and_then(Log::last_name).unwrap_or("the node asked");
+        let node = Safe(log.and_then(Log::last_name).unwrap_or("the node asked"));
         let ran = self.executed();
         match self {
             Self::App(_) | Self::NoProvider(_) => {}
             Self::Deadline(_) => match log.and_then(Log::last_name) {
-                Some(node) => write!(
+                Some(_) => write!(
                     f,
                     "no answer from {node} before the deadline, and the method {ran}: give it \
                      more time with `.timeout(..)`{}",
@@ -255,25 +257,29 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             )?,
             Self::Panicked { message, .. } => write!(
                 f,
-                "the method panicked on {node}: {message}; mend it there, and check what it had \
-                 changed by then"
+                "the method panicked on {node}: {}; mend it there, and check what it had changed by \
+                 then",
+                Safe(message)
             )?,
             Self::Protocol(log) => match log.attempts().last().map(|attempt| &attempt.outcome) {
                 Some(Outcome::Unwritable(why)) => write!(
                     f,
-                    "the arguments cannot be written, and the method {ran}: {why}; mend their \
-                     `Serialize`"
+                    "the arguments cannot be written, and the method {ran}: {}; mend their \
+                     `Serialize`",
+                    Safe(why)
                 )?,
                 Some(Outcome::Unreadable(why)) => write!(
                     f,
-                    "{node} could not read the arguments, and the method {ran}: {why}; run the \
+                    "{node} could not read the arguments, and the method {ran}: {}; run the \
                      same release on both sides{}",
+                    Safe(why),
                     advice(ran)
                 )?,
                 Some(Outcome::ReplyUnwritable(why)) => write!(
                     f,
-                    "{node} could not write the reply, and the method {ran}: {why}; mend its \
+                    "{node} could not write the reply, and the method {ran}: {}; mend its \
                      `Serialize`{}",
+                    Safe(why),
                     advice(ran)
                 )?,
                 _ => write!(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use macula::identity::NodeId;
+use macula::text::Safe;
 
 use super::error::CallError;
 
@@ -21,7 +22,7 @@ pub struct NodeRef {
 
 impl fmt::Display for NodeRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
+        Safe(&self.name).fmt(f)
     }
 }
 

@@ -6,9 +6,12 @@ use super::targets::{Configured, Unsaid};
 /// More than half of the *configured* nodes, live or not.
 ///
 /// With a [`Topology`](crate::Topology) the configured nodes are those that it declares, and that
-/// match the selector by the tags it gives them: two majorities always share a node, on whichever
-/// side of a partition they are. A living node that it does not declare, or not with these tags,
-/// is not asked. If this node and the nodes to ask do not all have the same topology, those
+/// match the selector by the tags it gives them: two majorities share a node, on whichever side of
+/// a partition they are, provided no two living processes bear one declared name. An orchestrator
+/// that starts a second `a` while the first is only cut off breaks that, since each side then counts
+/// an `a` of its own: give replicas an [`identity`](crate::NodeBuilder::identity), and do not start
+/// one twice. A living node that the topology does not declare, or not with these tags, is not
+/// asked. If this node and the nodes to ask do not all have the same topology, those
 /// without any left aside, two majorities might not share a node: as far as this node has heard of
 /// the others' topologies, the quorum is refused as
 /// [`QuorumError::TopologyMismatch`](super::QuorumError::TopologyMismatch). So it is for a moment
@@ -18,7 +21,7 @@ use super::targets::{Configured, Unsaid};
 /// Without one, they are the nodes, by name, that *this node* has seen serving the method and
 /// matching the selector, and that did not leave in good order since. That is as much as it can
 /// know: nodes that have seen different parts of the cluster count differently, so only with a
-/// topology do two majorities always intersect. A node counts only once it has joined its cluster
+/// topology do two majorities share a node. A node counts only once it has joined its cluster
 /// and knows what each living node serves; it waits two seconds for that, and then refuses the
 /// quorum as [`QuorumError::Unreachable`](super::QuorumError::Unreachable).
 ///

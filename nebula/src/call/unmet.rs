@@ -7,6 +7,8 @@
 use std::convert::Infallible;
 use std::fmt;
 
+use macula::text::Safe;
+
 use super::attempt::Outcome;
 use super::error::CallError;
 use super::replies::{Replies, Tally};
@@ -212,7 +214,9 @@ impl<E: fmt::Display> fmt::Display for Brief<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             CallError::App(error) => return write!(f, "{error}"),
-            CallError::Panicked { message, .. } => return write!(f, "panicked: {message}"),
+            CallError::Panicked { message, .. } => {
+                return write!(f, "panicked: {}", Safe(message));
+            }
             CallError::NoProvider(_) => "nobody to ask",
             CallError::Deadline(_) => "no answer in time",
             CallError::Cancelled(_) => "not waited for",

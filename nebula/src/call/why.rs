@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use macula::text::Safe;
+
 use super::log::Log;
 
 /// What is said of a node that nothing keeps from being asked.
@@ -204,7 +206,7 @@ impl Listed {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (name, reason)) in self.iter().take(MAX_NAMED).enumerate() {
             let comma = if index == 0 { "" } else { ", " };
-            write!(f, "{comma}{name} ({reason})")?;
+            write!(f, "{comma}{} ({})", Safe(name), Safe(reason))?;
         }
         if let more @ 1.. = self.total().saturating_sub(MAX_NAMED) {
             write!(f, " and {more} more")?;
@@ -214,7 +216,7 @@ impl Listed {
 
     fn write_lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, reason) in self.iter() {
-            write!(f, "\n  {name}: {reason}")?;
+            write!(f, "\n  {}: {}", Safe(name), Safe(reason))?;
         }
         match self.left_out {
             0 => Ok(()),

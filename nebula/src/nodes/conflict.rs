@@ -61,17 +61,17 @@ pub(crate) struct Spoken(BTreeMap<NodeId, (TopologyHash, TopologyHash)>);
 
 impl Spoken {
     /// Those of `conflicts`, which are all there are now, that have not been spoken of. A node
-    /// that is not alive is remembered, lest one that comes and goes is spoken of each time; one
-    /// that has come to agree is not.
+    /// of which it is not `known` by what it goes is remembered, lest one that comes and goes is
+    /// spoken of each time; one that has come to agree is not.
     pub(crate) fn news<'a>(
         &mut self,
         conflicts: &'a [TopologyConflict],
-        alive: impl Fn(&NodeId) -> bool,
+        known: impl Fn(&NodeId) -> bool,
     ) -> Vec<&'a TopologyConflict> {
         let now: BTreeMap<_, _> =
             conflicts.iter().map(|found| (found.node.id, (found.theirs, found.ours))).collect();
         let crowded = self.0.len() + now.len() > REMEMBERED;
-        self.0.retain(|node, _| now.contains_key(node) || !crowded && !alive(node));
+        self.0.retain(|node, _| now.contains_key(node) || !crowded && !known(node));
         let news = conflicts
             .iter()
             .filter(|found| self.0.get(&found.node.id) != Some(&(found.theirs, found.ours)))

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use macula::Mesh;
 use macula::directory::{NodeRecord, NodeStatus, View};
 use macula::identity::NodeId;
+use macula::text::Safe;
 
 use super::conflict::{Spoken, conflicts};
 use super::sample::Sampler;
@@ -125,6 +126,7 @@ impl Live {
             .collect();
         let mut said = self.shared_names.lock().unwrap_or_else(PoisonError::into_inner);
         for name in shared.difference(&said) {
+            let name = Safe(name);
             tracing::warn!(%name, "several living nodes have this name; a vote counts it once");
         }
         *said = shared;
@@ -133,7 +135,12 @@ impl Live {
     fn warn_of_conflicts(&self, view: &View, itself: &NodeId) {
         let found = conflicts(view, itself);
         let mut spoken = self.conflicts.lock().unwrap_or_else(PoisonError::into_inner);
-        for conflict in spoken.news(&found, |node| view.node(node).is_some()) {
+        // One that has come back is listed before its record is here.
+        let known = |node: &NodeId| {
+            let record = view.node(node).and_then(|node| node.record.as_ref());
+            record.is_some_and(|record| record.status == NodeStatus::Serving)
+        };
+        for conflict in spoken.news(&found, known) {
             tracing::warn!(
                 id = %conflict.node.id,
                 "{conflict}: majorities among nodes that differ are refused; give all nodes the \

@@ -1,9 +1,10 @@
 //! Which nodes this one passes over because calls to them failed.
 //!
 //! Promise: a node that fails two calls in a row is ejected: passed over for two seconds, twice as
-//! long with each further ejection, a minute at most, ± 10 %. After that one call at a time tries
-//! it: a success clears all that was held against it, a failure ejects it anew. Of the candidates
-//! of one call at most half are passed over, the worst first, and never the only one.
+//! long with each further ejection, a minute at most, ± 10 %. After that one call tries it, and
+//! while that is under way, for a minute at most, no other does: a success clears all that was held
+//! against it, a failure ejects it anew. Of the candidates of one call at most half are passed over,
+//! the worst first, and never the only one.
 //!
 //! Failures are those that say something about the node: it could not be reached, fell silent,
 //! was lost, or let the deadline pass. Whoever feeds this decides. A node that is judged here is
@@ -49,13 +50,14 @@ struct Account {
 struct Ejected {
     at: Instant,
     until: Instant,
-    /// A call is trying it.
-    tried: bool,
+    /// When the call began that is trying it.
+    tried: Option<Instant>,
 }
 
 impl Ejected {
     fn holds(&self, now: Instant) -> bool {
-        self.tried || now < self.until
+        // A call may take hours, and say nothing until its end.
+        now < self.until || self.tried.is_some_and(|began| now < began + MOST)
     }
 }
 
@@ -70,14 +72,15 @@ impl Outliers {
     pub(crate) fn begins(&mut self, node: &NodeId, now: Instant) -> bool {
         let ejected = self.nodes.get_mut(node).and_then(|account| account.ejected.as_mut());
         let due = ejected.filter(|ejected| !ejected.holds(now));
-        due.map(|ejected| ejected.tried = true).is_some()
+        due.map(|ejected| ejected.tried = Some(now)).is_some()
     }
 
-    /// The call that tried the node has ended.
-    pub(crate) fn tried(&mut self, node: &NodeId) {
-        let account = self.nodes.get_mut(node);
-        if let Some(ejected) = account.and_then(|account| account.ejected.as_mut()) {
-            ejected.tried = false;
+    /// The call that tried the node, and began at `began`, has ended.
+    pub(crate) fn tried(&mut self, node: &NodeId, began: Instant) {
+        let ejected = self.nodes.get_mut(node).and_then(|account| account.ejected.as_mut());
+        // After a minute another call may have taken its place.
+        if let Some(ejected) = ejected.filter(|ejected| ejected.tried == Some(began)) {
+            ejected.tried = None;
         }
     }
 
@@ -106,7 +109,7 @@ impl Outliers {
         let doubled = BASE.saturating_mul(2_u32.saturating_pow(account.ejections)).min(MOST);
         let time = doubled * (1000 - JITTER + rng().min(2 * JITTER)) / 1000;
         account.ejections = account.ejections.saturating_add(1);
-        account.ejected = Some(Ejected { at: now, until: now + time, tried: false });
+        account.ejected = Some(Ejected { at: now, until: now + time, tried: None });
         Some(time)
     }
 
@@ -245,17 +248,35 @@ mod tests {
         assert!(!outliers.begins(&id(1), due));
         assert_eq!(passed_over(&outliers, &all, due), [1]);
         // That call was given up, and says nothing.
-        outliers.tried(&id(1));
+        outliers.tried(&id(1), due);
         assert_eq!(passed_over(&outliers, &all, due), [0_u8; 0]);
         assert!(outliers.begins(&id(1), due));
         let failed = due + SECOND;
         assert_eq!(outliers.failed(id(1), due, failed, exactly), Some(4 * SECOND));
-        outliers.tried(&id(1));
+        outliers.tried(&id(1), due);
         assert_eq!(passed_over(&outliers, &all, failed + 4 * SECOND - MS), [1]);
         assert!(outliers.begins(&id(1), failed + 4 * SECOND));
         assert!(outliers.succeeded(&id(1)));
-        outliers.tried(&id(1));
+        outliers.tried(&id(1), failed + 4 * SECOND);
         assert_eq!(outliers.len(), 0);
+    }
+
+    #[test]
+    fn a_long_call_tries_it_for_a_minute_at_most() {
+        let (mut outliers, began, all) = (Outliers::default(), start(), candidates(3));
+        fails(&mut outliers, 1, began);
+        fails(&mut outliers, 1, began);
+        let first = began + 2 * SECOND;
+        assert!(outliers.begins(&id(1), first));
+        let second = first + MOST;
+        assert_eq!(passed_over(&outliers, &all, second - MS), [1]);
+        assert_eq!(passed_over(&outliers, &all, second), [0_u8; 0]);
+        assert!(outliers.begins(&id(1), second));
+        // The end of the first says nothing of the second.
+        outliers.tried(&id(1), first);
+        assert_eq!(passed_over(&outliers, &all, second), [1]);
+        outliers.tried(&id(1), second);
+        assert_eq!(passed_over(&outliers, &all, second), [0_u8; 0]);
     }
 
     #[test]
@@ -319,7 +340,9 @@ mod tests {
                     0 => drop(outliers.succeeded(&id(node))),
                     1 => {
                         outliers.begins(&id(node), now);
-                        outliers.tried(&id(node));
+                        if drawn < 100 {
+                            outliers.tried(&id(node), now);
+                        }
                     }
                     _ => drop(outliers.failed(id(node), now, now, || drawn)),
                 }

@@ -38,8 +38,10 @@ pub enum Policy {
     /// This node if it serves the method, then the less loaded of two taken at random, and so on.
     #[default]
     LocalFirst,
-    /// Each in turn, by name. This node takes turns like the others; each method has turns of its
-    /// own, which all calls from this node share.
+    /// Each in turn, by name. This node takes turns like the others. All calls of a method from
+    /// this node that are for the same selector share their turns, as do those without one;
+    /// calls that can go to one node only take none. Turns are kept for 4096 pairs of method and
+    /// selector, and further selectors share those of the method.
     RoundRobin,
     /// Any of them, this node being one like the others.
     Random,
@@ -73,7 +75,7 @@ impl Policy {
     }
 
     /// The order of attempts, as indexes of `candidates`, each exactly once. `turn` counts the
-    /// calls of the method.
+    /// calls of the method to the same nodes.
     pub(crate) fn order<R: Rng>(
         self,
         candidates: &[Candidate],

@@ -24,6 +24,11 @@ impl StickyKey {
         Self(hasher.finish())
     }
 
+    /// The hash.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
     /// The weight of a node for this key: the heaviest one is the key's.
     pub(crate) fn weight(self, node: &NodeId) -> u64 {
         let (words, _) = node.as_bytes().as_chunks::<8>();

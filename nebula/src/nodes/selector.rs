@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// reference count. `Display` and `Debug` both print the canonical short form, which
 /// [`parse`](super::parse()) reads back. Two selectors are equal if they are written alike, not
 /// whenever they choose the same nodes.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Eq, Hash, PartialEq)]
 pub struct Selector(Arc<Expr>);
 
 /// The nodes that carry a tag, `&name` in the short form.
@@ -180,7 +180,7 @@ impl fmt::Debug for Selector {
 /// `All` never holds an `All` and `Either` never an `Either`, both hold two clauses or more, and
 /// `Not` never holds a `Not`: what `&`, `|` and `!` build stays flat, so a long chain of one
 /// operator is neither deep nor printed with parentheses.
-#[derive(Eq, PartialEq)]
+#[derive(Eq, Hash, PartialEq)]
 enum Expr {
     Any,
     Tag(String),

@@ -17,6 +17,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use macula::directory::{MAX_NODE_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS};
+use macula::text::{Safe, is_hidden};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -242,7 +243,7 @@ pub enum TopologyError {
         name: String,
     },
     /// No node can be called that.
-    #[error("a node cannot be called `{name}`: {why}")]
+    #[error("a node cannot be called `{}`: {why}", Safe(name))]
     Name {
         /// The name.
         name: String,
@@ -250,7 +251,7 @@ pub enum TopologyError {
         why: &'static str,
     },
     /// No tag can be called that.
-    #[error("the node `{node}` cannot have the tag `{tag}`: {why}")]
+    #[error("the node `{node}` cannot have the tag `{}`: {why}", Safe(tag))]
     Tag {
         /// The full name of the node.
         node: String,
@@ -367,8 +368,8 @@ fn word_fault(word: &str) -> Option<&'static str> {
     if word.is_empty() {
         return Some("a part of it is empty");
     }
-    if !word.chars().all(|c| is_bare(c) && !c.is_control()) {
-        return Some("white space, quotes, control characters and any of `&|!@()` are kept out");
+    if !word.chars().all(|c| is_bare(c) && !is_hidden(c)) {
+        return Some("white space, quotes, hidden characters and any of `&|!@()` are kept out");
     }
     None
 }

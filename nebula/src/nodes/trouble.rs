@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use macula::identity::NodeId;
 use macula::rpc::Moved;
+use macula::text::Safe;
 use tokio::time::Instant;
 
 use super::choices::Choices;
@@ -113,7 +114,7 @@ impl Watched<'_> {
             Verdict::Failed if now >= self.deadline && !fair => {}
             Verdict::Answered if trouble.any() => {
                 if trouble.change(|outliers| outliers.succeeded(&node)) {
-                    tracing::info!(%name, %node, "a node answers calls again");
+                    tracing::info!(name = %Safe(name), %node, "a node answers calls again");
                 }
             }
             Verdict::Failed => {
@@ -122,7 +123,7 @@ impl Watched<'_> {
                     |outliers: &mut Outliers| outliers.failed(node, self.began, now, drawn);
                 if let Some(time) = trouble.change(failed) {
                     tracing::warn!(
-                        %name, %node, ?time,
+                        name = %Safe(name), %node, ?time,
                         "calls to a node failed in a row: it is asked after the others for a while"
                     );
                 }
@@ -130,7 +131,7 @@ impl Watched<'_> {
             Verdict::Answered | Verdict::Neither => {}
         }
         if self.tries {
-            trouble.lock().tried(&node);
+            trouble.lock().tried(&node, self.began);
         }
     }
 }

@@ -82,11 +82,14 @@ impl Served {
         own.fold(self.shared.queued(), usize::saturating_add)
     }
 
-    /// How many calls run or wait.
+    /// How many calls run or wait, each once: what runs behind a gate within the shared one runs
+    /// behind that too.
     pub(crate) fn load(&self) -> usize {
-        let load = |gate: &Gate| gate.running().saturating_add(gate.queued());
-        let own = self.own.iter().flatten().map(|gate| load(gate));
-        own.fold(load(&self.shared), usize::saturating_add)
+        let nested = self.info().concurrency().is_some();
+        let load = |gate: &Gate, running: usize| running.saturating_add(gate.queued());
+        let own = self.own.iter().flatten();
+        let own = own.map(|gate| load(gate, if nested { 0 } else { gate.running() }));
+        own.fold(load(&self.shared, self.shared.running()), usize::saturating_add)
     }
 
     /// Waits until no call runs or waits.

@@ -74,3 +74,43 @@ async fn two_services_of_one_name_do_not_start_on_one_node() {
     let error = twice.unwrap_err().to_string();
     assert!(error.starts_with("two services named `Desk` on one node, `db`"), "{error}");
 }
+
+/// Fails with what its node chose to say.
+#[service(global)]
+trait Rude {
+    #[api]
+    async fn speak(&self);
+}
+
+struct Swearing;
+
+impl Rude for Swearing {
+    async fn speak(&self) {
+        panic!("\u{1b}]0;owned\u{7}\nnebula: all is well")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_peer_says_cannot_steer_a_terminal() {
+    let site = Site::new();
+    let rude = site.node("rude").serve(Swearing).start().await.unwrap();
+    let client = site.client().await;
+    met(&[&rude, &client]).await;
+    let error = RudeClient::new(&client).speak().await.unwrap_err();
+    for shown in [format!("{error}"), format!("{error:#}")] {
+        let told = r"the method panicked on rude: \u{1b}]0;owned\u{7}\nnebula: all is well; mend";
+        assert!(shown.starts_with(told), "{shown:?}");
+    }
+    // A name that could is refused, by the mesh itself: no record of a node has it.
+    let name = "db\u{1b}[2J\r\nroot@prod";
+    let network = site.network.clone();
+    let cookie = macula::identity::Cookie::new(b"any").unwrap();
+    let mesh = macula::Mesh::builder(name).cookie(cookie).memory(network, site.addr());
+    let refused = mesh.start().await.unwrap_err().to_string();
+    assert_eq!(refused, "a node name has the character \\u{1b}, which is not seen: leave it out");
+    let refused = site.node(name).start().await.unwrap_err().to_string();
+    assert!(
+        refused.starts_with(r"a node cannot be called `db\u{1b}[2J\r\nroot@prod`: "),
+        "{refused}"
+    );
+}

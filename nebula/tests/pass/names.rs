@@ -63,17 +63,24 @@ async fn odd_names_work() {
 trait Renamed {
     #[nebula::api(idempotent)]
     async fn find(&self) -> u8;
+    #[far::away::api]
+    async fn seek(&self) -> u8;
 }
 
 impl Renamed for Plain {
     async fn find(&self) -> u8 {
         5
     }
+
+    async fn seek(&self) -> u8 {
+        6
+    }
 }
 
 #[tokio::test]
 async fn nebula_may_have_another_name() {
-    assert_eq!(RenamedClient::local(Plain).find().await.unwrap(), 5);
+    let client = RenamedClient::local(Plain);
+    assert_eq!((client.find().await.unwrap(), client.seek().await.unwrap()), (5, 6));
 }
 
 /// A user's own module of the trait's name is free.

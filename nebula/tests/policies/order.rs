@@ -201,3 +201,60 @@ async fn the_seed_of_the_node_decides_what_is_left_to_chance() {
     assert_eq!(once, sequence(42).await);
     assert_ne!(once, sequence(43).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn turns_are_those_of_a_selector_and_calls_without_a_choice_take_none() {
+    let mut cluster = Cluster::new();
+    let web = cluster.client("web").await;
+    let mut nodes = Vec::new();
+    for (name, tag) in [("a", "eu"), ("b", "eu"), ("c", "us"), ("d", "us")] {
+        let builder = cluster.builder(name).tag(tag);
+        nodes.push(Cluster::serve(builder, name).await.0);
+    }
+    met(&web, &nodes.iter().collect::<Vec<_>>()).await;
+    let who = WhoClient::new(&web).with(|options| options.policy(Policy::RoundRobin));
+    let (mut selected, mut any) = (Vec::new(), Vec::new());
+    for _ in 0..8 {
+        selected.push(who.write().on(sel!(&eu)).await.unwrap());
+        selected.push(who.write().on(sel!(&us)).await.unwrap());
+        any.push(who.write().await.unwrap());
+        assert_eq!(who.write().to(nodes[0].id()).await.unwrap(), "a");
+        assert_eq!(who.write().on(sel!(@b)).await.unwrap(), "b");
+        assert_eq!(who.write().pick(|nodes| nodes.by_name("c")).await.unwrap(), "c");
+    }
+    assert_eq!(counts(&selected), ["a", "b", "c", "d"].map(|name| (name, 4)).into());
+    assert_eq!(counts(&any), ["a", "b", "c", "d"].map(|name| (name, 2)).into());
+}
+
+/// One bound for all calls, and one for the method.
+#[service(global, max_concurrent = 64)]
+trait Bounded {
+    #[api(idempotent, max_concurrent = 32)]
+    async fn wait(&self) -> String;
+}
+
+struct Slow(&'static str);
+
+impl Bounded for Slow {
+    async fn wait(&self) -> String {
+        sleep(30_000 * MS).await;
+        self.0.into()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_here_that_passes_two_bounds_is_one_call() {
+    let mut cluster = Cluster::new();
+    let a = cluster.builder("a").serve(Slow("a")).start().await.unwrap();
+    let b = cluster.builder("b").serve(Slow("b")).start().await.unwrap();
+    met(&a, &[&b]).await;
+    let bounded = BoundedClient::new(&a).with(|options| options.timeout(100_000 * MS));
+    // Two run here, and three there.
+    let mut held = Vec::new();
+    for id in [a.id(), a.id(), b.id(), b.id(), b.id()] {
+        let bounded = bounded.clone();
+        held.push(tokio::spawn(async move { bounded.wait().to(id).await }));
+    }
+    sleep(100 * MS).await;
+    assert_eq!(bounded.wait().policy(Policy::LeastLoaded).await.unwrap(), "a");
+}

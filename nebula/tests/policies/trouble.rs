@@ -209,3 +209,61 @@ async fn a_hedged_call_with_one_target_starts_over_as_others_do() {
     assert!(matches!(error, CallError::Overloaded { .. }), "{error}");
     assert_eq!(error.attempts().len(), 1, "{error:#}");
 }
+
+/// Work that is done at once, or takes an hour, or is never done.
+#[service(global)]
+trait Mixed {
+    #[api(idempotent)]
+    async fn quick(&self) -> String;
+    #[api(timeout = "2h")]
+    async fn hour(&self) -> String;
+    #[api(idempotent)]
+    async fn hang(&self) -> String;
+}
+
+struct Works(&'static str);
+
+impl Mixed for Works {
+    async fn quick(&self) -> String {
+        self.0.into()
+    }
+
+    async fn hour(&self) -> String {
+        sleep(3600 * SECOND).await;
+        self.0.into()
+    }
+
+    async fn hang(&self) -> String {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_comes_back_although_the_call_that_tries_it_is_long() {
+    let mut cluster = Cluster::new();
+    let web = cluster.client("web").await;
+    let a = cluster.builder("a").serve(Works("a")).start().await.unwrap();
+    let b = cluster.builder("b").serve(Works("b")).start().await.unwrap();
+    met(&web, &[&a, &b]).await;
+    let mixed = MixedClient::new(&web).with(|options| options.policy(Policy::RoundRobin));
+    for _ in 0..2 {
+        mixed.hang().to(b.id()).timeout(100 * MS).await.unwrap_err();
+    }
+    sleep(3 * SECOND).await;
+    // Its time is over: this call tries it, and does what it should.
+    let (client, id) = (mixed.clone(), b.id());
+    let long = tokio::spawn(async move { client.hour().to(id).await });
+    let answers = async |calls: usize| {
+        let mut answers = Vec::new();
+        for _ in 0..calls {
+            answers.push(mixed.quick().await.unwrap());
+            sleep(SECOND).await;
+        }
+        answers
+    };
+    sleep(SECOND).await;
+    assert_eq!(counts(&answers(55).await).len(), 1, "it is being tried");
+    sleep(10 * SECOND).await;
+    assert_eq!(counts(&answers(20).await), [("a", 10), ("b", 10)].into());
+    assert!(!long.is_finished());
+}

@@ -32,7 +32,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
         return Err(CallError::Deadline(Log::default()));
     }
     node.retries().deposit();
-    let mut draw = node.choices().draw(M::INFO.wire_id(), ask.policy);
+    let mut draw = roster.draw(&node, &ask);
     let mut order = roster.order(&node, &ask, &mut draw).into_iter();
     let mut failover = FailoverMachine::new(order.len(), true);
     let usual = node.usual_time(M::INFO.wire_id());

@@ -121,7 +121,9 @@ fn verdict(result: &Result<Bytes, Failure>) -> Verdict {
         | Err(Failure::Panicked(_) | Failure::ReplyTooLarge { .. } | Failure::ReplyUnwritable(_)) => {
             Verdict::Answered
         }
-        // In the queue there: the node has said so itself.
+        // This word comes only where the clock here is the later one. Mostly it is not, and a wait
+        // in a queue there is a deadline like any other: whoever keeps calls waiting for longer
+        // than their callers wait is passed over.
         Err(Failure::Deadline { phase: Phase::Queue }) => Verdict::Neither,
         Err(
             Failure::Unreachable(_)

@@ -184,14 +184,38 @@ impl Sought<'_> {
                 Here::Serves | Here::Not => "does not serve it".into(),
             });
         }
-        let mut shapes = view.providers(self.id).iter().filter(|p| p.node == known.id);
-        match (shapes.next(), self.key) {
-            (None, _) => Some("does not serve it".into()),
-            (Some(provider), Some(key)) if provider.key != key => {
-                let theirs = ApiKey::from_bytes(provider.key);
-                Some(format!("serves shape {theirs} of the method only"))
-            }
-            (Some(_), _) => None,
+        let shapes = view.providers(self.id).iter().filter(|p| p.node == known.id);
+        wrong_shape(self.key, shapes.map(|provider| provider.key))
+    }
+}
+
+/// What keeps a node from being asked that serves a method in these shapes.
+fn wrong_shape(wanted: Option<[u8; 8]>, served: impl Iterator<Item = [u8; 8]>) -> Option<String> {
+    let mut other = None;
+    for key in served {
+        if wanted.is_none_or(|wanted| wanted == key) {
+            return None;
+        }
+        other = Some(ApiKey::from_bytes(key));
+    }
+    Some(match other {
+        Some(theirs) => format!("serves shape {theirs} of the method only"),
+        None => "does not serve it".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_shape_of_several_is_enough() {
+        let fault = |wanted, served: &[u8]| wrong_shape(wanted, served.iter().map(|one| [*one; 8]));
+        assert_eq!(fault(Some([1; 8]), &[]).as_deref(), Some("does not serve it"));
+        assert_eq!(fault(None, &[2]), None);
+        assert!(fault(Some([1; 8]), &[2]).unwrap().contains("serves shape 0202"));
+        for served in [&[1, 2], &[2, 1]] {
+            assert_eq!(fault(Some([1; 8]), served), None);
         }
     }
 }

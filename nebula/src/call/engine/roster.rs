@@ -13,10 +13,10 @@ use super::reach::{Found, Here, Sought, Whom};
 use crate::call::unicast::{Ask, Targets};
 use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
-use crate::nodes::choices::Draw;
+use crate::nodes::choices::{Draw, Turns};
 use crate::nodes::live::info;
 use crate::nodes::policy::Candidate;
-use crate::nodes::{NodeInfo, Nodes, Selector, Topology};
+use crate::nodes::{NodeInfo, Nodes, Policy, Selector, Topology};
 use crate::service::input::panic_message;
 use crate::service::method::Method;
 
@@ -153,10 +153,11 @@ impl Roster {
         Ok(Self { targets, itself, complete: false })
     }
 
-    /// Leaves out nodes that the topology does not name, or not with the tags that are asked for,
-    /// and of several nodes under one name all but one, so that a vote counts each configured
-    /// node once.
-    pub(crate) fn keep_configured(
+    /// Makes it the roster of a vote: leaves out nodes that the topology, if there is one, does not
+    /// name, or not with the tags that are asked for, and of several living nodes under one name
+    /// all but one, so that each name is counted once. The one is the latest to have started of
+    /// those that answer: the others are mostly earlier lives of it that are not known to be over.
+    pub(crate) fn keep_voters(
         &mut self,
         node: &Node,
         topology: Option<&Topology>,
@@ -169,16 +170,38 @@ impl Roster {
                 })
             })
         };
+        let view = node.mesh().view();
+        let rank = |target: &NodeRef| {
+            let record = view.node(&target.id).and_then(|known| known.record.as_ref());
+            let started = record.map_or(0, |record| record.incarnation);
+            (!node.mesh().peer(&target.id).suspect, started)
+        };
         let mut kept: Vec<NodeRef> = Vec::new();
         for target in self.targets.drain(..).filter(|target| declared(&target.name)) {
             match kept.last_mut().filter(|last| last.name == target.name) {
-                Some(last) if node.mesh().peer(&last.id).suspect => *last = target,
-                Some(_) => {}
+                Some(last) => {
+                    if rank(&target) > rank(last) {
+                        *last = target;
+                    }
+                }
                 None => kept.push(target),
             }
         }
         self.targets = kept;
         self.itself = self.targets.iter().position(|target| target.id == node.id());
+    }
+
+    /// What a call to one of them draws from. Where there is no choice, it takes no turn from
+    /// the calls that have one.
+    pub(crate) fn draw<M: Method>(&self, node: &Node, ask: &Ask<'_, M>) -> Draw {
+        let method = M::INFO.wire_id();
+        let turns = match &ask.targets {
+            _ if ask.policy != Policy::RoundRobin || self.targets.len() < 2 => None,
+            Targets::Anyone => Some(Turns::of_method(method)),
+            Targets::Selector(selector) => Some(Turns::of_selector(method, selector)),
+            Targets::Node(_) | Targets::Pick(_) | Targets::Nodes(_) => None,
+        };
+        node.choices().draw(turns)
     }
 
     /// The order in which one of them is asked: by the policy of the call. Those that do not

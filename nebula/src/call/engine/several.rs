@@ -48,7 +48,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
     }
     let refused = ask.refused.clone();
     if vote && !chosen && !one {
-        roster.keep_configured(&node, topology, selector.as_ref());
+        roster.keep_voters(&node, topology, selector.as_ref());
     }
     let disagreement = (vote && !chosen && !one).then(|| {
         let ours = declared.as_deref().map(|declared| declared.hash);

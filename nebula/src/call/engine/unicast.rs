@@ -74,7 +74,7 @@ pub(crate) async fn run<M: Method>(
     };
     node.retries().deposit();
     let mut log = Log::default();
-    let mut draw = node.choices().draw(M::INFO.wire_id(), ask.policy);
+    let mut draw = roster.draw(&node, &ask);
     let mut order = roster.order(&node, &ask, &mut draw).into_iter();
     let candidates = order.len() + usize::from(refused.is_some());
     let mut failover = FailoverMachine::new(candidates, M::INFO.is_idempotent());

@@ -176,3 +176,32 @@ fn converts_into_a_boxed_error() {
     }
     assert_eq!(caller().unwrap_err().to_string(), "read only");
 }
+
+#[test]
+fn texts_of_other_nodes_cannot_steer_a_terminal() {
+    let evil = "\u{1b}[2Jdb\r\nroot\u{202e}";
+    let failed = |outcome: Outcome| {
+        let mut attempt = attempt(evil, Executed::Unknown);
+        attempt.outcome = outcome;
+        Log::from(attempt)
+    };
+    let log = || failed(Outcome::Reset(evil.into()));
+    let mut all = every(&log());
+    all.extend([
+        CallError::Panicked { message: evil.into(), log: log() },
+        CallError::NoProvider(Why::new("Users", "find").node(evil, evil).joining(evil, evil)),
+        CallError::NoProvider(Why::new("Users", "find").asked(&log())),
+        CallError::Disconnected(failed(Outcome::Unreachable(evil.into()))),
+        CallError::Protocol(failed(Outcome::Unreadable(evil.into()))),
+        CallError::Protocol(failed(Outcome::Unwritable(evil.into()))),
+        CallError::Protocol(failed(Outcome::ReplyUnwritable(evil.into()))),
+        CallError::Protocol(failed(Outcome::Malformed(evil.into()))),
+    ]);
+    for error in all {
+        for shown in [format!("{error}"), format!("{error:#}")] {
+            let hidden = |c| c != '\n' && macula::text::is_hidden(c);
+            assert!(!shown.contains(hidden) && !shown.contains("\nroot"), "{shown:?}");
+        }
+        assert!(!format!("{error}").contains('\n'), "{error}");
+    }
+}

@@ -4,7 +4,8 @@
 
 use std::fmt::Write;
 
-use super::render::is_hidden;
+use macula::text::is_hidden;
+
 use super::{Route, RouteNode, Routes};
 
 /// One object in one line.
@@ -60,7 +61,7 @@ fn text(value: &str) -> String {
     for c in value.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() || is_hidden(c) => {
+            c if is_hidden(c) => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     // Writing to a string has no way to fail.
                     let _ = write!(out, "\\u{unit:04x}");

@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use macula::text::Safe;
+
 use super::{NodeState, Route, RouteCell, RouteNode, Routes, View};
 
 /// A [`Routes`] map whose `Display` is coloured for an ANSI terminal.
@@ -214,23 +216,5 @@ fn legend(map: &Routes, f: &mut fmt::Formatter<'_>, paint: Paint) -> fmt::Result
 
 /// A text of other nodes, without what could steer a terminal.
 fn safe(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c.is_control() || is_hidden(c) {
-            true => safe.extend(c.escape_default()),
-            false => safe.push(c),
-        }
-    }
-    safe
-}
-
-/// Whether a character changes the direction of what follows, or has no width: a name with it
-/// looks like another one.
-pub(super) fn is_hidden(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
-    )
+    Safe(text).to_string()
 }

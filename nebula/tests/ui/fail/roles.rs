@@ -8,5 +8,7 @@ fn main() {
     let _ = nebula::roles![];
     let _ = nebula::roles![db web];
     let _ = nebula::roles![&db];
+    let _ = nebula::roles![default];
+    nebula::on_nodes!(if &default { 1 } else { 2 });
     nebula::on_nodes!(if &"two words" { 1 } else { 2 });
 }

@@ -2,6 +2,10 @@ use nebula::prelude::*;
 
 fn main() {
     let _ = sel!(&db !backup);
+    let _ = sel!(
+        &db
+        backup
+    );
     let _ = sel!(& db);
     let _ = sel!(&db |);
     let _ = sel!(&db ());
