@@ -194,11 +194,17 @@ fn quoted(name: &str) -> String {
 }
 
 fn is_bare(c: char) -> bool {
-    !c.is_whitespace() && !"\"'&|!@()".contains(c)
+    !c.is_whitespace() && !"\"'&|!@(),;".contains(c)
 }
 
 fn name_expected(sigil: char) -> Kind {
-    Kind::Fault(format!("a name is expected right after `{sigil}`"))
+    Kind::Fault(format!(
+        "a name is expected right after `{sigil}` (clauses side by side must all hold, and `|` is or)"
+    ))
+}
+
+fn separator(found: char) -> Kind {
+    Kind::Fault(format!("no `{found}` here: clauses side by side must all hold, and `|` is or"))
 }
 
 fn full_name(name: &str) -> Kind {
@@ -217,6 +223,9 @@ fn read_tokens(tokens: TokenStream, out: &mut Vec<Lexeme>) {
             }
             TokenTree::Punct(punct) if punct.as_char() == '!' => Kind::Not,
             TokenTree::Punct(punct) if punct.as_char() == '|' => Kind::Or,
+            TokenTree::Punct(punct) if matches!(punct.as_char(), ',' | ';') => {
+                separator(punct.as_char())
+            }
             TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis => {
                 out.push(Lexeme::at(Kind::Open, group.span_open()));
                 read_tokens(group.stream(), out);

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -103,7 +104,7 @@ impl NodeBuilder {
     }
 
     /// Adds a tag, for selectors to choose by: 1 to 64 bytes without white space, quotes, hidden
-    /// characters (those of [`macula::text::is_hidden`]) and any of `&|!@()`; at most 64 tags.
+    /// characters (those of [`macula::text::is_hidden`]) and any of `&|!@(),;`; at most 64 tags.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.settings.tags.push(tag.into());
         self
@@ -309,6 +310,7 @@ impl NodeBuilder {
             background: Background::default(),
             grace: settings.grace,
             generic,
+            stopped: AtomicBool::new(false),
         }))
     }
 }

@@ -205,7 +205,7 @@ fn check_tags(name: &str, own: &BTreeSet<String>, topology: &Topology) -> Result
     };
     Err(Error::msg(format!(
         "the node `{name}` has other tags than the topology gives it: {} here, {} there; make them \
-         the same",
+         the same, here with `.tag(..)`",
         list(own),
         list(declared),
     )))

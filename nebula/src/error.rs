@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::AddrParseError;
 
 use crate::call::{CallError, FirstError, NoTarget, QuorumError};
 use crate::exhausted::Exhausted;
@@ -102,6 +103,12 @@ impl From<SelectorParseError> for Error {
 impl From<UnknownInSelector> for Error {
     fn from(error: UnknownInSelector) -> Self {
         Self::of(&error)
+    }
+}
+
+impl From<AddrParseError> for Error {
+    fn from(error: AddrParseError) -> Self {
+        Self::msg(format!("{error}: write a numeric address and a port, such as `0.0.0.0:9443`"))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) background: Background,
     pub(crate) grace: Duration,
     pub(crate) generic: bool,
+    /// It has been shut down.
+    pub(crate) stopped: AtomicBool,
 }
 
 impl Node {
@@ -121,6 +124,7 @@ impl Node {
         background.finish(over).await;
         let left = over.saturating_duration_since(Instant::now());
         mesh.shutdown(left.max(LAST_REPLIES)).await;
+        self.shared.stopped.store(true, Ordering::SeqCst);
         follower.abort();
         ended.map_err(|_| {
             Error::msg(format!(
@@ -143,7 +147,7 @@ impl Node {
 
     /// Whether it has stopped.
     pub(crate) fn has_stopped(&self) -> bool {
-        self.shared.follower.is_finished()
+        self.shared.stopped.load(Ordering::SeqCst) || self.shared.follower.is_finished()
     }
 
     /// The mesh underneath.

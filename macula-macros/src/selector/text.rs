@@ -2,7 +2,7 @@
 
 use proc_macro2::Span;
 
-use super::{Kind, Lexeme, QUOTE, full_name, is_bare, name_expected};
+use super::{Kind, Lexeme, QUOTE, full_name, is_bare, name_expected, separator};
 
 /// The pieces of a text. Each has the span of the whole literal.
 pub(super) fn read(text: &str) -> Vec<Lexeme> {
@@ -19,6 +19,10 @@ pub(super) fn read(text: &str) -> Vec<Lexeme> {
                     '(' => Kind::Open,
                     _ => Kind::Close,
                 }
+            }
+            ',' | ';' => {
+                rest = &rest[1..];
+                separator(next)
             }
             '"' | '\'' => {
                 rest = "";

@@ -118,8 +118,8 @@ fn word_fault(word: &str) -> Option<&'static str> {
     if word.is_empty() {
         return Some("a part of it is empty");
     }
-    if word.chars().any(|c| c.is_whitespace() || is_hidden(c) || "\"'&|!@()".contains(c)) {
-        return Some("white space, quotes, hidden characters and any of `&|!@()` are kept out");
+    if word.chars().any(|c| c.is_whitespace() || is_hidden(c) || "\"'&|!@(),;".contains(c)) {
+        return Some("white space, quotes, hidden characters and any of `&|!@(),;` are kept out");
     }
     None
 }

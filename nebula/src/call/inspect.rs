@@ -10,7 +10,7 @@ use super::unary::{Call, Target};
 use super::{NodeRef, Why};
 use crate::node::Node;
 use crate::nodes::{Selector, UnknownInSelector};
-use crate::service::method::Method;
+use crate::service::method::{Method, Service as _};
 use crate::service::served::Served;
 
 impl<M: Method, Targets> Call<'_, M, Targets> {
@@ -63,6 +63,7 @@ impl<M: Method, Targets> Call<'_, M, Targets> {
             Target::Unsaid => Whom::by(self.shared.effective(self.options.on.as_ref(), M::INFO)),
         };
         Sought {
+            global: M::Api::INFO.is_global(),
             service: M::INFO.service_name(),
             method: M::INFO.method_name(),
             id: M::INFO.wire_id(),

@@ -33,6 +33,8 @@ struct Reasons {
     /// How many of the nodes can be asked.
     available: usize,
     joining: Listed,
+    /// This node has joined all the same.
+    joined: bool,
 }
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -97,6 +99,12 @@ impl Why {
         self
     }
 
+    /// Somebody at `address` did not become a member of this cluster: `its cookie is another`.
+    pub(crate) fn unmet(mut self, address: &str, reason: &str) -> Self {
+        self.0.joined = true;
+        self.joining(address, reason)
+    }
+
     /// The name of the service that was wanted.
     pub fn service(&self) -> &str {
         &self.0.service
@@ -118,8 +126,8 @@ impl Why {
         if self.0.fault.is_some() { 0 } else { self.0.available }
     }
 
-    /// Addresses (at most 256) tried in vain to join the cluster, each with the reason; empty once
-    /// this node has joined.
+    /// Addresses (at most 256) tried in vain to join the cluster or to find more of it, each with the
+    /// reason.
     pub fn tried(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.joining.iter()
     }
@@ -127,7 +135,7 @@ impl Why {
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Reasons { service, method, fault, nodes, available, joining } = &*self.0;
+        let Reasons { service, method, fault, nodes, available, joining, joined } = &*self.0;
         if let Some(fault) = fault {
             write!(f, "nobody can be asked for `{service}.{method}`: {fault}")?;
             return if f.alternate() { nodes.write_lines(f) } else { Ok(()) };
@@ -140,7 +148,7 @@ impl fmt::Display for Why {
             write!(f, " can be asked for `{service}.{method}`: ")?;
             return nodes.write(f);
         }
-        if joining.total() > 0 {
+        if joining.total() > 0 && !joined {
             write!(
                 f,
                 "nobody can be asked for `{service}.{method}`: this node is still joining the \
@@ -167,7 +175,12 @@ impl fmt::Display for Why {
                 write!(f, "`{service}.{method}`: ")?;
                 nodes.write(f)
             }
+        }?;
+        if joining.total() > 0 {
+            f.write_str(if f.alternate() { "\n  not met: " } else { "; not met: " })?;
+            joining.write(f)?;
         }
+        Ok(())
     }
 }
 
@@ -320,6 +333,19 @@ mod tests {
             format!("{sentence}\n  10.0.0.1:9443: connection refused\n  web@h: does not serve it")
         );
         assert_eq!(why.tried().next(), Some(("10.0.0.1:9443", "connection refused")));
+    }
+
+    #[test]
+    fn who_could_not_be_met_is_said_last() {
+        let why = Why::new("Users", "find")
+            .node("web@h", "does not serve it")
+            .unmet("127.0.0.1:9443 on this machine", "it has another cookie");
+        let sentence = "the only known node cannot be asked for `Users.find`: web@h (does not \
+                        serve it)";
+        let unmet = "not met: 127.0.0.1:9443 on this machine (it has another cookie)";
+        assert_eq!(why.to_string(), format!("{sentence}; {unmet}"));
+        let long = format!("{why:#}");
+        assert!(long.starts_with(sentence) && long.contains(&format!("\n  {unmet}")), "{long}");
     }
 
     #[test]

@@ -44,6 +44,7 @@ impl Node {
         };
         let served = self.served(service).map(|served| &**served).filter(serves);
         ask(&Sought {
+            global: true,
             service,
             method,
             id: method_id(service, method),

@@ -29,7 +29,7 @@ const MAX_DEPTH: usize = 32;
 ///
 /// `&tag` and `@node` are the clauses, `!` excludes, clauses side by side must all hold, `|` is
 /// or and binds weaker, parentheses group, and `*` is every node. Names that hold white space,
-/// quotes or any of `&|!@()` are written in double quotes.
+/// quotes or any of `&|!@(),;` are written in double quotes.
 ///
 /// # Errors
 ///
@@ -100,8 +100,16 @@ pub enum SelectorFault {
     /// The text, or a group, ends where a clause should begin.
     #[error("`&tag`, `@node` or `(` is expected here")]
     ClauseExpected,
+    /// A `,` or `;` between clauses.
+    #[error("no `{found}` here: clauses side by side must all hold, and `|` is or")]
+    Separator {
+        /// `,` or `;`.
+        found: char,
+    },
     /// `&` or `@` with nothing behind it.
-    #[error("a name is expected right after `{sigil}`")]
+    #[error(
+        "a name is expected right after `{sigil}` (clauses side by side must all hold, and `|` is or)"
+    )]
     NameExpected {
         /// `&` or `@`.
         sigil: char,
@@ -231,6 +239,7 @@ impl<'a> Parser<'a> {
                 self.group(start)
             }
             Some('"' | '\'') => Err((start, SelectorFault::QuoteMisplaced)),
+            Some(found @ (',' | ';')) => Err((start, SelectorFault::Separator { found })),
             None | Some('|' | ')' | '!') => Err((start, SelectorFault::ClauseExpected)),
             Some(_) => match self.bare() {
                 "*" => Ok(Selector::any()),
@@ -417,7 +426,14 @@ mod tests {
         let empty = "a selector is empty: leave it out to mean every node, or write `*`";
         let clause = "`&tag`, `@node` or `(` is expected here";
         let quote = "a quote is out of place: names are quoted right after `&` or `@`, with `\"`";
+        let tag_name = "a name is expected right after `&` (clauses side by side must all hold, and \
+                        `|` is or)";
+        let node_name = "a name is expected right after `@` (clauses side by side must all hold, and \
+                         `|` is or)";
+        let comma = "no `,` here: clauses side by side must all hold, and `|` is or";
         for (text, offset, sentence) in [
+            ("&db, &eu", 3, comma),
+            (", &eu", 0, comma),
             ("", 0, empty),
             (" \n", 0, empty),
             ("db", 0, "a bare word: write `&db` for a tag or `@db` for a node"),
@@ -429,15 +445,15 @@ mod tests {
             ("()", 1, clause),
             ("!", 1, clause),
             ("!!&a", 1, clause),
-            ("& db", 0, "a name is expected right after `&`"),
-            ("&a @", 3, "a name is expected right after `@`"),
-            (r#"&"""#, 0, "a name is expected right after `&`"),
-            ("&&a", 0, "a name is expected right after `&`"),
+            ("& db", 0, tag_name),
+            ("&a @", 3, node_name),
+            (r#"&"""#, 0, tag_name),
+            ("&&a", 0, tag_name),
             ("&x @db@h1 &y", 3, r#"a full name needs quotes: write `@"db@h1"`"#),
             (r#"&a @"b"#, 4, "a closing quote is missing"),
             (r#"@"b\""#, 1, "a closing quote is missing"),
             (r#"&a"b""#, 2, quote),
-            ("@'b'", 0, "a name is expected right after `@`"),
+            ("@'b'", 0, node_name),
             ("&a 'b'", 3, quote),
             ("&a (&b", 3, "a closing `)` is missing"),
             ("&a) &b", 2, "this `)` closes nothing"),

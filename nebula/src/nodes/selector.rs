@@ -228,7 +228,7 @@ pub(crate) fn short_name(name: &str) -> &str {
 
 /// Whether a character may stand in a name that is written without quotes.
 pub(crate) fn is_bare(c: char) -> bool {
-    !c.is_whitespace() && !matches!(c, '"' | '\'' | '&' | '|' | '!' | '@' | '(' | ')')
+    !c.is_whitespace() && !matches!(c, '"' | '\'' | '&' | '|' | '!' | '@' | '(' | ')' | ',' | ';')
 }
 
 fn write_name(f: &mut fmt::Formatter<'_>, sigil: char, name: &str) -> fmt::Result {

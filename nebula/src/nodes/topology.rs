@@ -369,7 +369,7 @@ fn word_fault(word: &str) -> Option<&'static str> {
         return Some("a part of it is empty");
     }
     if !word.chars().all(|c| is_bare(c) && !is_hidden(c)) {
-        return Some("white space, quotes, hidden characters and any of `&|!@()` are kept out");
+        return Some("white space, quotes, hidden characters and any of `&|!@(),;` are kept out");
     }
     None
 }

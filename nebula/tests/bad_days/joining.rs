@@ -128,3 +128,47 @@ async fn a_call_right_after_the_start_finds_what_the_seed_knows() {
     let client = site.client().await;
     assert_eq!(DeskClient::new(&client).write().await.unwrap(), "db");
 }
+
+/// On sockets, since nodes of one machine meet through files.
+#[tokio::test]
+async fn a_neighbour_with_another_cookie_is_named_where_nobody_can_be_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = |name: &str, cookie: &str| {
+        nebula::Node::builder(name).realm("cookies").cookie(cookie).runtime_dir(dir.path())
+    };
+    let server = node("server", "one").serve(Clerk::new("server", Mood::Answer));
+    let server = server.start().await.unwrap();
+    let client = node("client", "another").start().await.unwrap();
+    let desk = DeskClient::new(&client);
+    let named = async {
+        loop {
+            let error = desk.act().await.unwrap_err().to_string();
+            if error.contains("not met: ") && error.contains("cookie") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, named).await.unwrap();
+    client.shutdown().await.unwrap();
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_shut_down_asks_nobody() {
+    let site = Site::new();
+    let clerk = Clerk::new("db", Mood::Answer);
+    let db = site.serve("db", &clerk).await;
+    let client = site.client().await;
+    met(&[&db, &client]).await;
+    let desk = DeskClient::new(&client);
+    assert!(desk.act().await.is_ok());
+    client.shutdown().await.unwrap();
+    let began = Instant::now();
+    let told = "the node that asks has been shut down";
+    let error = desk.act().await.unwrap_err();
+    assert!(error.to_string().contains(told), "{error}");
+    let error = desk.act().all().await.unwrap_err();
+    assert!(error.to_string().contains(told), "{error}");
+    assert_eq!((began.elapsed(), clerk.count().began), (Duration::ZERO, 1));
+}

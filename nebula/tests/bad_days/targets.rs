@@ -78,7 +78,8 @@ async fn what_is_not_global_is_nobody_elses() {
         outside.secret().on(node("db")).await.unwrap_err(),
     ] {
         assert!(matches!(error, CallError::NoProvider(_)), "{error:?}");
-        assert!(error.to_string().contains("db (does not serve it)"), "{error}");
+        let told = "db (is another node, and `Private` is not `#[service(global)]`";
+        assert!(error.to_string().contains(told), "{error}");
     }
     let told = client.mesh().view();
     let told = told.nodes().iter().filter_map(|node| node.record.as_ref());

@@ -25,6 +25,8 @@ pub(crate) struct Sought<'a> {
     /// The shape that it must have; `None` takes any.
     pub(crate) key: Option<[u8; 8]>,
     pub(crate) whom: Whom<'a>,
+    /// Whether others are told of the service, as far as the asking node knows.
+    pub(crate) global: bool,
     /// The node that asks.
     pub(crate) itself: NodeId,
     pub(crate) here: Here,
@@ -183,6 +185,13 @@ impl Sought<'_> {
                 Here::OtherContract => "serves another contract of this name".into(),
                 Here::Serves | Here::Not => "does not serve it".into(),
             });
+        }
+        if !self.global {
+            let service = self.service;
+            return Some(format!(
+                "is another node, and `{service}` is not `#[service(global)]`: it is served to its \
+                 own node only"
+            ));
         }
         let shapes = view.providers(self.id).iter().filter(|p| p.node == known.id);
         wrong_shape(self.key, shapes.map(|provider| provider.key))

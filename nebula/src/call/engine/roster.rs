@@ -18,7 +18,7 @@ use crate::nodes::live::info;
 use crate::nodes::policy::Candidate;
 use crate::nodes::{NodeInfo, Nodes, Policy, Selector, Topology};
 use crate::service::input::panic_message;
-use crate::service::method::Method;
+use crate::service::method::{Method, Service as _};
 
 /// How long a call waits for the records of nodes that are known to be alive, once the cluster
 /// is joined: such a node may turn out to be dead.
@@ -81,6 +81,12 @@ impl Roster {
         ask: &mut Ask<'_, M>,
         wait: Wait,
     ) -> Result<Self, Nobody> {
+        if node.has_stopped() {
+            let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
+            return Err(Nobody::Final(
+                why.fault("the node that asks has been shut down: ask through one that runs"),
+            ));
+        }
         if let (Targets::Selector(selector), Some(declared)) = (&ask.targets, &ask.topology)
             && let Err(unknown) = declared.topology.check(selector)
         {
@@ -111,7 +117,7 @@ impl Roster {
                 nobody = match Self::look(node, ask, &view) {
                     Ok(roster) => return Ok(Self { complete, ..roster }),
                     Err(Nobody::Final(why)) => return Err(Nobody::Final(why)),
-                    Err(nobody) if complete => return Err(nobody),
+                    Err(nobody) if complete => return Err(tried(node, nobody)),
                     Err(nobody) if wait == Wait::Never => return Err(tried(node, nobody)),
                     Err(nobody) => Some(nobody),
                 };
@@ -284,6 +290,7 @@ fn fresh(node: &Node, known: &NodeView) -> Option<NodeInfo> {
 /// What the call looks for.
 fn sought<'a, M: Method>(node: &Node, ask: &'a Ask<'_, M>) -> Sought<'a> {
     Sought {
+        global: M::Api::INFO.is_global(),
         service: M::INFO.service_name(),
         method: M::INFO.method_name(),
         id: M::INFO.wire_id(),
@@ -302,12 +309,14 @@ fn tried(node: &Node, nobody: Nobody) -> Nobody {
     }
 }
 
-/// Adds what this node tried in order to join, if it has not joined yet.
+/// Adds what this node tried in order to join, or to find more nodes.
 pub(crate) fn while_joining(node: &Node, why: Why) -> Why {
     let joining = node.mesh().joining();
     let joining = joining.borrow();
     match joining.joined {
-        true => why,
+        true => {
+            joining.tried.iter().fold(why, |why, tried| why.unmet(&tried.target, &tried.outcome))
+        }
         false if joining.tried.is_empty() => why.joining("its seeds", "no answer yet"),
         false => {
             let tried = joining.tried.iter();

@@ -126,7 +126,7 @@ fn several_nodes_may_share_a_short_name() {
 /// CFG-26: a tag is a string here, and so is a list of one; anything else is refused.
 #[test]
 fn what_cannot_be_read_is_refused_with_its_line() {
-    let why = "white space, quotes, hidden characters and any of `&|!@()` are kept out";
+    let why = "white space, quotes, hidden characters and any of `&|!@(),;` are kept out";
     let tags = "must be a string or a list of strings, not";
     for (text, expected) in [
         ("[nodes]\n\"a\" = 3", format!("line 2: the tags of `a` {tags} integer")),
