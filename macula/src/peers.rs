@@ -13,11 +13,12 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::Limits;
+use crate::MemberEvent;
 use crate::directory::driver::FACTS;
 use crate::identity::NodeId;
 use crate::identity::tls::peer_id;
 use crate::membership::{Member, MembershipInput, MembershipNews};
-use crate::mesh::{Inner, MemberEvent};
+use crate::mesh::Inner;
 use crate::rpc::health::{Pulse, TICK};
 use crate::rpc::server::Asked;
 use crate::transport::DialError;
