@@ -27,7 +27,7 @@ use crate::text::Safe;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::link::Link;
 use crate::transport::pool::Pool;
-use crate::{Limits, StartError};
+use crate::{Limits, MemberEvent, PeerState, Refusal, StartError};
 
 /// How many refused peers are remembered.
 const REFUSALS: usize = 64;
@@ -42,45 +42,6 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// handles does not stop it.
 #[derive(Clone)]
 pub struct Mesh(pub(crate) Arc<Inner>);
-
-/// A change of the membership.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum MemberEvent {
-    /// The node is alive.
-    Up(NodeId),
-    /// The node has left or died.
-    Down(NodeId),
-}
-
-/// How this node stands with a peer.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct PeerState {
-    /// There is a connection.
-    pub connected: bool,
-    /// It does not answer, or the last dials failed: choose it last.
-    pub suspect: bool,
-    /// Calls of this node that wait for it.
-    pub in_flight: usize,
-    /// Replies, and extensions of calls, that came from it after their callers had gone.
-    pub late_replies: u64,
-    /// The load it reported with a reply of the last two seconds, else 0: calls of other nodes
-    /// that run and wait there, the one it answered not among them.
-    pub load: u16,
-    /// The part of `load` that was not calls of this node.
-    pub foreign_load: u16,
-    /// The smoothed time to it and back, as measured; none without a connection.
-    pub round_trip: Option<Duration>,
-}
-
-/// A peer that was not let in.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    /// Where it came from.
-    pub addr: SocketAddr,
-    /// Why it was refused; this is never told to the peer.
-    pub reason: String,
-}
 
 pub(crate) struct Inner {
     pub(crate) name: String,

@@ -12,12 +12,11 @@ use rand::RngExt;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 
-use crate::Limits;
 use crate::directory::driver::FACTS;
 use crate::identity::NodeId;
 use crate::identity::tls::peer_id;
 use crate::membership::{Member, MembershipInput, MembershipNews};
-use crate::mesh::{Inner, MemberEvent};
+use crate::mesh::Inner;
 use crate::rpc::health::{Pulse, TICK};
 use crate::rpc::server::Asked;
 use crate::transport::DialError;
@@ -25,6 +24,7 @@ use crate::transport::admission::{self, AdmissionError, Admitted, CLOSE_REFUSED}
 use crate::transport::link::{Inbound, Link, Violation};
 use crate::transport::pool::Route;
 use crate::wire::{Introduction, Message};
+use crate::{Limits, MemberEvent};
 
 /// The first byte of a datagram that carries membership.
 const MEMBERSHIP: u8 = 0;

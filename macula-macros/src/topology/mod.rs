@@ -108,7 +108,7 @@ fn absolute(krate: &TokenStream) -> syn::Result<()> {
 }
 
 fn nodes(path: &str) -> Result<Known, String> {
-    if path.starts_with(['/', '\\']) {
+    if path.starts_with(['/', '\\']) || Path::new(path).is_absolute() {
         return Err(format!(
             "`{path}` begins at the root of one machine: write the path from the folder of the \
              `Cargo.toml`"

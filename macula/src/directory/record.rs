@@ -514,7 +514,8 @@ mod tests {
 
     #[test]
     fn no_text_has_hidden_characters() {
-        let texts: [(fn(&mut NodeRecord, String), Field); 5] = [
+        type Put = fn(&mut NodeRecord, String);
+        let texts: [(Put, Field); 5] = [
             (|r, text| r.name = text, Field::NodeName),
             (|r, text| r.tags = ["db".into(), text].into(), Field::Tag),
             (|r, text| r.services[0].name = text, Field::ServiceName),
