@@ -31,4 +31,4 @@ pub use error::StartError;
 pub use join::{Joining, LocalError, Tried};
 pub use limits::Limits;
 pub use mesh::{MemberEvent, Mesh, PeerState, Refusal};
-pub use transport::MemoryNetwork;
+pub use transport::{Faults, MemoryNetwork};
