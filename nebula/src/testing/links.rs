@@ -39,6 +39,12 @@ impl<'a> Links<'a> {
         self.each(|faults| faults.burst_loss(share, length))
     }
 
+    /// Loses everything for this share of the time, in outages of `length` on average
+    /// ([`Faults::outages`]).
+    pub fn outages(self, share: f64, length: Duration) -> Self {
+        self.each(|faults| faults.outages(share, length))
+    }
+
     /// Delivers everything this much later: on a link in both directions a round trip takes twice
     /// that.
     pub fn delay(self, delay: Duration) -> Self {

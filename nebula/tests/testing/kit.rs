@@ -86,7 +86,9 @@ async fn clusters_do_not_mix() {
 }
 
 #[tokio::test(start_paused = true)]
-#[should_panic(expected = "apart                does not know web, does not show")]
+#[should_panic(
+    expected = "\n  apart                does not know web\n  web                  does not know apart\n"
+)]
 async fn what_does_not_settle_is_told_by_node() {
     let mut cluster = Cluster::new(1);
     let apart = cluster.node("apart").with(|node| node.realm("elsewhere"));
@@ -112,4 +114,13 @@ async fn equal_seeds_give_equal_nodes() {
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 6);
+}
+
+/// The guide shows a test that is compiled and run as it stands there.
+#[test]
+fn the_first_test_of_the_guide_is_the_one_that_runs() {
+    let guide = include_str!("../../../docs/guide/testing.md");
+    let test = include_str!("../../../examples/tests/partition.rs");
+    assert!(guide.contains(&format!("```rust\n{test}```\n")), "they differ");
+    assert!(test.lines().count() <= 30);
 }

@@ -17,6 +17,11 @@ use tokio::time::Instant;
 /// The longest that a datagram waits for those before it on a way of limited bandwidth.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
+/// After so many outages without a datagram they are not followed one by one any more.
+const MEMORY: u32 = 10_000;
+/// Longer than any test.
+const NEVER: Duration = Duration::from_secs(1 << 32);
+
 /// What is wrong with the way from one address to another; nothing, unless said.
 ///
 /// Shares are of all datagrams, from 0 to 1; what lies outside counts as the nearer end.
@@ -31,6 +36,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(500);
 pub struct Faults {
     loss: f64,
     burst: Burst,
+    outages: Outages,
     delay: Duration,
     jitter: Duration,
     duplicate: f64,
@@ -44,6 +50,14 @@ pub struct Faults {
 struct Burst {
     begins: f64,
     ends: f64,
+}
+
+/// How long outages and the times between them are, on average.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Outages {
+    bad: Duration,
+    /// None when there is no time between them.
+    good: Option<Duration>,
 }
 
 impl Faults {
@@ -78,6 +92,25 @@ impl Faults {
         Self { burst, ..self }
     }
 
+    /// Everything is lost for this share of the time, in outages of `length` on average: the model
+    /// of Gilbert with time in place of datagrams. Outages begin and end at the same moments
+    /// however little is sent, where a burst of losses lasts the longer the less is sent, and
+    /// longest when the sender waits for it to end. Zero is no length; nothing is lost then, unless
+    /// the share is 1.
+    pub fn outages(self, share: f64, length: Duration) -> Self {
+        let share = probability(share);
+        let outages = if share >= 1.0 {
+            Outages { bad: Duration::MAX, good: None }
+        } else if share <= 0.0 || length.is_zero() {
+            Outages::default()
+        } else {
+            let good = length.as_secs_f64() * (1.0 - share) / share;
+            let good = Duration::try_from_secs_f64(good).unwrap_or(Duration::MAX);
+            Outages { bad: length, good: Some(good) }
+        };
+        Self { outages, ..self }
+    }
+
     /// Everything arrives this much later. A round trip takes twice that if both directions have
     /// it.
     pub fn delay(self, delay: Duration) -> Self {
@@ -108,7 +141,8 @@ impl Faults {
 
     /// Whether nothing at all passes.
     pub fn is_total(&self) -> bool {
-        self.loss >= 1.0 || (self.burst.begins >= 1.0 && self.burst.ends <= 0.0)
+        let never_good = !self.outages.bad.is_zero() && self.outages.good.is_none();
+        self.loss >= 1.0 || never_good || (self.burst.begins >= 1.0 && self.burst.ends <= 0.0)
     }
 }
 
@@ -120,15 +154,22 @@ pub(super) type Fate = [Option<Duration>; 2];
 pub(super) struct Way {
     rng: StdRng,
     in_burst: bool,
+    /// Whether there is an outage, and until when that stays so; with dice of its own, since they
+    /// are thrown as time passes.
+    outage: Option<(bool, Instant)>,
+    outage_rng: StdRng,
     /// When the last byte of what was sent so far has passed.
     free: Option<Instant>,
 }
 
 impl Way {
     pub(super) fn new(seed: u64, from: SocketAddr, to: SocketAddr) -> Self {
-        let name = format!("{seed} {from} {to}");
-        let rng = StdRng::from_seed(blake3::hash(name.as_bytes()).into());
-        Self { rng, in_burst: false, free: None }
+        let rng = |what| {
+            let name = format!("{seed} {from} {to} {what}");
+            StdRng::from_seed(blake3::hash(name.as_bytes()).into())
+        };
+        let (rng, outage_rng) = (rng("datagrams"), rng("outages"));
+        Self { rng, in_burst: false, outage: None, outage_rng, free: None }
     }
 
     /// What becomes of the next datagram, of so many bytes, that is sent `now`.
@@ -141,7 +182,7 @@ impl Way {
         if begins <= 0.0 {
             self.in_burst = false;
         }
-        if self.in_burst || loss < faults.loss {
+        if self.is_out(&faults.outages, now) || self.in_burst || loss < faults.loss {
             return [None, None];
         }
         let Some(queued) = self.queue(faults.bandwidth, bytes, now) else { return [None, None] };
@@ -151,6 +192,34 @@ impl Way {
         }
         let arrives = |draw| delay.saturating_add(faults.jitter.mul_f64(draw));
         [Some(arrives(first)), (twice < faults.duplicate).then(|| arrives(second))]
+    }
+
+    /// Whether there is an outage now.
+    fn is_out(&mut self, outages: &Outages, now: Instant) -> bool {
+        let Outages { bad, good: Some(good) } = *outages else {
+            self.outage = None;
+            return !outages.bad.is_zero();
+        };
+        let rng = &mut self.outage_rng;
+        let mut draw = |mean: Duration| {
+            let times: f64 = -(1.0 - rng.random_range(0.0..1.0f64)).ln();
+            let time = Duration::try_from_secs_f64(mean.as_secs_f64() * times);
+            time.unwrap_or(Duration::MAX)
+        };
+        let never = now + NEVER;
+        let after = |begin: Instant, time| begin.checked_add(time).unwrap_or(never);
+        let (mut out, mut until) = self.outage.unwrap_or_else(|| (false, after(now, draw(good))));
+        // After a long silence the way is in a state that no longer depends on the one before.
+        let forgotten = bad.saturating_add(good).saturating_mul(MEMORY);
+        if now.saturating_duration_since(until) > forgotten {
+            (out, until) = (false, after(now, draw(good)));
+        }
+        while until <= now {
+            out = !out;
+            until = after(until, draw(if out { bad } else { good }));
+        }
+        self.outage = Some((out, until));
+        out
     }
 
     /// How long the datagram takes to get through, after all those before it.

@@ -118,6 +118,51 @@ fn copies_have_their_share_and_a_jitter_of_their_own() {
 }
 
 #[test]
+fn outages_have_their_share_of_the_time_and_their_length() {
+    // One datagram in 1 ms, and one in 10 ms: the same outages.
+    for every in [1, 10_u64] {
+        let faults = Faults::none().outages(0.08, ms(400));
+        let (mut way, start) = (way(3), Instant::now());
+        let count = 4_000_000 / every;
+        let send = |n| way.next(&faults, 1000, start + ms(n * every));
+        let fates: Vec<Fate> = (0..count).map(send).collect();
+        let share = lost(&fates) as f64 / fates.len() as f64;
+        let outages = bursts(&fates);
+        let mean = lost(&fates) as f64 * every as f64 / outages.len() as f64;
+        assert!((0.07..0.09).contains(&share), "{share}");
+        assert!((350.0..450.0).contains(&mean), "{mean}");
+    }
+}
+
+#[test]
+fn outages_go_by_the_clock_and_not_by_what_is_sent() {
+    let faults = Faults::none().outages(0.5, ms(1000));
+    let start = Instant::now();
+    let (mut busy, mut calm) = (way(5), way(5));
+    let often = (0..600_000).map(|n| busy.next(&faults, 1000, start + ms(n)));
+    let often: Vec<Fate> = often.step_by(500).collect();
+    let seldom = (0..1200).map(|n| calm.next(&faults, 1000, start + ms(500 * n)));
+    assert_eq!(often, seldom.collect::<Vec<_>>());
+    assert!((400..800).contains(&lost(&often)));
+}
+
+#[test]
+fn no_outage_is_followed_for_ever() {
+    let (mut way, start) = (way(1), Instant::now());
+    let tiny = Faults::none().outages(0.5, Duration::from_nanos(1));
+    way.next(&tiny, 1, start);
+    // 32 million million of them, if they were counted.
+    way.next(&tiny, 1, start + Duration::from_secs(1 << 15));
+    let endless = Faults::none().outages(0.5, Duration::MAX);
+    way.next(&endless, 1, start + Duration::from_secs(1 << 16));
+    let none = Faults::none().outages(0.5, Duration::ZERO).outages(f64::NAN, ms(1));
+    assert_eq!((none, none.is_total()), (Faults::none(), false));
+    let all = Faults::none().outages(1.0, ms(1));
+    assert!(all.is_total());
+    assert_eq!(lost(&fates(&mut way, &all, 100)), 100);
+}
+
+#[test]
 fn a_narrow_way_spaces_datagrams_and_loses_what_would_wait_too_long() {
     let faults = Faults::none().bandwidth(10_000).delay(ms(5));
     let (mut way, now) = (way(1), Instant::now());
