@@ -36,7 +36,7 @@ pub(crate) enum Identity {
     Ephemeral,
     File(PathBuf),
     /// With the generation, if it was told.
-    Key(SecretKey, Option<u64>),
+    Key(Box<SecretKey>, Option<u64>),
 }
 
 impl MeshBuilder {
@@ -97,7 +97,7 @@ impl MeshBuilder {
     /// Uses this key. The generation of the node is the time of day, in milliseconds: it must have
     /// passed on since the last start with this key.
     pub fn identity(mut self, key: SecretKey) -> Self {
-        self.identity = Identity::Key(key, None);
+        self.identity = Identity::Key(key.into(), None);
         self
     }
 
@@ -105,7 +105,7 @@ impl MeshBuilder {
     /// of every life before, by far: a node that learns that it was declared dead counts on by
     /// itself.
     pub fn identity_in_life(mut self, key: SecretKey, generation: u64) -> Self {
-        self.identity = Identity::Key(key, Some(generation));
+        self.identity = Identity::Key(key.into(), Some(generation));
         self
     }
 

@@ -192,7 +192,7 @@ fn identity(identity: Identity) -> Result<(SecretKey, u64), StartError> {
     let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
     Ok(match identity {
         Identity::Ephemeral => (SecretKey::generate(), now),
-        Identity::Key(key, generation) => (key, generation.unwrap_or(now)),
+        Identity::Key(key, generation) => (*key, generation.unwrap_or(now)),
         Identity::File(path) => (SecretKey::load_or_create(&path)?, next_generation(&path, now)?),
     })
 }
