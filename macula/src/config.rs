@@ -35,7 +35,8 @@ pub struct MeshBuilder {
 pub(crate) enum Identity {
     Ephemeral,
     File(PathBuf),
-    Key(SecretKey),
+    /// With the generation, if it was told.
+    Key(Box<SecretKey>, Option<u64>),
 }
 
 impl MeshBuilder {
@@ -93,9 +94,18 @@ impl MeshBuilder {
         self
     }
 
-    /// Uses this key.
+    /// Uses this key. The generation of the node is the time of day, in milliseconds: it must have
+    /// passed on since the last start with this key.
     pub fn identity(mut self, key: SecretKey) -> Self {
-        self.identity = Identity::Key(key);
+        self.identity = Identity::Key(key.into(), None);
+        self
+    }
+
+    /// Uses this key, and this generation instead of the time of day. It must be higher than that
+    /// of every life before, by far: a node that learns that it was declared dead counts on by
+    /// itself.
+    pub fn identity_in_life(mut self, key: SecretKey, generation: u64) -> Self {
+        self.identity = Identity::Key(key.into(), Some(generation));
         self
     }
 

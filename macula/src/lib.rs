@@ -34,4 +34,4 @@ pub use join::{Joining, LocalError, Tried};
 pub use limits::Limits;
 pub use mesh::Mesh;
 pub use news::{MemberEvent, PeerState, Refusal};
-pub use transport::MemoryNetwork;
+pub use transport::{Faults, MemoryNetwork};

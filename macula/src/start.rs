@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::Rng as _;
@@ -16,7 +17,7 @@ use crate::identity::{Cookie, Realm, SecretKey, next_generation};
 use crate::join::Seed;
 use crate::join::local::LocalDirectory;
 use crate::membership::{Member, Membership, MembershipInput};
-use crate::mesh::{Inner, Parts, lock};
+use crate::mesh::{Inner, Mesh, Parts, lock};
 use crate::rpc::Service;
 use crate::rpc::server::Services;
 use crate::transport::endpoint::{Endpoint, Listen};
@@ -97,10 +98,7 @@ struct Start {
 impl Drop for Start {
     fn drop(&mut self) {
         if !self.done {
-            lock(&self.inner.published).take();
-            self.inner.stop.cancel();
-            self.inner.tasks.close();
-            self.inner.endpoint.close();
+            self.inner.abort();
         }
     }
 }
@@ -131,6 +129,16 @@ fn launch(parts: Parts) -> Arc<Inner> {
     inner
 }
 
+impl Mesh {
+    /// Stops at once: no drain, no goodbye, and what runs here for others is dropped at its next
+    /// await. Connected peers still see their connections closed, unless the network is gone first:
+    /// for the crash of a node in a test, [`MemoryNetwork::unplug`](crate::MemoryNetwork::unplug)
+    /// its address, then abort.
+    pub fn abort(&self) {
+        self.0.abort();
+    }
+}
+
 impl Inner {
     /// Runs a task until it is done or the node has stopped.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -141,6 +149,15 @@ impl Inner {
                 () = stop.cancelled() => {}
             }
         });
+    }
+
+    /// Stops everything, and tells nobody in the cluster.
+    pub(crate) fn abort(&self) {
+        lock(&self.published).take();
+        self.draining.store(true, Ordering::SeqCst);
+        self.stop.cancel();
+        self.tasks.close();
+        self.endpoint.close();
     }
 
     /// Tells the others goodbye, and stops everything.
@@ -175,7 +192,7 @@ fn identity(identity: Identity) -> Result<(SecretKey, u64), StartError> {
     let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
     Ok(match identity {
         Identity::Ephemeral => (SecretKey::generate(), now),
-        Identity::Key(key) => (key, now),
+        Identity::Key(key, generation) => (*key, generation.unwrap_or(now)),
         Identity::File(path) => (SecretKey::load_or_create(&path)?, next_generation(&path, now)?),
     })
 }

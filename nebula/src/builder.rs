@@ -1,5 +1,7 @@
 //! How a node is prepared: every setting has a default, and nothing happens before `start`.
 
+#[cfg(feature = "testing")]
+mod again;
 mod check;
 mod roles;
 mod table;
@@ -12,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use macula::identity::Cookie;
+use macula::identity::{Cookie, SecretKey};
 use macula::rpc::MAX_EXTENSIONS;
 use macula::{Limits, MemoryNetwork, Mesh, MeshBuilder};
 
@@ -57,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) realm: Option<String>,
     pub(crate) cookie: Option<Secret>,
     pub(crate) identity: Option<PathBuf>,
+    /// Instead of a file: the key, and the number of this life of the node.
+    pub(crate) key: Option<(SecretKey, u64)>,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) advertise: Option<SocketAddr>,
     pub(crate) seeds: Vec<String>,
@@ -83,6 +87,7 @@ impl NodeBuilder {
             realm: None,
             cookie: None,
             identity: None,
+            key: None,
             listen: None,
             advertise: None,
             seeds: Vec::new(),
@@ -329,6 +334,9 @@ fn mesh_builder(settings: &Settings) -> Result<MeshBuilder> {
     }
     if let Some(path) = &settings.identity {
         mesh = mesh.identity_file(path);
+    }
+    if let Some((key, life)) = &settings.key {
+        mesh = mesh.identity_in_life(key.clone(), *life);
     }
     if let Some(listen) = settings.listen {
         mesh = mesh.listen(listen);

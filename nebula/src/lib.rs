@@ -68,6 +68,8 @@ mod node;
 pub mod nodes;
 pub mod prelude;
 mod service;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use boot::Roles;
 pub use builder::NodeBuilder;
@@ -133,6 +135,9 @@ mod pages {
     struct Multicast;
     #[doc = include_str!("../../docs/guide/selectors.md")]
     struct Selectors;
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../../docs/guide/testing.md")]
+    struct Testing;
     #[doc = include_str!("../../docs/guide/time.md")]
     struct Time;
 }

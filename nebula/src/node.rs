@@ -135,6 +135,16 @@ impl Node {
         })
     }
 
+    /// Stops at once, as a crash would, and says nothing to anybody once its network is gone.
+    #[cfg(feature = "testing")]
+    pub(crate) fn crash(&self) {
+        let Shared { mesh, services, follower, background, .. } = &*self.shared;
+        services.values().for_each(|served| served.drain());
+        mesh.abort();
+        background.stop();
+        follower.abort();
+    }
+
     /// The service of this wire name that it serves itself.
     pub(crate) fn served(&self, service: &str) -> Option<&Arc<Served>> {
         self.shared.services.get(service)

@@ -5,11 +5,15 @@
 //! unless a fault says otherwise. Faults belong to a direction between two addresses, apply to
 //! what is sent from then on, and may change at any time.
 //!
-//! Delays run on tokio's clock, so they take no real time where it is paused. Losses are drawn
-//! from the seed in the order of sending.
+//! Delays run on tokio's clock, so they take no real time where it is paused. What chance decides
+//! comes from the seed, for each direction in the order of sending.
 //!
 //! Limits: 4096 datagrams wait at a socket, on their way included; more are dropped, as a full
-//! kernel buffer would. Sending to an address where nobody is bound drops, too.
+//! kernel buffer would. Sending to an address where nobody is bound drops, too. The network
+//! remembers every pair of addresses between which something was sent.
+
+mod fault;
+mod inbox;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,21 +21,24 @@ use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use quinn::udp::{EcnCodepoint, RecvMeta, Transmit};
+use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
-/// How many datagrams wait at a socket.
-const QUEUE_LIMIT: usize = 4096;
+pub use self::fault::Faults;
+use self::fault::{Fate, Way};
+use self::inbox::{Datagram, Inbox};
+
 /// The ports given to those who ask for port 0, as IANA sets them aside.
 const FIRST_FREE_PORT: u16 = 49152;
 /// How many datagrams quinn may hand over in one go.
 const TRANSMIT_SEGMENTS: usize = 10;
+
+/// From one address to another.
+type Direction = (SocketAddr, SocketAddr);
 
 /// A network of datagram sockets inside one process, with faults at will.
 ///
@@ -42,29 +49,28 @@ pub struct MemoryNetwork {
 }
 
 struct State {
+    seed: u64,
     inboxes: BTreeMap<SocketAddr, Arc<Inbox>>,
     next_port: u16,
-    cuts: BTreeSet<(SocketAddr, SocketAddr)>,
-    loss: f64,
-    link_loss: BTreeMap<(SocketAddr, SocketAddr), f64>,
-    delay: Duration,
-    link_delay: BTreeMap<(SocketAddr, SocketAddr), Duration>,
-    rng: StdRng,
+    cuts: BTreeSet<Direction>,
+    faults: Faults,
+    /// Of the directions that have some of their own.
+    link_faults: BTreeMap<Direction, Faults>,
+    ways: BTreeMap<Direction, Way>,
 }
 
 impl MemoryNetwork {
-    /// A network without sockets or faults. Equal seeds lose the same datagrams, as long as the
-    /// same ones are sent in the same order.
+    /// A network without sockets or faults. Equal seeds lose, delay and repeat the same datagrams
+    /// of a direction, as long as equally many are sent there, under the same faults.
     pub fn new(seed: u64) -> Self {
         let state = State {
+            seed,
             inboxes: BTreeMap::new(),
             next_port: FIRST_FREE_PORT,
             cuts: BTreeSet::new(),
-            loss: 0.0,
-            link_loss: BTreeMap::new(),
-            delay: Duration::ZERO,
-            link_delay: BTreeMap::new(),
-            rng: StdRng::seed_from_u64(seed),
+            faults: Faults::none(),
+            link_faults: BTreeMap::new(),
+            ways: BTreeMap::new(),
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -95,8 +101,7 @@ impl MemoryNetwork {
         self.lock().cuts.insert((from, to));
     }
 
-    /// Takes back every [`partition`](Self::partition) and [`cut`](Self::cut). Losses and delays
-    /// stay.
+    /// Takes back every [`partition`](Self::partition) and [`cut`](Self::cut). Other faults stay.
     pub fn heal(&self) {
         self.lock().cuts.clear();
     }
@@ -104,28 +109,75 @@ impl MemoryNetwork {
     /// Drops this share of all datagrams, in place of every share set before, for single
     /// directions too. 0 is none and 1 is all of them; what lies outside counts as the nearer end.
     pub fn loss(&self, share: f64) {
-        let mut state = self.lock();
-        state.link_loss.clear();
-        state.loss = probability(share);
+        self.lock().change_all(|faults| faults.loss(share));
     }
 
     /// Drops this share of the datagrams from `from` to `to`, until [`loss`](Self::loss) is set.
     pub fn link_loss(&self, from: SocketAddr, to: SocketAddr, share: f64) {
-        self.lock().link_loss.insert((from, to), probability(share));
+        self.lock().change((from, to), |faults| faults.loss(share));
     }
 
     /// Delivers every datagram this much later, in place of every delay set before, for single
     /// directions too. A round trip takes twice as long.
     pub fn delay(&self, delay: Duration) {
-        let mut state = self.lock();
-        state.link_delay.clear();
-        state.delay = delay;
+        self.lock().change_all(|faults| faults.delay(delay));
     }
 
     /// Delivers the datagrams from `from` to `to` this much later, until [`delay`](Self::delay) is
     /// set.
     pub fn link_delay(&self, from: SocketAddr, to: SocketAddr, delay: Duration) {
-        self.lock().link_delay.insert((from, to), delay);
+        self.lock().change((from, to), |faults| faults.delay(delay));
+    }
+
+    /// Changes what is wrong with every direction, those to come included:
+    /// `network.faults(|faults| faults.loss(0.1))`.
+    pub fn faults(&self, change: impl Fn(Faults) -> Faults) {
+        self.lock().change_all(change);
+    }
+
+    /// Changes what is wrong with the way from `from` to `to`. Nothing is, or what
+    /// [`faults`](Self::faults) said so far; from now on this direction has faults of its own.
+    pub fn link_faults(
+        &self,
+        from: SocketAddr,
+        to: SocketAddr,
+        change: impl FnOnce(Faults) -> Faults,
+    ) {
+        self.lock().change((from, to), change);
+    }
+
+    /// Silences the socket at `addr` until [`resume`](Self::resume): what it sends is lost, and
+    /// what comes waits in its queue, as with a process that was stopped. Does nothing where
+    /// nobody is bound. [`heal`](Self::heal) does not take it back.
+    pub fn pause(&self, addr: SocketAddr) {
+        if let Some(inbox) = self.lock().inboxes.get(&addr) {
+            inbox.hold(true);
+        }
+    }
+
+    /// Ends a [`pause`](Self::pause); what has come meanwhile is delivered.
+    pub fn resume(&self, addr: SocketAddr) {
+        if let Some(inbox) = self.lock().inboxes.get(&addr) {
+            inbox.hold(false);
+        }
+    }
+
+    /// Ends the socket at `addr` as a crash of its process would: what it still sends is lost, it
+    /// receives nothing any more, and the address is free at once.
+    pub fn unplug(&self, addr: SocketAddr) {
+        if let Some(inbox) = self.lock().inboxes.remove(&addr) {
+            inbox.hold(true);
+        }
+    }
+
+    /// Whether something sent from `from` to `to` can arrive: there are sockets at both addresses,
+    /// neither is paused, and the way is not cut and does not lose everything.
+    pub fn is_open(&self, from: SocketAddr, to: SocketAddr) -> bool {
+        let state = self.lock();
+        let up = |addr| state.inboxes.get(addr).is_some_and(|inbox| !inbox.is_held());
+        let direction = (from, to);
+        let total = state.faults_of(&direction).is_total();
+        up(&from) && up(&to) && !state.cuts.contains(&direction) && !total
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -139,8 +191,8 @@ impl fmt::Debug for MemoryNetwork {
         f.debug_struct("MemoryNetwork")
             .field("sockets", &state.inboxes.keys())
             .field("cuts", &state.cuts)
-            .field("loss", &state.loss)
-            .field("delay", &state.delay)
+            .field("faults", &state.faults)
+            .field("link_faults", &state.link_faults)
             .finish_non_exhaustive()
     }
 }
@@ -157,99 +209,31 @@ impl State {
         Err(io::ErrorKind::AddrInUse.into())
     }
 
-    /// Where and how much later the next datagram on this link arrives, unless it is lost.
-    fn route(&mut self, from: SocketAddr, to: SocketAddr) -> Option<(Arc<Inbox>, Duration)> {
-        let link = (from, to);
-        let loss = self.link_loss.get(&link).copied().unwrap_or(self.loss);
-        if self.cuts.contains(&link) || (loss > 0.0 && self.rng.random_bool(loss)) {
+    fn faults_of(&self, direction: &Direction) -> &Faults {
+        self.link_faults.get(direction).unwrap_or(&self.faults)
+    }
+
+    fn change(&mut self, direction: Direction, change: impl FnOnce(Faults) -> Faults) {
+        let faults = change(*self.faults_of(&direction));
+        self.link_faults.insert(direction, faults);
+    }
+
+    fn change_all(&mut self, change: impl Fn(Faults) -> Faults) {
+        for faults in self.link_faults.values_mut().chain([&mut self.faults]) {
+            *faults = change(*faults);
+        }
+    }
+
+    /// Where and when the next datagram of a direction arrives, which has so many bytes.
+    fn route(&mut self, direction: Direction, bytes: usize) -> Option<(Arc<Inbox>, Fate)> {
+        let faults = *self.faults_of(&direction);
+        let (from, to) = direction;
+        let way = self.ways.entry(direction).or_insert_with(|| Way::new(self.seed, from, to));
+        let fate = way.next(&faults, bytes, Instant::now());
+        if self.cuts.contains(&direction) {
             return None;
         }
-        let delay = self.link_delay.get(&link).copied().unwrap_or(self.delay);
-        Some((self.inboxes.get(&to)?.clone(), delay))
-    }
-}
-
-fn probability(share: f64) -> f64 {
-    if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
-}
-
-struct Datagram {
-    from: SocketAddr,
-    ecn: Option<EcnCodepoint>,
-    content: Box<[u8]>,
-}
-
-/// What waits at one socket, and who waits for it.
-#[derive(Default)]
-struct Inbox {
-    queue: Mutex<Queue>,
-}
-
-#[derive(Default)]
-struct Queue {
-    /// By the time they are due, then by the order of sending. No time is due at once.
-    datagrams: BTreeMap<(Option<Instant>, u64), Datagram>,
-    sent: u64,
-    timer: Option<Pin<Box<Sleep>>>,
-    waker: Option<Waker>,
-}
-
-impl Inbox {
-    fn push(&self, delay: Duration, datagram: Datagram) {
-        let mut queue = self.lock();
-        if queue.datagrams.len() >= QUEUE_LIMIT {
-            return;
-        }
-        let due = match delay {
-            Duration::ZERO => None,
-            // Past the end of time is never.
-            delay => match Instant::now().checked_add(delay) {
-                None => return,
-                due => due,
-            },
-        };
-        let number = queue.sent;
-        queue.sent += 1;
-        queue.datagrams.insert((due, number), datagram);
-        let waker = queue.waker.take();
-        drop(queue);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Queue {
-    fn pop_due(&mut self) -> Option<Datagram> {
-        let first = self.datagrams.first_entry()?;
-        let due = first.key().0.is_none_or(|due| due <= Instant::now());
-        due.then(|| first.remove())
-    }
-
-    /// Ready when a datagram is due; else the task is woken when one may be.
-    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Datagram> {
-        loop {
-            if let Some(datagram) = self.pop_due() {
-                return Poll::Ready(datagram);
-            }
-            self.waker = Some(cx.waker().clone());
-            let Some((Some(due), _)) = self.datagrams.keys().next().copied() else {
-                self.timer = None;
-                return Poll::Pending;
-            };
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-            if timer.deadline() != due {
-                timer.as_mut().reset(due);
-            }
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            self.timer = None;
-        }
+        Some((self.inboxes.get(&to)?.clone(), fate))
     }
 }
 
@@ -267,7 +251,11 @@ impl fmt::Debug for MemorySocket {
 
 impl Drop for MemorySocket {
     fn drop(&mut self) {
-        self.network.lock().inboxes.remove(&self.addr);
+        let mut state = self.network.lock();
+        // Unplugged, it has no address any more, and somebody else may be there.
+        if state.inboxes.get(&self.addr).is_some_and(|inbox| Arc::ptr_eq(inbox, &self.inbox)) {
+            state.inboxes.remove(&self.addr);
+        }
     }
 }
 
@@ -277,13 +265,17 @@ impl AsyncUdpSocket for MemorySocket {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        if self.inbox.is_held() {
+            return Ok(());
+        }
         let size = transmit.segment_size.unwrap_or(transmit.contents.len());
         for content in transmit.contents.chunks(size.max(1)) {
-            let route = self.network.lock().route(self.addr, transmit.destination);
-            if let Some((inbox, delay)) = route {
-                let datagram =
-                    Datagram { from: self.addr, ecn: transmit.ecn, content: content.into() };
-                inbox.push(delay, datagram);
+            let direction = (self.addr, transmit.destination);
+            let route = self.network.lock().route(direction, content.len());
+            let Some((inbox, [first, second])) = route else { continue };
+            let (from, ecn) = (self.addr, transmit.ecn);
+            for delay in first.into_iter().chain(second) {
+                inbox.push(delay, Datagram { from, ecn, content: content.into() });
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ pub(crate) mod pool;
 use std::time::Duration;
 
 use self::admission::AdmissionError;
-pub use memory::MemoryNetwork;
+pub use memory::{Faults, MemoryNetwork};
 
 /// Why a peer could not be connected to.
 #[derive(Clone, Debug, thiserror::Error)]

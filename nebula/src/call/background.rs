@@ -26,6 +26,13 @@ impl Background {
         });
     }
 
+    /// Stops all of them, and whatever comes later.
+    #[cfg(feature = "testing")]
+    pub(crate) fn stop(&self) {
+        self.tasks.close();
+        self.stopped.cancel();
+    }
+
     /// Waits until all have ended, and stops those that have not by `over`, and whatever comes
     /// later.
     pub(crate) async fn finish(&self, over: Instant) {

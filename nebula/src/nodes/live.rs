@@ -30,6 +30,9 @@ pub(crate) type Callers = Arc<ArcSwap<BTreeMap<NodeId, Arc<Caller>>>>;
 #[derive(Debug)]
 pub(crate) struct Live {
     nodes: ArcSwap<Nodes>,
+    /// Changes with each snapshot.
+    #[cfg(feature = "testing")]
+    pub(crate) refreshed: tokio::sync::watch::Sender<()>,
     /// Nodes that failed calls of this one.
     trouble: Trouble,
     seen: Mutex<BTreeMap<String, Seen>>,
@@ -51,6 +54,8 @@ impl Live {
     pub(crate) fn new() -> Self {
         Self {
             nodes: ArcSwap::from_pointee(Nodes::new(Vec::new())),
+            #[cfg(feature = "testing")]
+            refreshed: tokio::sync::watch::Sender::new(()),
             trouble: Trouble::default(),
             seen: Mutex::default(),
             shared_names: Mutex::default(),
@@ -107,6 +112,8 @@ impl Live {
             Some(NodeInfo::new(info(mesh, record, fact)))
         });
         self.nodes.store(Arc::new(Nodes::new(known.collect())));
+        #[cfg(feature = "testing")]
+        self.refreshed.send_replace(());
         self.trouble.retain(|node| view.node(node).is_some());
         self.remember(mesh, &view);
         self.warn_of_shared_names(&view);

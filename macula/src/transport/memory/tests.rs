@@ -1,8 +1,10 @@
 use std::future::poll_fn;
 
+use quinn::udp::EcnCodepoint;
 use quinn::{Endpoint, EndpointConfig, TokioRuntime};
 use tokio::time::timeout;
 
+use super::inbox::QUEUE_LIMIT;
 use super::*;
 use crate::identity::SecretKey;
 use crate::identity::tls::{TlsIdentity, server_name};
@@ -157,6 +159,77 @@ async fn faults_of_a_link_hold_for_it_alone_and_until_the_next_for_all() {
     send(&*a, addr(2), b"a");
     send(&*b, addr(1), b"b");
     assert_eq!((drain(&*b).await.len(), drain(&*a).await.len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_faults_of_a_link_stay_when_one_is_set_for_all() {
+    let network = MemoryNetwork::new(1);
+    let [a, b] = pair(&network);
+    network.link_faults(addr(1), addr(2), |faults| faults.duplicate(1.0).loss(1.0));
+    assert!(!network.is_open(addr(1), addr(2)) && network.is_open(addr(2), addr(1)));
+    network.loss(0.0);
+    send(&*a, addr(2), b"a");
+    send(&*b, addr(1), b"b");
+    assert_eq!((drain(&*b).await.len(), drain(&*a).await.len()), (2, 1));
+    network.faults(|_| Faults::none());
+    send(&*a, addr(2), b"a");
+    assert_eq!(drain(&*b).await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_back_is_overtaken() {
+    let network = MemoryNetwork::new(1);
+    let [a, b] = pair(&network);
+    network.link_faults(addr(1), addr(2), |faults| faults.reorder(1.0, Duration::from_secs(1)));
+    send(&*a, addr(2), b"1");
+    network.link_faults(addr(1), addr(2), |_| Faults::none());
+    send(&*a, addr(2), b"2");
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(drain(&*b).await, [b"2", b"1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_socket_sends_nothing_and_receives_later() {
+    let network = MemoryNetwork::new(1);
+    let [a, b] = pair(&network);
+    network.delay(Duration::from_millis(5));
+    // On its way when the pause begins, and due within it.
+    send(&*a, addr(2), b"1");
+    network.pause(addr(2));
+    assert!(!network.is_open(addr(1), addr(2)) && !network.is_open(addr(2), addr(1)));
+    network.delay(Duration::ZERO);
+    send(&*a, addr(2), b"2");
+    send(&*b, addr(1), b"lost");
+    network.heal();
+    let waiting = tokio::spawn(async move { (drain(&*b).await, b) });
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(drain(&*a).await.is_empty());
+    let (none, b) = waiting.await.unwrap();
+    assert!(none.is_empty());
+    let woken = tokio::spawn(async move { receive(&*b).await });
+    tokio::task::yield_now().await;
+    network.resume(addr(2));
+    assert_eq!(woken.await.unwrap(), [b"2", b"1"]);
+    // Nobody is there: nothing happens.
+    network.pause(addr(9));
+    network.resume(addr(9));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unplugged_socket_leaves_its_address_to_others() {
+    let network = MemoryNetwork::new(1);
+    let [a, b] = pair(&network);
+    send(&*a, addr(2), b"unread");
+    network.unplug(addr(2));
+    assert!(!network.is_open(addr(1), addr(2)));
+    let next = network.bind(addr(2)).unwrap();
+    send(&*a, addr(2), b"next");
+    send(&*b, addr(1), b"lost");
+    assert_eq!((drain(&*b).await.len(), drain(&*a).await.len()), (0, 0));
+    // Nor does its end take the address from whoever has it now.
+    drop(b);
+    assert_eq!(drain(&*next).await, [b"next"]);
+    assert!(network.is_open(addr(1), addr(2)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,28 @@
+//! Nodes that are started more than once, by tests.
+
+use std::sync::Arc;
+
+use macula::identity::SecretKey;
+
+use super::NodeBuilder;
+use crate::service::serve::Dispatch;
+
+impl NodeBuilder {
+    /// The same again, with the same services.
+    pub(crate) fn again(&self) -> Self {
+        Self { settings: self.settings.clone(), services: self.services.clone() }
+    }
+
+    /// Serves what has been erased already.
+    pub(crate) fn serve_erased(mut self, service: Arc<dyn Dispatch>) -> Self {
+        self.services.push(service);
+        self
+    }
+
+    /// Uses this key, in a life with this number, in place of a key file.
+    pub(crate) fn key(mut self, key: SecretKey, life: u64) -> Self {
+        self.settings.identity = None;
+        self.settings.key = Some((key, life));
+        self
+    }
+}

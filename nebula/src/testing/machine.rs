@@ -1,0 +1,91 @@
+//! What the cluster knows of a node: how to start it, and the life it is in.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use macula::MemoryNetwork;
+use macula::identity::SecretKey;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::builder::NodeBuilder;
+use crate::node::Node;
+use crate::service::serve::Dispatch;
+
+/// Lives are this far apart, since a node that is declared dead counts on by itself.
+const LIFE: u64 = 1_000_000;
+/// The port of every node; their hosts differ.
+const PORT: u16 = 7000;
+
+/// Makes a service anew for each life.
+pub(super) type Factory = Arc<dyn Fn() -> Arc<dyn Dispatch> + Send + Sync>;
+
+/// A place in the cluster, which has one node at a time, or none.
+pub(super) struct Machine {
+    pub(super) name: String,
+    pub(super) addr: SocketAddr,
+    /// The node that runs here, unless it has stopped by itself.
+    node: Option<Node>,
+    base: NodeBuilder,
+    fresh: Vec<Factory>,
+    rng: StdRng,
+    key: SecretKey,
+    lives: u64,
+}
+
+impl Machine {
+    /// The machine number `place` of a cluster, on which nothing runs yet.
+    pub(super) fn new(seed: u64, place: u16, name: String) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_be_bytes());
+        bytes[8..10].copy_from_slice(&place.to_be_bytes());
+        let mut rng = StdRng::from_seed(bytes);
+        let key = SecretKey::from_bytes(rng.random());
+        let base = Node::builder(&name).realm("testing").cookie("of a cluster in a test");
+        let base = base.random_seed(rng.random());
+        let [high, low] = place.to_be_bytes();
+        let addr = SocketAddr::from((Ipv4Addr::new(10, 0, high, low), PORT));
+        Self { name, addr, node: None, base, fresh: Vec::new(), rng, key, lives: 0 }
+    }
+
+    /// The builder of the node, as far as it is the same in all its lives.
+    pub(super) fn base(&self) -> NodeBuilder {
+        self.base.again()
+    }
+
+    /// Says what each life begins with.
+    pub(super) fn prepare(&mut self, base: NodeBuilder, fresh: Vec<Factory>) {
+        (self.base, self.fresh) = (base, fresh);
+    }
+
+    /// The builder of the next life, which joins by `seeds`.
+    pub(super) fn next_life(
+        &mut self,
+        network: &MemoryNetwork,
+        seeds: &[SocketAddr],
+    ) -> NodeBuilder {
+        self.lives += 1;
+        let builder = self.base.again().memory(network.clone(), self.addr);
+        let builder = builder.key(self.key.clone(), self.lives * LIFE);
+        let builder = seeds.iter().fold(builder, |builder, seed| builder.seed(seed.to_string()));
+        self.fresh.iter().fold(builder, |builder, service| builder.serve_erased(service()))
+    }
+
+    /// The next life is that of another node.
+    pub(super) fn change_key(&mut self) {
+        self.key = SecretKey::from_bytes(self.rng.random());
+    }
+
+    pub(super) fn set_node(&mut self, node: Node) {
+        self.node = Some(node);
+    }
+
+    pub(super) fn take_node(&mut self) -> Option<Node> {
+        self.node.take()
+    }
+
+    /// The node that runs here, if one does.
+    pub(super) fn running(&self) -> Option<&Node> {
+        self.node.as_ref().filter(|node| !node.has_stopped())
+    }
+}

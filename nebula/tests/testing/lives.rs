@@ -1,0 +1,151 @@
+//! Crashes, restarts and orderly ends.
+
+use nebula::prelude::*;
+use nebula::testing::{Cluster, TestNode, ms};
+use tokio::time::Instant;
+
+use crate::kit::known;
+use crate::notes::{Book, NotesClient};
+
+async fn pair(cluster: &mut Cluster, book: Book) -> (TestNode, TestNode) {
+    let db = cluster.node("db").serve(book).start().await;
+    let web = cluster.node("web").start().await;
+    cluster.settle().await;
+    (db, web)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_says_no_goodbye_and_stops_what_runs() {
+    let mut cluster = Cluster::new(1);
+    let (book, mut told) = Book::telling();
+    let (db, web) = pair(&mut cluster, book).await;
+    let notes = NotesClient::new(&web);
+    let calling = tokio::spawn(async move { notes.hang().timeout(ms(8000)).await });
+    assert_eq!(told.recv().await, Some("began"));
+    let died = Instant::now();
+    cluster.kill(&db);
+    assert!(!cluster.is_running(&db) && cluster.is_running(&web));
+    assert_eq!(told.recv().await, Some("dropped"));
+    assert_eq!(died.elapsed(), ms(0));
+    // The others find it out by themselves, and the caller cannot know how far it came.
+    assert_eq!(known(&web), ["db", "web"]);
+    cluster.settle().await;
+    assert!(died.elapsed() > ms(1000));
+    assert_eq!(known(&web), ["web"]);
+    assert_eq!(calling.await.unwrap().unwrap_err().executed(), Executed::Unknown);
+    // Nor does the dead node do anything any more for who still holds it.
+    let dead = NotesClient::new(&db).echo(1).timeout(ms(500)).await.unwrap_err();
+    assert_eq!(dead.executed(), Executed::No, "{dead:#}");
+    cluster.kill(&db);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tasks_of_a_crashed_node_end() {
+    let mut cluster = Cluster::new(1);
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let (_db, _web) = pair(&mut cluster, Book::new()).await;
+    tokio::time::sleep(ms(60_000)).await;
+    let before = tasks();
+    let third = cluster.node("third").serve(Book::new()).start().await;
+    cluster.settle().await;
+    assert!(tasks() > before);
+    cluster.kill(&third);
+    drop(third);
+    tokio::time::sleep(ms(60_000)).await;
+    assert_eq!(tasks(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_with_its_key_is_the_same_node_in_a_new_life() {
+    let mut cluster = Cluster::new(2);
+    let (db, web) = pair(&mut cluster, Book::new()).await;
+    let notes = NotesClient::new(&web);
+    assert_eq!(notes.keep("before".into()).await, Ok(1));
+    let (id, addr) = (db.id(), db.local_addr());
+    let mut life = web.mesh().record(&id).unwrap().incarnation;
+    let mut db = db;
+    for count in 0..5 {
+        // Before the crash is noticed, and after it.
+        cluster.kill(&db);
+        if count % 2 == 1 {
+            cluster.settle().await;
+        }
+        db = cluster.restart(&db).await;
+        assert_eq!((db.id(), db.local_addr()), (id, addr));
+        cluster.settle().await;
+        let now = web.mesh().record(&id).unwrap().incarnation;
+        assert!(now > life, "an old life came back");
+        life = now;
+        // The value is the one that was served before.
+        assert_eq!(notes.keep("after".into()).await, Ok(count + 2));
+    }
+    // For a while longer, no echo of the old lives comes back.
+    for _ in 0..60 {
+        tokio::time::sleep(ms(1000)).await;
+        let now = web.mesh().record(&id).map(|record| record.incarnation);
+        assert_eq!((now, known(&web)), (Some(life), vec!["db".to_owned(), "web".to_owned()]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_with_a_new_key_is_another_node() {
+    let mut cluster = Cluster::new(3);
+    let (db, web) = pair(&mut cluster, Book::new()).await;
+    let old = db.id();
+    // It runs: it is killed first.
+    let db = cluster.restart_as_new(&db).await;
+    assert_ne!(db.id(), old);
+    cluster.settle().await;
+    assert_eq!(known(&web), ["db", "web"]);
+    assert_eq!(NotesClient::new(&web).echo(1).to(db.id()).await, Ok(1));
+    let gone = NotesClient::new(&web).echo(1).to(old).timeout(ms(500)).await.unwrap_err();
+    assert_eq!(gone.executed(), Executed::No, "{gone:#}");
+    for _ in 0..60 {
+        tokio::time::sleep(ms(1000)).await;
+        assert!(web.nodes().get(old).is_none(), "the node before came back");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_made_afresh_forgets() {
+    let mut cluster = Cluster::new(4);
+    let db = cluster.node("db").serve_fresh(Book::new).start().await;
+    let web = cluster.node("web").start().await;
+    let notes = NotesClient::new(&web);
+    assert_eq!(notes.keep("lost".into()).await, Ok(1));
+    let _db = cluster.restart(&db).await;
+    cluster.settle().await;
+    assert_eq!(notes.keep("kept".into()).await, Ok(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orderly_end_is_known_at_once() {
+    let mut cluster = Cluster::new(5);
+    let (db, web) = pair(&mut cluster, Book::new()).await;
+    let begun = Instant::now();
+    cluster.shutdown(&db).await.unwrap();
+    cluster.settle().await;
+    assert!(begun.elapsed() < ms(1000), "{:?}", begun.elapsed());
+    assert_eq!(known(&web), ["web"]);
+    cluster.shutdown(&db).await.unwrap();
+    let db = cluster.restart(&db).await;
+    cluster.settle().await;
+    assert_eq!(known(&db), ["db", "web"]);
+    // One that stops by itself has stopped, too.
+    Node::from(&db).shutdown().await.unwrap();
+    cluster.settle().await;
+    assert!(!cluster.is_running(&db));
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_can_crash_and_start_again() {
+    let mut cluster = Cluster::new(6);
+    let (db, web) = pair(&mut cluster, Book::new()).await;
+    cluster.kill(&web);
+    cluster.kill(&db);
+    cluster.settle().await;
+    let web = cluster.restart(&web).await;
+    let db = cluster.restart(&db).await;
+    cluster.settle().await;
+    assert_eq!((known(&web), known(&db)), (known(&db), vec!["db".into(), "web".into()]));
+}
