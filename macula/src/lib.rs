@@ -14,6 +14,7 @@
 
 mod config;
 pub mod directory;
+mod doubt;
 mod error;
 pub mod identity;
 mod join;

@@ -2,6 +2,10 @@
 //! realm. Whatever they do, no handler runs for them that should not, and an honest client is
 //! served afterwards. Everything runs on a network in memory and a paused clock.
 
+#[path = "hostile/gossip.rs"]
+mod gossip;
+#[path = "hostile/liars.rs"]
+mod liars;
 #[path = "hostile/members.rs"]
 mod members;
 #[path = "hostile/rude.rs"]

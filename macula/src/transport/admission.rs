@@ -47,6 +47,8 @@ pub(crate) enum AdmissionError {
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) introduction: Introduction,
+    /// We asked it for its member table.
+    pub(crate) asked: bool,
     pub(crate) lane: (SendStream, RecvStream),
 }
 
@@ -71,7 +73,7 @@ pub(crate) async fn dial(
         return Err(AdmissionError::WrongCookie);
     }
     write(&mut send, |out| me.encode(out)).await?;
-    admit(connection, peer, send, recv).await
+    admit(connection, peer, me.joining, (send, recv)).await
 }
 
 /// Has the node that dialled us prove itself, then proves ourselves to it.
@@ -97,14 +99,14 @@ pub(crate) async fn listen(
     let proof = realm.prove(Role::Listener, &exporter, ours, peer);
     write(&mut send, |out| Welcome { version: VERSION, proof }.encode(out)).await?;
     write(&mut send, |out| me.encode(out)).await?;
-    admit(connection, peer, send, recv).await
+    admit(connection, peer, me.joining, (send, recv)).await
 }
 
 async fn admit(
     connection: &Connection,
     peer: NodeId,
-    send: SendStream,
-    mut recv: RecvStream,
+    asked: bool,
+    (send, mut recv): (SendStream, RecvStream),
 ) -> Result<Admitted, AdmissionError> {
     let frame = read(&mut recv, Introduction::LENGTH).await?;
     let introduction = Introduction::decode(&frame)?;
@@ -113,7 +115,7 @@ async fn admit(
     }
     connection.set_receive_window(VarInt::from_u32(limits::ADMITTED_WINDOW));
     connection.set_max_concurrent_uni_streams(VarInt::from_u32(limits::BODY_STREAMS));
-    Ok(Admitted { introduction, lane: (send, recv) })
+    Ok(Admitted { introduction, asked, lane: (send, recv) })
 }
 
 fn exporter(connection: &Connection) -> Result<[u8; 32], AdmissionError> {
