@@ -12,6 +12,10 @@
 //!
 //! Services with types are built on it by the crate `nebula`.
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+#[path = "fuzz.rs"]
+pub mod __fuzz;
 mod config;
 pub mod directory;
 mod doubt;

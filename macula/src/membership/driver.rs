@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Member;
 use super::gossip::{Hint, Hints, Inbox};
 use super::hearsay::{Claim, Hearsay, Packet, Verdict};
+use crate::directory::list::decode_list;
 use crate::identity::NodeId;
 use crate::limits;
 
@@ -24,6 +25,8 @@ const QUEUE: usize = 1024;
 const LEAST_TRANSMISSIONS: NonZeroU8 = NonZeroU8::new(6).unwrap();
 /// How often a random node is asked for all members that it knows.
 const CATCH_UP: Duration = Duration::from_secs(5);
+/// The fewest bytes that a claim takes: an id, an address, and four small numbers.
+const LEAST_CLAIM: usize = 41;
 /// How many inputs are taken in before the timers are looked at again.
 const BATCH: usize = 256;
 
@@ -90,23 +93,7 @@ impl Membership {
         news: impl FnMut(MembershipNews) + Send,
     ) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, inputs) = mpsc::channel(QUEUE);
-        let (hints, inbox) = Hints::new(max_members);
-        let config = config_for(1);
-        let rng = StdRng::seed_from_u64(seed);
-        let foca = Foca::with_custom_broadcast(me, config, rng, PostcardCodec, hints);
-        let driver = Driver {
-            foca,
-            inbox,
-            outputs: AccumulatingRuntime::new(),
-            timers: BTreeMap::new(),
-            timer_number: 0,
-            sized_for: 1,
-            max_members,
-            hearsay: Hearsay::new(max_members.saturating_mul(2)),
-            introduced: false,
-            news,
-        };
-        (Self(sender), driver.run(inputs))
+        (Self(sender), Driver::new(me, seed, max_members, news).run(inputs))
     }
 
     /// Hands over an input that may be lost when the task is overrun.
@@ -134,6 +121,15 @@ impl Membership {
     }
 }
 
+/// Has a node that knows one member take this input in, for the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn feed(known: Member, me: Member, input: MembershipInput) {
+    let mut driver = Driver::new(me, 7, 64, |_| {});
+    driver.take(MembershipInput::Alive(known));
+    driver.take(input);
+    driver.flush();
+}
+
 struct Driver<N> {
     foca: Foca<Member, PostcardCodec, StdRng, Hints>,
     inbox: Inbox,
@@ -149,6 +145,23 @@ struct Driver<N> {
 }
 
 impl<N: FnMut(MembershipNews)> Driver<N> {
+    fn new(me: Member, seed: u64, max_members: usize, news: N) -> Self {
+        let (hints, inbox) = Hints::new(max_members);
+        let rng = StdRng::seed_from_u64(seed);
+        Self {
+            foca: Foca::with_custom_broadcast(me, config_for(1), rng, PostcardCodec, hints),
+            inbox,
+            outputs: AccumulatingRuntime::new(),
+            timers: BTreeMap::new(),
+            timer_number: 0,
+            sized_for: 1,
+            max_members,
+            hearsay: Hearsay::new(max_members.saturating_mul(2)),
+            introduced: false,
+            news,
+        }
+    }
+
     async fn run(mut self, mut inputs: mpsc::Receiver<MembershipInput>) {
         loop {
             let due = self.timers.first_key_value().map(|((at, _), _)| *at);
@@ -218,12 +231,11 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
                 let down = foca::Member::new(member, u16::MAX, foca::State::Down);
                 self.foca.apply_many([down].into_iter(), true, &mut self.outputs)
             }
-            MembershipInput::Table(bytes) => match postcard::from_bytes(&bytes) {
-                Ok(table) => {
-                    let table: Vec<Claim> = table;
+            MembershipInput::Table(bytes) => match decode_list(&bytes, LEAST_CLAIM, usize::MAX) {
+                Ok(mut table) => {
                     self.introduced = true;
-                    let table = table.into_iter().take(self.max_members);
-                    let table: Vec<_> = table.filter(|claim| self.believes(claim, None)).collect();
+                    table.truncate(self.max_members);
+                    table.retain(|claim| self.believes(claim, None));
                     self.foca.apply_many(table.into_iter(), false, &mut self.outputs)
                 }
                 Err(error) => {

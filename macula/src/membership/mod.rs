@@ -10,7 +10,11 @@ mod gossip;
 mod hearsay;
 mod member;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use driver::feed;
 pub(crate) use driver::{Membership, MembershipInput, MembershipNews};
 pub(crate) use gossip::Hint;
+#[cfg(feature = "fuzzing")]
+pub(crate) use hearsay::Claim;
 pub(crate) use hearsay::Packet;
 pub(crate) use member::Member;
