@@ -6,10 +6,16 @@
 mod gossip;
 #[path = "hostile/liars.rs"]
 mod liars;
+#[path = "hostile/listeners.rs"]
+mod listeners;
 #[path = "hostile/members.rs"]
 mod members;
+#[path = "hostile/replays.rs"]
+mod replays;
 #[path = "hostile/rude.rs"]
 mod rude;
+#[path = "hostile/storms.rs"]
+mod storms;
 #[path = "hostile/strangers.rs"]
 mod strangers;
 #[path = "hostile/victim.rs"]

@@ -29,6 +29,8 @@ pub(crate) enum AdmissionError {
     ClosedByPeer,
     #[error("it has no key of its own")]
     NoIdentity,
+    #[error("it has this node's own key: no two nodes may share an identity")]
+    OwnKey,
     #[error("it belongs to another realm")]
     OtherRealm,
     #[error("its cookie is not that of this realm")]
@@ -85,6 +87,9 @@ pub(crate) async fn listen(
     let peer = peer_id(connection).ok_or(AdmissionError::NoIdentity)?;
     let exporter = exporter(connection)?;
     let ours = me.member.id;
+    if peer == ours {
+        return Err(AdmissionError::OwnKey);
+    }
     let (mut send, mut recv) = connection.accept_bi().await?;
     let hello = Hello::decode(read(&mut recv, Hello::LENGTH).await?)?;
     if hello.realm != realm.tag() {
