@@ -190,3 +190,134 @@ impl<'p> Packet<'p> {
         packet
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "an `Instant` has no other source")]
+    fn origin() -> Instant {
+        Instant::now()
+    }
+
+    fn life(n: u8, generation: u64) -> Member {
+        let addr = SocketAddr::from(([10, 0, 0, n], 1));
+        Member { id: NodeId::from_bytes([n; 32]), addr, generation }
+    }
+
+    /// What becomes of a claim by node 1 about node `n`, at node 9 in generation 5, which knows
+    /// node 2 in generation 5, alive.
+    fn judged(n: u8, generation: u64, incarnation: u16, state: State) -> Verdict {
+        let known = Claim::alive(life(2, 5));
+        let known = (n == 2).then_some(&known);
+        let claim = Claim::new(life(n, generation), incarnation, state);
+        let from = Some(life(1, 1).id);
+        Hearsay::new(8).judge(&claim, from, &life(9, 5), (known, 1), origin())
+    }
+
+    #[test]
+    fn claims_about_third_parties_count_for_what_they_can() {
+        use State::{Alive, Down, Suspect};
+        use Verdict::{Believe, Doubt, Drop};
+        for (generation, incarnation, state, verdict) in [
+            (5, 0, Alive, Believe),
+            (5, 7, Suspect, Believe),
+            (5, MOST_REFUTATIONS, Suspect, Drop),
+            (5, u16::MAX, Alive, Drop),
+            (5, 0, Down, Doubt),
+            (5, u16::MAX, Down, Doubt),
+            (6, 0, Alive, Doubt),
+            (u64::MAX, 0, Down, Doubt),
+            (4, 0, Down, Believe),
+        ] {
+            assert_eq!(
+                judged(2, generation, incarnation, state),
+                verdict,
+                "{generation} {state:?}"
+            );
+            // Of itself a node may say all of that, and of an unknown one most.
+            assert_eq!(judged(1, generation, incarnation, state), Believe);
+            let unknown = if verdict == Drop { Drop } else { Believe };
+            assert_eq!(judged(3, generation, incarnation, state), unknown);
+        }
+        for state in [Alive, Suspect, Down] {
+            assert_eq!(judged(9, 6, 0, state), Drop, "nobody else knows this node's life");
+            assert_eq!(judged(9, 5, 0, state), Believe);
+        }
+        assert_eq!(judged(9, 5, u16::MAX, Suspect), Drop);
+    }
+
+    #[test]
+    fn there_is_one_doubt_about_a_node_until_it_is_settled() {
+        let mut hearsay = Hearsay::new(8);
+        let (me, known) = (life(9, 5), Claim::alive(life(2, 5)));
+        let judge = |hearsay: &mut Hearsay, generation| {
+            let claim = Claim::down(life(2, generation));
+            hearsay.judge(&claim, None, &me, (Some(&known), 1), origin())
+        };
+        assert_eq!(judge(&mut hearsay, 5), Verdict::Doubt);
+        assert_eq!(judge(&mut hearsay, 6), Verdict::Drop);
+        assert_eq!(hearsay.settle(&life(2, 0).id, false), None);
+        assert_eq!(judge(&mut hearsay, 6), Verdict::Doubt);
+        assert_eq!(hearsay.settle(&life(2, 0).id, true), Some(Claim::down(life(2, 6))));
+        assert_eq!(hearsay.settle(&life(2, 0).id, true), None);
+    }
+
+    #[test]
+    fn new_lives_and_unknown_nodes_are_bounded() {
+        let now = origin();
+        let mut hearsay = Hearsay::new(2);
+        assert!(hearsay.may_be_reborn(now) && !hearsay.may_be_reborn(now));
+        assert!(hearsay.may_be_reborn(now + REBIRTH));
+        for n in 20..30 {
+            let claim = Claim::alive(life(n, 1));
+            let mut judge = |nodes| hearsay.judge(&claim, None, &life(9, 5), (None, nodes), now);
+            assert_eq!((judge(1), judge(2)), (Verdict::Believe, Verdict::Drop));
+        }
+        assert_eq!(hearsay.rumoured.len(), 2);
+        let last = life(29, 0).id;
+        assert!(hearsay.meet(&last) && !hearsay.meet(&last));
+    }
+
+    fn packets() -> impl Strategy<Value = Vec<u8>> {
+        let state = prop::sample::select(vec![State::Alive, State::Suspect, State::Down]);
+        let claim = (any::<u8>(), any::<u64>(), any::<u16>(), state);
+        let claim = claim.prop_map(|(n, generation, incarnation, state)| {
+            postcard::to_stdvec(&Claim::new(life(n, generation), incarnation, state)).unwrap()
+        });
+        let claims = prop::collection::vec(claim, 0..10);
+        let tail = prop::collection::vec(any::<u8>(), 0..60);
+        let message = prop::sample::select(vec![Message::Gossip, Message::Ping(3), Message::Feed]);
+        (message, claims, tail).prop_map(|(message, claims, tail)| {
+            let (src, dst) = (life(1, 1), life(9, 5));
+            let header = Header { src, src_incarnation: 3, dst, message };
+            let mut packet = postcard::to_stdvec(&header).unwrap();
+            packet.extend((claims.len() as u16).to_be_bytes());
+            packet.extend(claims.concat());
+            packet.extend(tail);
+            packet
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_packet_is_put_together_as_it_was(packet in packets()) {
+            let read = Packet::read(&packet).unwrap();
+            prop_assert_eq!(read.write(true), &packet[..]);
+            let without = &packet[..packet.len() - read.tail.len()];
+            prop_assert_eq!(read.write(false), without);
+            prop_assert_eq!(Packet::sender(&packet), Some(life(1, 1).id));
+        }
+
+        #[test]
+        fn any_bytes_are_a_packet_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(read) = Packet::read(&bytes) {
+                prop_assert!(read.write(true).len() >= read.tail.len());
+            }
+        }
+    }
+}
