@@ -18,3 +18,8 @@ fix:
 # A cluster of three processes that loses two of them; `just quickstart --data FILE` takes a table.
 quickstart *args:
     cargo run --release -p examples --bin quickstart -- {{args}}
+
+# libFuzzer on one target for some seconds, from its corpus; what it finds is in `fuzz/artifacts`.
+fuzz target seconds="60":
+    mkdir -p fuzz/target/inputs/{{target}} fuzz/artifacts
+    cd fuzz && RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing" cargo run --target "$(rustc -vV | sed -n 's/^host: //p')" --bin {{target}} -- -max_total_time={{seconds}} -artifact_prefix=artifacts/{{target}}- target/inputs/{{target}} corpus/{{target}}

@@ -12,8 +12,13 @@
 //!
 //! Services with types are built on it by the crate `nebula`.
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+#[path = "fuzz.rs"]
+pub mod __fuzz;
 mod config;
 pub mod directory;
+mod doubt;
 mod error;
 pub mod identity;
 mod join;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use crate::directory::driver::FACTS;
 use crate::identity::NodeId;
 use crate::identity::tls::peer_id;
-use crate::membership::{Member, MembershipInput, MembershipNews};
+use crate::membership::{Member, MembershipInput, MembershipNews, Packet};
 use crate::mesh::Inner;
 use crate::rpc::health::{Pulse, TICK};
 use crate::rpc::server::Asked;
@@ -273,6 +273,17 @@ impl Inner {
             MembershipNews::Renewed(me) => {
                 tracing::warn!(generation = me.generation, "declared dead by others, and back");
                 self.set_me(me);
+                // The record is how others know that the new life is not an invention.
+                self.update_record(|record| {
+                    record.incarnation = record.incarnation.max(me.generation);
+                });
+            }
+            MembershipNews::Doubt { said, known, dead, from } => {
+                let inner = self.clone();
+                self.spawn(async move {
+                    let true_ = inner.find_out(said, known, dead, from).await;
+                    inner.membership.tell(MembershipInput::Settled(said.id, true_)).await;
+                });
             }
             MembershipNews::Hint { hint, from } => self.on_hint(&hint, from),
             MembershipNews::Introduced => drop(self.introduced.send_replace(true)),
@@ -287,13 +298,11 @@ impl Inner {
         if let Some(link) = self.link(&to.id) {
             return link.send_datagram(datagram);
         }
-        if !self.state().alive.contains_key(&to.id) {
-            // Whoever is no member is not worth a dial: a peer may name any address.
-            return;
-        }
+        // Whoever is no member is not worth a dial: a peer may name anybody, and any address.
+        let Some(member) = self.state().alive.get(&to.id).copied() else { return };
         let inner = self.clone();
         self.spawn(async move {
-            if let Ok(link) = inner.link_to(to.id, to.addr).await {
+            if let Ok(link) = inner.link_to(member.id, member.addr).await {
                 link.send_datagram(datagram);
             }
         });
@@ -347,12 +356,18 @@ impl Inbound for Inner {
             Message::Cancel { id } => link.cancel(id),
             Message::Extend { id, by } => self.on_extend(link, id, by),
             Message::Ping(number) => link.answer(&Message::Pong(number))?,
-            Message::Pong(_) => {}
+            Message::Pong(number) => link.pong.store(number, Ordering::Relaxed),
             Message::Record(bytes) => self.on_record(link, bytes),
             Message::Summary(theirs) => self.on_summary(link, theirs),
             Message::Digest(bytes) => self.on_digest(link, &bytes),
             Message::Pull(nodes) => self.on_pull(link, &nodes),
-            Message::Members(table) => self.membership.insist(MembershipInput::Table(table)),
+            Message::Members(table) => {
+                if link.table_due.swap(false, Ordering::Relaxed) {
+                    self.membership.insist(MembershipInput::Table(table));
+                }
+            }
+            // Whoever says it again is gone already.
+            Message::Goodbye if link.gone.swap(true, Ordering::Relaxed) => {}
             Message::Goodbye => {
                 let left = self.state().alive.get(&link.peer.id).copied().unwrap_or(link.peer);
                 self.membership.insist(MembershipInput::Left(left));
@@ -361,9 +376,10 @@ impl Inbound for Inner {
         Ok(())
     }
 
-    fn datagram(&self, _link: &Arc<Link>, datagram: Bytes) {
+    fn datagram(&self, link: &Arc<Link>, datagram: Bytes) {
         match datagram.split_first() {
-            Some((&MEMBERSHIP, _)) => {
+            // Nobody speaks in the name of another.
+            Some((&MEMBERSHIP, packet)) if Packet::sender(packet) == Some(link.peer.id) => {
                 self.membership.offer(MembershipInput::Datagram(datagram.slice(1..)));
             }
             Some((&FACTS, facts)) => self.on_facts(facts),

@@ -2,10 +2,20 @@
 //! realm. Whatever they do, no handler runs for them that should not, and an honest client is
 //! served afterwards. Everything runs on a network in memory and a paused clock.
 
+#[path = "hostile/gossip.rs"]
+mod gossip;
+#[path = "hostile/liars.rs"]
+mod liars;
+#[path = "hostile/listeners.rs"]
+mod listeners;
 #[path = "hostile/members.rs"]
 mod members;
+#[path = "hostile/replays.rs"]
+mod replays;
 #[path = "hostile/rude.rs"]
 mod rude;
+#[path = "hostile/storms.rs"]
+mod storms;
 #[path = "hostile/strangers.rs"]
 mod strangers;
 #[path = "hostile/victim.rs"]

@@ -57,6 +57,10 @@
 //! 8. What would become of a call is answered by the same search (`call::engine::reach`), without
 //!    making it: `call::inspect`, `nodes::inspect`, and for the whole cluster [`nodes::Routes`].
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+#[path = "fuzz.rs"]
+pub mod __fuzz;
 mod boot;
 mod builder;
 pub mod call;

@@ -111,6 +111,8 @@ impl Inner {
             let incarnation = theirs.incarnation.saturating_add(1);
             tracing::warn!(incarnation, "others know a newer record of this node than its own");
             self.update_record(|record| record.incarnation = incarnation);
+            // Others go by the record: it and the membership must not say different lives.
+            self.membership.insist(MembershipInput::Rise(incarnation));
         }
     }
 
@@ -162,6 +164,8 @@ impl Inner {
         if records.is_empty() {
             return;
         }
+        // A peer that asks for more before it has read what it asked for compares again later.
+        let Ok(transfer) = link.transfers.clone().try_acquire_owned() else { return };
         let link = link.clone();
         self.spawn(async move {
             for record in records {
@@ -170,6 +174,7 @@ impl Inner {
                     return;
                 }
             }
+            drop(transfer);
         });
     }
 
@@ -189,7 +194,7 @@ impl Inner {
         }
     }
 
-    fn pull(&self, link: &Arc<Link>, wanted: Vec<NodeId>) {
+    pub(crate) fn pull(&self, link: &Arc<Link>, wanted: Vec<NodeId>) {
         for nodes in wanted.chunks(PULL) {
             let _ = link.send(Message::Pull(nodes.to_vec()));
         }

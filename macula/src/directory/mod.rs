@@ -29,7 +29,7 @@
 
 pub(crate) mod driver;
 pub(crate) mod facts;
-mod list;
+pub(crate) mod list;
 pub(crate) mod record;
 pub(crate) mod replica;
 mod view;

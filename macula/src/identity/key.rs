@@ -148,8 +148,7 @@ pub fn next_generation(path: &Path, now_ms: u64) -> Result<u64, KeyError> {
     let generation = match file.read(GENERATION_FILE_LIMIT) {
         Ok(None) => now_ms,
         Ok(Some(content)) => {
-            let stored: Option<u64> =
-                std::str::from_utf8(&content).ok().and_then(|text| text.trim_end().parse().ok());
+            let stored = parse_generation(&content);
             let next = stored.and_then(|stored| stored.checked_add(1)).ok_or_else(malformed)?;
             next.max(now_ms)
         }
@@ -160,7 +159,11 @@ pub fn next_generation(path: &Path, now_ms: u64) -> Result<u64, KeyError> {
     Ok(generation)
 }
 
-fn parse_seed(content: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+pub(crate) fn parse_generation(content: &[u8]) -> Option<u64> {
+    std::str::from_utf8(content).ok()?.trim_end().parse().ok()
+}
+
+pub(crate) fn parse_seed(content: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
     let digits = content.trim_ascii_end();
     if digits.len() != 64 {
         return None;

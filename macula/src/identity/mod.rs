@@ -3,7 +3,7 @@
 pub(crate) mod cookie;
 pub(crate) mod file;
 mod id;
-mod key;
+pub(crate) mod key;
 pub(crate) mod realm;
 pub(crate) mod tls;
 

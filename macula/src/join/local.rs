@@ -199,10 +199,13 @@ fn read_or_sweep(path: &Path) -> Option<(NodeId, SocketAddr)> {
         Err(TryLockError::WouldBlock) if kind == "addr" => {}
         Err(_) => return None,
     }
-    let mut text = String::new();
-    file.take(FILE_LIMIT).read_to_string(&mut text).ok()?;
-    let addr = text.strip_suffix('\n')?.parse().ok()?;
-    Some((id, addr))
+    let mut text = Vec::new();
+    file.take(FILE_LIMIT).read_to_end(&mut text).ok()?;
+    Some((id, parse_address(&text)?))
+}
+
+pub(crate) fn parse_address(content: &[u8]) -> Option<SocketAddr> {
+    std::str::from_utf8(content).ok()?.strip_suffix('\n')?.parse().ok()
 }
 
 /// The user this process acts as.

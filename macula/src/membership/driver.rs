@@ -13,6 +13,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Member;
 use super::gossip::{Hint, Hints, Inbox};
+use super::hearsay::{Claim, Hearsay, Packet, Verdict};
+use crate::directory::list::decode_list;
+use crate::identity::NodeId;
 use crate::limits;
 
 /// How many inputs may wait for the membership task; datagrams beyond it are dropped, as the
@@ -22,6 +25,8 @@ const QUEUE: usize = 1024;
 const LEAST_TRANSMISSIONS: NonZeroU8 = NonZeroU8::new(6).unwrap();
 /// How often a random node is asked for all members that it knows.
 const CATCH_UP: Duration = Duration::from_secs(5);
+/// The fewest bytes that a claim takes: an id, an address, and four small numbers.
+const LEAST_CLAIM: usize = 41;
 /// How many inputs are taken in before the timers are looked at again.
 const BATCH: usize = 256;
 
@@ -36,6 +41,10 @@ pub(crate) enum MembershipInput {
     Left(Member),
     /// The member table of a peer that we joined.
     Table(Bytes),
+    /// What became of a [`Doubt`](MembershipNews::Doubt) about this node: whether it was true.
+    Settled(NodeId, bool),
+    /// This node has to live on in this generation at least.
+    Rise(u64),
     /// Tell the member table.
     TellTable(oneshot::Sender<Bytes>),
     /// Our own record has a new version.
@@ -59,6 +68,14 @@ pub(crate) enum MembershipNews {
         hint: Hint,
         from: Option<Member>,
     },
+    /// Somebody says that this life of a node is over, or that there is one that follows the known
+    /// one. To be answered by [`Settled`](MembershipInput::Settled).
+    Doubt {
+        said: Member,
+        known: u64,
+        dead: bool,
+        from: Option<NodeId>,
+    },
     /// The member table of a peer has been taken in.
     Introduced,
 }
@@ -76,22 +93,7 @@ impl Membership {
         news: impl FnMut(MembershipNews) + Send,
     ) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, inputs) = mpsc::channel(QUEUE);
-        let (hints, inbox) = Hints::new(max_members);
-        let config = config_for(1);
-        let rng = StdRng::seed_from_u64(seed);
-        let foca = Foca::with_custom_broadcast(me, config, rng, PostcardCodec, hints);
-        let driver = Driver {
-            foca,
-            inbox,
-            outputs: AccumulatingRuntime::new(),
-            timers: BTreeMap::new(),
-            timer_number: 0,
-            sized_for: 1,
-            max_members,
-            introduced: false,
-            news,
-        };
-        (Self(sender), driver.run(inputs))
+        (Self(sender), Driver::new(me, seed, max_members, news).run(inputs))
     }
 
     /// Hands over an input that may be lost when the task is overrun.
@@ -119,6 +121,15 @@ impl Membership {
     }
 }
 
+/// Has a node that knows one member take this input in, for the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn feed(known: Member, me: Member, input: MembershipInput) {
+    let mut driver = Driver::new(me, 7, 64, |_| {});
+    driver.take(MembershipInput::Alive(known));
+    driver.take(input);
+    driver.flush();
+}
+
 struct Driver<N> {
     foca: Foca<Member, PostcardCodec, StdRng, Hints>,
     inbox: Inbox,
@@ -127,12 +138,30 @@ struct Driver<N> {
     timer_number: u64,
     sized_for: u32,
     max_members: usize,
+    hearsay: Hearsay,
     /// A member table has just been taken in.
     introduced: bool,
     news: N,
 }
 
 impl<N: FnMut(MembershipNews)> Driver<N> {
+    fn new(me: Member, seed: u64, max_members: usize, news: N) -> Self {
+        let (hints, inbox) = Hints::new(max_members);
+        let rng = StdRng::seed_from_u64(seed);
+        Self {
+            foca: Foca::with_custom_broadcast(me, config_for(1), rng, PostcardCodec, hints),
+            inbox,
+            outputs: AccumulatingRuntime::new(),
+            timers: BTreeMap::new(),
+            timer_number: 0,
+            sized_for: 1,
+            max_members,
+            hearsay: Hearsay::new(max_members.saturating_mul(2)),
+            introduced: false,
+            news,
+        }
+    }
+
     async fn run(mut self, mut inputs: mpsc::Receiver<MembershipInput>) {
         loop {
             let due = self.timers.first_key_value().map(|((at, _), _)| *at);
@@ -177,25 +206,22 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
     }
 
     fn take(&mut self, input: MembershipInput) {
-        let known = self.foca.iter_membership_state().len();
-        let full = known >= self.max_members.saturating_mul(2);
-        let outputs = &mut self.outputs;
         let done = match input {
-            MembershipInput::Datagram(_) | MembershipInput::Table(_) if full => {
-                tracing::warn!(known, "more nodes are told of than a cluster may have");
-                return;
+            MembershipInput::Datagram(packet) => {
+                let Some(packet) = self.screen(packet) else { return };
+                self.foca.handle_data(&packet, &mut self.outputs)
             }
-            MembershipInput::Datagram(packet) => self.foca.handle_data(&packet, outputs),
             MembershipInput::Alive(member) => {
                 if self.foca.iter_members().count() >= self.max_members {
                     tracing::warn!("the cluster is at its limit of {} nodes", self.max_members);
                     return;
                 }
+                self.forget_inventions(&member);
                 let alive = [foca::Member::alive(member)].into_iter();
-                let applied = self.foca.apply_many(alive, true, &mut *outputs);
+                let applied = self.foca.apply_many(alive, true, &mut self.outputs);
                 if !self.foca.iter_members().any(|known| *known.id() == member) {
                     // It was declared dead in this life: let it know, so that it takes a new one.
-                    self.foca.announce(member, outputs)
+                    self.foca.announce(member, &mut self.outputs)
                 } else {
                     applied
                 }
@@ -203,19 +229,30 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
             MembershipInput::Left(member) => {
                 // A goodbye outranks whatever was suspected or refuted in that life.
                 let down = foca::Member::new(member, u16::MAX, foca::State::Down);
-                self.foca.apply_many([down].into_iter(), true, outputs)
+                self.foca.apply_many([down].into_iter(), true, &mut self.outputs)
             }
-            MembershipInput::Table(bytes) => match postcard::from_bytes(&bytes) {
-                Ok(table) => {
-                    let table: Vec<foca::Member<Member>> = table;
+            MembershipInput::Table(bytes) => match decode_list(&bytes, LEAST_CLAIM, usize::MAX) {
+                Ok(mut table) => {
                     self.introduced = true;
-                    self.foca.apply_many(table.into_iter().take(self.max_members), false, outputs)
+                    table.truncate(self.max_members);
+                    table.retain(|claim| self.believes(claim, None));
+                    self.foca.apply_many(table.into_iter(), false, &mut self.outputs)
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a peer sent a member table that does not decode");
                     return;
                 }
             },
+            MembershipInput::Settled(node, true_) => {
+                let claim = self.hearsay.settle(&node, true_);
+                self.foca.apply_many(claim.into_iter(), true, &mut self.outputs)
+            }
+            MembershipInput::Rise(generation) => {
+                let me = *self.foca.identity();
+                let risen = Member { generation: generation.max(me.generation), ..me };
+                (self.news)(MembershipNews::Renewed(risen));
+                self.foca.change_identity(risen, &mut self.outputs)
+            }
             MembershipInput::TellTable(answer) => {
                 let mut table: Vec<_> = self.foca.iter_members().cloned().collect();
                 table.push(foca::Member::alive(*self.foca.identity()));
@@ -225,7 +262,7 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
             }
             MembershipInput::Announce(hint) => self.foca.add_broadcast(&hint.encode()).map(drop),
             MembershipInput::Leave(answer) => {
-                let left = self.foca.leave_cluster(outputs);
+                let left = self.foca.leave_cluster(&mut self.outputs);
                 self.flush();
                 let _ = answer.send(());
                 left
@@ -234,6 +271,57 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
         if let Err(error) = done {
             tracing::debug!(%error, "a membership input was refused");
         }
+    }
+
+    /// Leaves out of a packet what is not to be believed; none if nothing is left.
+    fn screen(&mut self, packet: Bytes) -> Option<Bytes> {
+        let mut read = Packet::read(&packet)?;
+        self.forget_inventions(&read.from);
+        let accused = read.accused.is_some_and(|accused| accused == *self.foca.identity());
+        if accused && !self.hearsay.may_be_reborn(Instant::now()) {
+            return None;
+        }
+        let said = read.claims.len();
+        let from = read.from.id;
+        read.claims.retain(|claim| self.believes(claim, Some(from)));
+        // More hints than there may be nodes are about nodes that there are not.
+        let full = self.foca.custom_broadcast_backlog() >= self.max_members;
+        if read.claims.len() == said && !full {
+            return Some(packet);
+        }
+        Some(read.write(!full).into())
+    }
+
+    fn believes(&mut self, claim: &Claim, from: Option<NodeId>) -> bool {
+        let mut members = self.foca.iter_membership_state();
+        let nodes = members.len();
+        let known = members.find(|known| known.id().id == claim.id().id);
+        let me = self.foca.identity();
+        match self.hearsay.judge(claim, from, me, (known, nodes), Instant::now()) {
+            Verdict::Believe => true,
+            Verdict::Drop => false,
+            Verdict::Doubt => {
+                let known = known.map_or(0, |known| known.id().generation);
+                let dead = claim.state() == foca::State::Down;
+                (self.news)(MembershipNews::Doubt { said: *claim.id(), known, dead, from });
+                false
+            }
+        }
+    }
+
+    /// A node says itself which life it is in: forgets a later one that others made up.
+    fn forget_inventions(&mut self, member: &Member) {
+        if !self.hearsay.meet(&member.id) {
+            return;
+        }
+        let invented =
+            |known: &Member| known.id == member.id && known.generation > member.generation;
+        let known = self.foca.iter_membership_state().map(|known| *known.id()).find(invented);
+        let Some(known) = known else { return };
+        let down = foca::Member::new(known, u16::MAX, foca::State::Down);
+        // Neither fails: nothing is encoded, and nothing is sent.
+        let _ = self.foca.apply_many([down].into_iter(), false, &mut self.outputs);
+        let _ = self.foca.handle_timer(Timer::RemoveDown(known), &mut self.outputs);
     }
 
     fn flush(&mut self) {

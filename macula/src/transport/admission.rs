@@ -29,6 +29,8 @@ pub(crate) enum AdmissionError {
     ClosedByPeer,
     #[error("it has no key of its own")]
     NoIdentity,
+    #[error("it has this node's own key: no two nodes may share an identity")]
+    OwnKey,
     #[error("it belongs to another realm")]
     OtherRealm,
     #[error("its cookie is not that of this realm")]
@@ -47,6 +49,8 @@ pub(crate) enum AdmissionError {
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) introduction: Introduction,
+    /// We asked it for its member table.
+    pub(crate) asked: bool,
     pub(crate) lane: (SendStream, RecvStream),
 }
 
@@ -71,7 +75,7 @@ pub(crate) async fn dial(
         return Err(AdmissionError::WrongCookie);
     }
     write(&mut send, |out| me.encode(out)).await?;
-    admit(connection, peer, send, recv).await
+    admit(connection, peer, me.joining, (send, recv)).await
 }
 
 /// Has the node that dialled us prove itself, then proves ourselves to it.
@@ -83,6 +87,9 @@ pub(crate) async fn listen(
     let peer = peer_id(connection).ok_or(AdmissionError::NoIdentity)?;
     let exporter = exporter(connection)?;
     let ours = me.member.id;
+    if peer == ours {
+        return Err(AdmissionError::OwnKey);
+    }
     let (mut send, mut recv) = connection.accept_bi().await?;
     let hello = Hello::decode(read(&mut recv, Hello::LENGTH).await?)?;
     if hello.realm != realm.tag() {
@@ -97,14 +104,14 @@ pub(crate) async fn listen(
     let proof = realm.prove(Role::Listener, &exporter, ours, peer);
     write(&mut send, |out| Welcome { version: VERSION, proof }.encode(out)).await?;
     write(&mut send, |out| me.encode(out)).await?;
-    admit(connection, peer, send, recv).await
+    admit(connection, peer, me.joining, (send, recv)).await
 }
 
 async fn admit(
     connection: &Connection,
     peer: NodeId,
-    send: SendStream,
-    mut recv: RecvStream,
+    asked: bool,
+    (send, mut recv): (SendStream, RecvStream),
 ) -> Result<Admitted, AdmissionError> {
     let frame = read(&mut recv, Introduction::LENGTH).await?;
     let introduction = Introduction::decode(&frame)?;
@@ -113,7 +120,7 @@ async fn admit(
     }
     connection.set_receive_window(VarInt::from_u32(limits::ADMITTED_WINDOW));
     connection.set_max_concurrent_uni_streams(VarInt::from_u32(limits::BODY_STREAMS));
-    Ok(Admitted { introduction, lane: (send, recv) })
+    Ok(Admitted { introduction, asked, lane: (send, recv) })
 }
 
 fn exporter(connection: &Connection) -> Result<[u8; 32], AdmissionError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,6 +27,9 @@ const TOKEN_LABEL: &[u8] = b"EXPORTER-macula-link";
 const TWINS: Duration = Duration::from_secs(3);
 /// For how long a load that was told is believed, in milliseconds.
 const LOAD_HOLDS_MS: u64 = 2000;
+/// How many digests, tables and batches of records a peer may have us send at once: as many as a
+/// directory of the greatest size is pulled in, twice.
+const TRANSFERS: usize = 32;
 /// How many cancellations are remembered that came before their requests.
 const OVERTAKEN: usize = 64;
 /// The code for a peer that sent what no peer of ours sends.
@@ -83,6 +86,14 @@ pub(crate) struct Link {
     pub(crate) health: Mutex<Health>,
     pub(crate) silent: AtomicBool,
     pub(super) heard: AtomicBool,
+    /// The peer owes us its member table.
+    pub(crate) table_due: AtomicBool,
+    /// The peer has said goodbye.
+    pub(crate) gone: AtomicBool,
+    /// The number of its last `Pong`.
+    pub(crate) pong: AtomicU64,
+    /// What is being sent to it at its own request, beside calls.
+    pub(crate) transfers: Arc<Semaphore>,
     /// The load that the peer reported last, and when, in milliseconds since the link was made.
     load: AtomicU16,
     /// What of it was not ours.
@@ -163,6 +174,10 @@ impl Link {
             health: Mutex::default(),
             silent: AtomicBool::new(false),
             heard: AtomicBool::new(true),
+            table_due: AtomicBool::new(admitted.asked),
+            gone: AtomicBool::new(false),
+            pong: AtomicU64::new(0),
+            transfers: Arc::new(Semaphore::new(TRANSFERS)),
             load: AtomicU16::new(0),
             foreign: AtomicU16::new(0),
             load_at: AtomicU64::new(0),
@@ -315,7 +330,8 @@ impl Link {
         }
     }
 
-    /// Sends a message: on the lane if it is short, else on a stream of its own.
+    /// Sends a message: on the lane if it is short, else on a stream of its own. Of long ones only
+    /// so many are under way at once; what comes on top is not sent, and is asked for again.
     pub(crate) fn send(self: &Arc<Self>, message: Message) -> Result<(), LaneClosed> {
         if message.body_len() <= limits::LANE_THRESHOLD || matches!(message, Message::Record(_)) {
             return self.lane.push(&message);
@@ -323,11 +339,13 @@ impl Link {
         if self.closed.is_cancelled() {
             return Err(LaneClosed);
         }
+        let Ok(transfer) = self.transfers.clone().try_acquire_owned() else { return Ok(()) };
         let link = self.clone();
         tokio::spawn(async move {
             if let Err(error) = link.send_alone(message).await {
                 tracing::debug!(peer = ?link.peer.id, %error, "a large message was not sent");
             }
+            drop(transfer);
         });
         Ok(())
     }

@@ -13,8 +13,8 @@ use crate::victim::{ECHO, HANG, KEY, REALM, Victim};
 /// The code for whoever breaks the protocol.
 const VIOLATION: u64 = 2;
 
-const REQUEST: u8 = 1;
-const REPLY: u8 = 2;
+pub(crate) const REQUEST: u8 = 1;
+pub(crate) const REPLY: u8 = 2;
 const PING: u8 = 4;
 const PONG: u8 = 5;
 const RECORD: u8 = 6;
@@ -24,7 +24,7 @@ const MEMBERS: u8 = 10;
 const EXTEND: u8 = 12;
 
 /// A request under a number below 128, with so many microseconds left and no more to come.
-fn request(id: u8, method: u64, key: [u8; 8], micros: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn request(id: u8, method: u64, key: [u8; 8], micros: u8, body: &[u8]) -> Vec<u8> {
     [&[REQUEST, id][..], &method.to_le_bytes(), &key, &[micros, 0, 0], body].concat()
 }
 
@@ -32,7 +32,7 @@ fn request(id: u8, method: u64, key: [u8; 8], micros: u8, body: &[u8]) -> Vec<u8
 const FOREVER: [u8; 10] = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
 
 /// As long, and as often longer, as the protocol can say.
-fn patient(id: u8, method: u64) -> Vec<u8> {
+pub(crate) fn patient(id: u8, method: u64) -> Vec<u8> {
     let mut request = request(id, method, KEY, 0, b"");
     request.truncate(request.len() - 3);
     for most in [&FOREVER[..], &FOREVER, &[0xff, 0xff, 0xff, 0xff, 0x0f]] {
@@ -42,7 +42,7 @@ fn patient(id: u8, method: u64) -> Vec<u8> {
 }
 
 /// The victim has read and judged all that was said, and keeps the connection.
-async fn still_listens(lane: &mut Lane) {
+pub(crate) async fn still_listens(lane: &mut Lane) {
     lane.say(&[PING, 42]).await;
     loop {
         if lane.frame_of(PONG).await == [PONG, 42] {
@@ -52,7 +52,7 @@ async fn still_listens(lane: &mut Lane) {
 }
 
 /// Bytes that look random and are always the same.
-fn noise(seed: u32, length: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u32, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
@@ -265,7 +265,7 @@ async fn nobody_speaks_for_another() {
     assert_eq!(told.name, "rude");
 }
 
-fn sealed(record: &NodeRecord, key: &SecretKey, realm: &str) -> Vec<u8> {
+pub(crate) fn sealed(record: &NodeRecord, key: &SecretKey, realm: &str) -> Vec<u8> {
     let bytes = postcard::to_allocvec(record).unwrap();
     let message = [&b"macula directory record v1"[..], &tag(realm), &bytes].concat();
     [&[RECORD][..], &bytes, &key.sign(&message)].concat()

@@ -17,8 +17,9 @@ use tokio::time::timeout;
 
 use crate::victim::{COOKIE, PATIENCE, REALM, Victim, address};
 
-const PKCS8: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
+pub(crate) const PKCS8: [u8; 16] =
+    [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+pub(crate) const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
 pub(crate) struct Rude {
     pub(crate) key: SecretKey,
@@ -47,6 +48,17 @@ impl Rude {
         key: SecretKey,
         shows_key: bool,
     ) -> Result<Self, ConnectionError> {
+        Self::connect_to(victim, (victim.mesh.addr(), victim.mesh.id()), host, key, shows_key).await
+    }
+
+    /// Connects to this node.
+    pub(crate) async fn connect_to(
+        victim: &Victim,
+        (to, id): (SocketAddr, NodeId),
+        host: u8,
+        key: SecretKey,
+        shows_key: bool,
+    ) -> Result<Self, ConnectionError> {
         let addr = address(host);
         let socket = victim.network.bind(addr).unwrap();
         let runtime = Arc::new(quinn::TokioRuntime);
@@ -54,9 +66,9 @@ impl Rude {
         let endpoint = Endpoint::new_with_abstract_socket(config, None, socket, runtime).unwrap();
         let tls = QuicClientConfig::try_from(tls(&key, shows_key)).unwrap();
         let config = quinn::ClientConfig::new(Arc::new(tls));
-        let connecting = endpoint.connect_with(config, victim.mesh.addr(), "any.macula").unwrap();
+        let connecting = endpoint.connect_with(config, to, "any.macula").unwrap();
         let connection = timeout(PATIENCE, connecting).await.unwrap()?;
-        Ok(Self { key, addr, victim: victim.mesh.id(), connection, _endpoint: endpoint })
+        Ok(Self { key, addr, victim: id, connection, _endpoint: endpoint })
     }
 
     /// Connects, and becomes a member.

@@ -1,0 +1,91 @@
+//! Finds out whether what a member says of another is true.
+//!
+//! A node that answers on its own connection is not dead, whoever says so; without a connection to
+//! it, or an answer, the word of others stands. A new life of a known node is told by a record that
+//! it has signed, which whoever speaks of that life has.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::time::{sleep, timeout};
+
+use crate::identity::NodeId;
+use crate::membership::Member;
+use crate::mesh::Inner;
+use crate::wire::Message;
+
+/// How long a node that is said to be dead has to answer, or four round trips if that is more.
+const ANSWER: Duration = Duration::from_millis(500);
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long the record of a life that is told of may take to come.
+const RECORD: Duration = Duration::from_secs(1);
+
+impl Inner {
+    /// Whether the life `said` of a node that is known in the life `known` has begun, and whether
+    /// it is over, if that is said too.
+    pub(crate) async fn find_out(
+        &self,
+        said: Member,
+        known: u64,
+        dead: bool,
+        from: Option<NodeId>,
+    ) -> bool {
+        let later = said.generation > known;
+        let true_ = (!later || self.has_begun(&said, from).await)
+            && !(dead && self.answers(&said.id).await);
+        if !true_ {
+            let teller = from.map(tracing::field::debug);
+            tracing::debug!(node = %said.id, teller, later, dead, "not true of a node");
+        }
+        true_
+    }
+
+    /// Whether the node has signed a record of this life, which is asked for if need be.
+    async fn has_begun(&self, said: &Member, from: Option<NodeId>) -> bool {
+        let signed = || {
+            let state = self.state();
+            let sealed = state.replica.get(&said.id);
+            sealed.is_some_and(|sealed| sealed.record().incarnation >= said.generation)
+        };
+        let mut changed = self.changed.subscribe();
+        if signed() {
+            return true;
+        }
+        let teller = from.and_then(|from| self.link(&from));
+        if let Some(link) = teller.or_else(|| self.link(&said.id)) {
+            self.pull(&link, vec![said.id]);
+        }
+        let arrived = async {
+            while !signed() {
+                if changed.changed().await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
+        timeout(RECORD, arrived).await.unwrap_or(false)
+    }
+
+    /// Whether the node answers a question that is asked now.
+    async fn answers(&self, node: &NodeId) -> bool {
+        let link = self.link(node).filter(|link| !link.silent.load(Ordering::Relaxed));
+        let Some(link) = link else { return false };
+        // No other `Ping` has such a number.
+        let number = rand::rng().random_range(1..=u64::MAX);
+        if link.lane.push(&Message::Ping(number)).is_err() {
+            return false;
+        }
+        let answered = async {
+            while link.pong.load(Ordering::Relaxed) != number {
+                if link.closed.is_cancelled() {
+                    return false;
+                }
+                sleep(LOOK).await;
+            }
+            true
+        };
+        timeout(ANSWER.max(4 * link.round_trip()), answered).await.unwrap_or(false)
+    }
+}
