@@ -26,6 +26,6 @@ impl foca::Identity for Member {
     }
 
     fn win_addr_conflict(&self, adversary: &Self) -> bool {
-        self.generation > adversary.generation
+        self.generation > adversary.generation || cfg!(mutant = "former_life_wins")
     }
 }

@@ -312,7 +312,9 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.gate.places.leave(self.ticket.number);
+        if !cfg!(mutant = "queue_seat_kept") {
+            self.gate.places.leave(self.ticket.number);
+        }
     }
 }
 
@@ -342,7 +344,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if !self.kept {
+        if !self.kept && !cfg!(mutant = "permit_leaked") {
             self.gate.give_back();
         }
     }

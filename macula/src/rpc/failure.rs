@@ -94,6 +94,7 @@ impl Failure {
     /// Whether the handler ran.
     pub fn executed(&self) -> Executed {
         match self {
+            Self::Overloaded { .. } if cfg!(mutant = "refusal_told_as_run") => Executed::Yes,
             Self::Unreachable(_)
             | Self::Deadline { phase: Phase::Dial | Phase::Queue }
             | Self::Overloaded { .. }

@@ -32,7 +32,10 @@ impl<W> InFlight<W> {
 
     /// The waiter whose reply has come.
     pub(crate) fn complete(&mut self, id: u64) -> Option<W> {
-        let waiter = self.waiting.remove(&id);
+        let mut waiter = self.waiting.remove(&id);
+        if cfg!(mutant = "late_reply_to_another") && waiter.is_none() {
+            waiter = self.waiting.pop_first().map(|(_, other)| other);
+        }
         if waiter.is_none() {
             self.unclaimed += 1;
         }
