@@ -18,3 +18,16 @@ fix:
 # A cluster of three processes that loses two of them; `just quickstart --data FILE` takes a table.
 quickstart *args:
     cargo run --release -p examples --bin quickstart -- {{args}}
+
+# The long tiers of the tests, with their figures as a table: about six minutes, and the simulation.
+nightly:
+    tests/nightly
+
+# Builds with each deliberate bug in turn, and demands that a test fails: about fifteen minutes.
+mutants *names:
+    tests/mutants {{names}}
+
+# Twenty processes under steady calls and churn, by default for an hour; prints what memory grew by.
+soak *seconds:
+    cargo build -p tests --bins
+    cargo run -p tests --bin soak -- {{seconds}}

@@ -1,15 +1,16 @@
 //! A cluster of twenty processes under steady calls and steady churn: `soak [SECONDS]`, an hour
 //! unless said. It prints a row a sample, and in the end by how much memory grew in an hour.
 //!
-//! Four of the servers are killed or asked to leave in turn, one every ten seconds, and come back
-//! where they were. The others and the client, which is this process, run all the time: memory and
-//! tasks are theirs. `SOAK_SERVERS` (19) and `SOAK_RATE` (100 calls a second) change the size. It
-//! needs the program `node` beside it, and Linux.
+//! Four of the servers are killed or asked to leave in turn, and come back where they were. The
+//! others and the client, which is this process, run all the time: memory and tasks are theirs.
+//! `SOAK_SERVERS` (19), `SOAK_RATE` (100 calls a second) and `SOAK_EVERY` (10 seconds from one
+//! departure to the next) change what they have to bear. It needs the program `node` beside it, and Linux.
 //!
 //! It fails if a call failed that may run twice, and if calls are still under way, or more tasks are
 //! alive than before, once nobody calls any more. The slope is for people: in a short run it says
 //! little, so its standard error is printed with it.
 
+use std::alloc::System;
 use std::error::Error;
 use std::fs;
 use std::sync::Arc;
@@ -18,15 +19,17 @@ use std::time::Duration;
 
 use nebula::Node;
 use nebula::prelude::*;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tests::{LedgerClient, PATIENCE, Process, Site, Work, tier, until};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+#[global_allocator]
+static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
 const SECOND: Duration = Duration::from_secs(1);
 /// How many servers come and go.
 const CHURN: usize = 4;
-/// From one departure to the next.
-const EVERY: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -70,9 +73,11 @@ async fn soak(site: &Site, time: Duration, servers: usize) -> Result<(), Box<dyn
     let warm = time.as_secs_f64() / 3600.0 / 4.0;
     samples.retain(|sample| sample.hours >= warm);
     println!("{departures} departures; {} samples after the first quarter", samples.len());
-    for (name, of) in
-        [("a server", Sample::server as fn(&Sample) -> f64), ("the client", Sample::client)]
-    {
+    for (name, of) in [
+        ("a server", Sample::server as fn(&Sample) -> f64),
+        ("the client", Sample::client),
+        ("the heap of the client", Sample::heap),
+    ] {
         let points: Vec<_> = samples.iter().map(|sample| (sample.hours, of(sample))).collect();
         let (mean, slope, error) = slope(&points);
         println!(
@@ -97,7 +102,9 @@ async fn sample(node: &Node, stay: &[Process], calls: &Calls, time: Duration) ->
     let start = Instant::now();
     let every = (time / 60).clamp(2 * SECOND, 60 * SECOND);
     let mut samples = Vec::new();
-    println!("| seconds | calls | failed: idempotent, others | servers KiB | client KiB | tasks |");
+    println!(
+        "| seconds | calls | failed: idempotent, others | servers KiB | client KiB, of which in use | tasks |"
+    );
     while start.elapsed() < time {
         sleep_until(start + every * (samples.len() as u32 + 1)).await;
         let resident: u64 = stay.iter().filter_map(|server| resident_kib(server.pid())).sum();
@@ -105,15 +112,17 @@ async fn sample(node: &Node, stay: &[Process], calls: &Calls, time: Duration) ->
             hours: start.elapsed().as_secs_f64() / 3600.0,
             server: resident as f64 / stay.len() as f64,
             client: resident_kib(std::process::id()).unwrap_or_default() as f64,
+            heap: in_use_kib(),
         };
         println!(
-            "| {} | {} | {}, {} | {:.0} | {:.0} | {} |",
+            "| {} | {} | {}, {} | {:.0} | {:.0}, {:.0} | {} |",
             start.elapsed().as_secs(),
             calls.made.load(Relaxed),
             calls.failed.load(Relaxed),
             calls.failed_once.load(Relaxed),
             sample.server,
             sample.client,
+            sample.heap,
             alive(node, stay).map_or("?".to_owned(), |alive| alive.tasks.to_string()),
         );
         samples.push(sample);
@@ -184,6 +193,7 @@ async fn churn(
     mut go: Vec<Process>,
     stop: &AtomicBool,
 ) -> (u32, Vec<Process>) {
+    let every = Duration::from_secs(tier("SOAK_EVERY", 10));
     let (start, mut departures) = (Instant::now(), 0);
     while !stop.load(Relaxed) {
         let server = go.remove(0);
@@ -197,7 +207,7 @@ async fn churn(
         let back = site.serve_at(&name, addr).await;
         site.reaches(node, &back).await;
         go.push(back);
-        sleep_until(start + EVERY * departures).await;
+        sleep_until(start + every * departures).await;
     }
     (departures, go)
 }
@@ -207,6 +217,7 @@ struct Sample {
     hours: f64,
     server: f64,
     client: f64,
+    heap: f64,
 }
 
 impl Sample {
@@ -216,6 +227,10 @@ impl Sample {
 
     fn client(&self) -> f64 {
         self.client
+    }
+
+    fn heap(&self) -> f64 {
+        self.heap
     }
 }
 
@@ -260,6 +275,13 @@ fn resident_kib(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// What of the heap of this process is in use, in KiB.
+fn in_use_kib() -> f64 {
+    let stats = HEAP.stats();
+    // Bytes that were added or taken away when something was resized are counted in both.
+    (stats.bytes_allocated as f64 - stats.bytes_deallocated as f64) / 1024.0
 }
 
 /// The mean of the points, the slope of the line that fits them best, and its standard error.

@@ -22,6 +22,9 @@ pub trait Shop {
     /// The same, without a bound that is reached here.
     #[api(idempotent)]
     async fn look(&self, call: u64, wait: Duration) -> u64;
+    /// The same bytes.
+    #[api(idempotent)]
+    async fn carry(&self, bytes: Vec<u8>) -> Vec<u8>;
 }
 
 /// What has become of the bodies on a node.
@@ -63,6 +66,10 @@ impl Shop for Keeper {
 
     async fn look(&self, call: u64, wait: Duration) -> u64 {
         self.work(call, wait).await
+    }
+
+    async fn carry(&self, bytes: Vec<u8>) -> Vec<u8> {
+        bytes
     }
 }
 
