@@ -27,8 +27,8 @@ const MS: Duration = Duration::from_millis(1);
 /// keep their buffers.
 const CALLS: usize = 220;
 /// What so many calls may leave: the nodes talk to each other all the time, and so the heap varies by
-/// some hundred bytes. A word that each call leaves behind is more.
-const NOISE: isize = 8 * CALLS as isize;
+/// some hundred bytes. Two words that each call leaves behind are more.
+const NOISE: isize = 16 * CALLS as isize;
 
 /// Bytes in use. What is resized counts as allocated or freed by as much as it grows or shrinks.
 fn in_use() -> isize {

@@ -123,3 +123,39 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_refused_did_not_run_and_what_was_lost_may_have() {
+        for refused in [
+            Failure::Unreachable("gone".into()),
+            Failure::Deadline { phase: Phase::Dial },
+            Failure::Deadline { phase: Phase::Queue },
+            Failure::Overloaded { retry_after: Duration::ZERO },
+            Failure::UnknownMethod,
+            Failure::Incompatible { theirs: [0; 8] },
+            Failure::Draining,
+            Failure::Denied,
+            Failure::Malformed("no".into()),
+            Failure::RequestTooLarge { limit: 1 },
+        ] {
+            assert_eq!(refused.executed(), Executed::No, "{refused}");
+        }
+        for lost in
+            [Failure::Disconnected, Failure::Silent, Failure::Deadline { phase: Phase::Run }]
+        {
+            assert_eq!(lost.executed(), Executed::Unknown, "{lost}");
+        }
+        for ran in [
+            Failure::ReplyTooLarge { limit: 1 },
+            Failure::ReplyUnwritable("no".into()),
+            Failure::Panicked("no".into()),
+            Failure::Aborted,
+        ] {
+            assert_eq!(ran.executed(), Executed::Yes, "{ran}");
+        }
+    }
+}

@@ -117,7 +117,11 @@ mod tests {
                         prop_assert_eq!(table.insert(number), Some(number));
                         entered.push(number);
                     }
-                    Step::Complete(id) => left.extend(table.complete(id)),
+                    Step::Complete(id) => {
+                        let waiter = table.complete(id);
+                        prop_assert!(waiter.is_none_or(|waiter| waiter == id), "another's reply");
+                        left.extend(waiter);
+                    }
                     Step::Forget(id) => {
                         if table.forget(id) {
                             left.push(id);
