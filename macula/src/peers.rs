@@ -195,7 +195,8 @@ impl Inner {
         self.link(&peer.id).unwrap_or(link)
     }
 
-    /// Closes a connection that another one replaces, once nothing is under way on it. One to a
+    /// Closes a connection that another one replaces, once nothing is under way on it and nothing
+    /// has come on it for a while: the peer may use it still, and what it sent would be lost. One to a
     /// `former` life of the peer is closed as soon as it is silent, too: the peer is heard, but not
     /// on it, so that life has ended, and its calls are lost.
     fn retire(&self, link: Arc<Link>, former: bool) {
@@ -213,7 +214,8 @@ impl Inner {
                 if former && link.silent.load(Ordering::Relaxed) {
                     return link.close();
                 }
-                if since.elapsed() >= RETIREMENT && link.is_idle() {
+                let unused = since.elapsed().min(link.unheard()) >= RETIREMENT;
+                if unused && link.is_idle() {
                     // The link ends once the peer has what was written last.
                     return link.lane.close();
                 }

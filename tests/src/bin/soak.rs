@@ -7,8 +7,8 @@
 //! departure to the next) change what they have to bear. It needs the program `node` beside it, and Linux.
 //!
 //! It fails if a call failed that may run twice, and if calls are still under way, or more tasks are
-//! alive than before, once nobody calls any more. The slope is for people: in a short run it says
-//! little, so its standard error is printed with it.
+//! alive than before, once nobody calls any more. The slope, that of the second half, is for people:
+//! in a short run it says little, so its standard error is printed with it.
 
 use std::alloc::System;
 use std::error::Error;
@@ -70,9 +70,9 @@ async fn soak(site: &Site, time: Duration, servers: usize) -> Result<(), Box<dyn
     site.sees(&node, &everybody).await;
     let after = settled(&node, &stay, Some(tasks)).await;
 
-    let warm = time.as_secs_f64() / 3600.0 / 4.0;
+    let warm = time.as_secs_f64() / 3600.0 / 2.0;
     samples.retain(|sample| sample.hours >= warm);
-    println!("{departures} departures; {} samples after the first quarter", samples.len());
+    println!("{departures} departures; {} samples after the first half", samples.len());
     for (name, of) in [
         ("a server", Sample::server as fn(&Sample) -> f64),
         ("the client", Sample::client),
