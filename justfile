@@ -19,7 +19,7 @@ fix:
 quickstart *args:
     cargo run --release -p examples --bin quickstart -- {{args}}
 
-# The long tiers of the tests, with their figures as a table: about six minutes, and the simulation.
+# The long tiers of the tests, with their figures as a table: about five minutes, and the simulation.
 nightly:
     tests/nightly
 
