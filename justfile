@@ -23,3 +23,16 @@ quickstart *args:
 fuzz target seconds="60":
     mkdir -p fuzz/target/inputs/{{target}} fuzz/artifacts
     cd fuzz && RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing" cargo run --target "$(rustc -vV | sed -n 's/^host: //p')" --bin {{target}} -- -max_total_time={{seconds}} -artifact_prefix=artifacts/{{target}}- target/inputs/{{target}} corpus/{{target}}
+
+# The long tiers of the tests, with their figures as a table: about five minutes, and the simulation.
+nightly:
+    tests/nightly
+
+# Builds with each deliberate bug in turn, and demands that a test fails: about fifteen minutes.
+mutants *names:
+    tests/mutants {{names}}
+
+# Twenty processes under steady calls and churn, by default for an hour; prints what memory grew by.
+soak *seconds:
+    cargo build -p tests --bins
+    cargo run -p tests --bin soak -- {{seconds}}

@@ -178,7 +178,8 @@ impl Inner {
         tracing::debug!(peer = %peer.id, addr = %peer.addr, dialled, "linked");
         let loser = self.pool().insert(link.clone());
         if let Some(loser) = loser {
-            self.retire(loser);
+            let former = loser.peer.generation < peer.generation;
+            self.retire(loser, former);
         }
         self.greet(&link);
         self.membership.tell(MembershipInput::Alive(peer)).await;
@@ -194,19 +195,27 @@ impl Inner {
         self.link(&peer.id).unwrap_or(link)
     }
 
-    /// Closes a connection that another one replaces, once nothing is under way on it.
-    fn retire(&self, link: Arc<Link>) {
+    /// Closes a connection that another one replaces, once nothing is under way on it and nothing
+    /// has come on it for a while: the peer may use it still, and what it sent would be lost. One to a
+    /// `former` life of the peer is closed as soon as it is silent, too: the peer is heard, but not
+    /// on it, so that life has ended, and its calls are lost.
+    fn retire(&self, link: Arc<Link>, former: bool) {
         if link.closed.is_cancelled() {
             return;
         }
         self.pool().retire(link.clone());
+        let since = Instant::now();
         self.spawn(async move {
             loop {
                 tokio::select! {
-                    () = tokio::time::sleep(RETIREMENT) => {}
+                    () = tokio::time::sleep(TICK) => {}
                     () = link.closed.cancelled() => return,
                 }
-                if link.is_idle() {
+                if former && link.silent.load(Ordering::Relaxed) {
+                    return link.close();
+                }
+                let unused = since.elapsed().min(link.unheard()) >= RETIREMENT;
+                if unused && link.is_idle() {
                     // The link ends once the peer has what was written last.
                     return link.lane.close();
                 }
@@ -248,7 +257,7 @@ impl Inner {
                 drop(state);
                 let former = self.pool().renew(&member);
                 if let Some(former) = former {
-                    self.retire(former);
+                    self.retire(former, true);
                 }
                 if new {
                     tracing::info!(node = %member.id, addr = %member.addr, "node up");

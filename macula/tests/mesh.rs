@@ -266,6 +266,41 @@ async fn a_node_that_leaves_is_heard_out() {
     }
 }
 
+/// A crash is no goodbye: whoever waits for the former life of a node hears of its end by the next.
+#[tokio::test(start_paused = true)]
+async fn calls_to_a_node_that_crashed_end_when_it_is_back() {
+    let site = Site::new();
+    let network = MemoryNetwork::new(7);
+    let [at, elsewhere, from] = [1, 2, 3].map(|n| std::net::SocketAddr::from(([10, 0, 0, n], 1)));
+    let client = site.builder("client").memory(network.clone(), from).start().await.unwrap();
+    let server = async |at| {
+        let server = site.server("server").0.identity_file(site.dir.path().join("server.key"));
+        server.memory(network.clone(), at).seed(from.to_string()).start().await.unwrap()
+    };
+    let first = server(at).await;
+    until(&client, "the service is known", |mesh| !mesh.view().providers(HANG).is_empty()).await;
+    let mut hangs = request(HANG, "");
+    hangs.term = Term::fixed(Instant::now() + 100 * PATIENCE);
+    let call = tokio::spawn({
+        let (client, server) = (client.clone(), first.id());
+        async move { client.call_to(server, hangs).await }
+    });
+    while first.serving() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    network.partition(at, from);
+    first.shutdown(Duration::ZERO).await;
+    drop(first);
+    network.heal();
+    let second = server(elsewhere).await;
+    let back = Instant::now();
+    let lost = failure(timeout(PATIENCE, call).await.unwrap().unwrap());
+    assert_eq!((lost.executed(), lost), (Executed::Unknown, Failure::Disconnected));
+    assert!(back.elapsed() < Duration::from_secs(2), "{:?}", back.elapsed());
+    let response = client.call_to(second.id(), request(ECHO, "still there")).await;
+    assert_eq!(response.result.unwrap(), "still there");
+}
+
 #[tokio::test]
 async fn what_is_too_large_is_refused_in_both_directions() {
     let site = Site::new();

@@ -56,6 +56,12 @@ impl Ledger for Book {
         answer
     }
 
+    async fn add_narrowly(&self, call: u64, wait: Duration) -> u64 {
+        let answer = self.executed("add_narrowly", call);
+        tokio::time::sleep(wait).await;
+        answer
+    }
+
     async fn spend(&self, call: u64, amount: u64) -> Result<u64, Overdrawn> {
         let answer = self.executed("spend", call);
         if amount > 100 { Err(Overdrawn { amount }) } else { Ok(answer) }

@@ -25,6 +25,10 @@ pub trait Ledger {
     #[api]
     async fn add_slowly(&self, call: u64, wait: Duration) -> u64;
 
+    /// Must not run twice, takes its time, and runs eight times at once, with sixteen that wait.
+    #[api(max_concurrent = 8, queue = 16)]
+    async fn add_narrowly(&self, call: u64, wait: Duration) -> u64;
+
     /// Fails when `amount` is over 100.
     #[api]
     async fn spend(&self, call: u64, amount: u64) -> Result<u64, Overdrawn>;

@@ -3,31 +3,38 @@
 //! [`Site`] is one cluster's own realm, cookie and directory. Its servers are [`Process`]es of the
 //! program `node`, which serve a [`Book`]; each call that a book executes leaves a line in a file,
 //! which survives the process. [`Traffic`] makes calls and keeps their [`Outcome`]s, and
-//! [`Site::judge`] compares the two.
+//! [`Site::judge`] compares the two. [`Load`] makes them at a steady rate, and [`Figures`] tells how
+//! long they took.
 //!
 //! [`Five`] is a cluster of five servers, each with a [`Store`] too, for calls to several nodes;
 //! with a [`Relay`] between them their network can be cut.
 
 mod book;
 mod contract;
+mod figures;
 mod five;
 mod lifeline;
+mod load;
 mod oracle;
 mod patience;
 mod process;
 mod relay;
 mod site;
 mod store;
+mod tier;
 mod traffic;
 
 pub use book::Book;
 pub use contract::{Ledger, LedgerClient, Overdrawn, Who};
+pub use figures::Figures;
 pub use five::{Five, topology};
 pub use lifeline::Lifeline;
-pub use oracle::{Outcome, judge};
+pub use load::Load;
+pub use oracle::{Outcome, executions, judge};
 pub use patience::{PATIENCE, until};
 pub use process::{Frozen, Process};
 pub use relay::Relay;
 pub use site::Site;
 pub use store::{Gate, Mark, Replica, ReplicaClient, Store};
+pub use tier::tier;
 pub use traffic::{Traffic, Work};

@@ -20,7 +20,10 @@ pub struct Outcome {
 }
 
 /// The lines of all books in a directory: how often each call ran.
-pub(crate) fn executions(dir: &Path) -> BTreeMap<u64, usize> {
+///
+/// # Panics
+/// If a book cannot be read, or has a line that is none.
+pub fn executions(dir: &Path) -> BTreeMap<u64, usize> {
     let mut ran = BTreeMap::new();
     for file in fs::read_dir(dir).expect("the directory of the books") {
         let text = fs::read_to_string(file.expect("a book").path()).expect("a readable book");

@@ -23,6 +23,8 @@ pub enum Work {
     Add,
     /// Calls that must not run twice and take this long.
     AddSlowly(Duration),
+    /// The same, eight at once and sixteen that wait.
+    AddNarrowly(Duration),
 }
 
 impl Work {
@@ -35,6 +37,7 @@ impl Work {
             Self::FindSlowly(wait) => ledger.find_slowly(call, wait).await,
             Self::Add => ledger.add(call).await,
             Self::AddSlowly(wait) => ledger.add_slowly(call, wait).await,
+            Self::AddNarrowly(wait) => ledger.add_narrowly(call, wait).await,
         };
         let idempotent = matches!(self, Self::Find | Self::FindSlowly(_));
         Outcome { call, idempotent, elapsed: start.elapsed(), result }

@@ -88,7 +88,8 @@ impl Replica {
         match self.rows.entry(node) {
             Entry::Occupied(mut row) => {
                 let row = row.get_mut();
-                if sealed.record().stamp() <= row.sealed.record().stamp() {
+                let older = sealed.record().stamp() <= row.sealed.record().stamp();
+                if older && !cfg!(mutant = "old_record_accepted") {
                     return Inserted::Stale;
                 }
                 row.sealed = sealed;
@@ -96,7 +97,9 @@ impl Replica {
             }
             Entry::Vacant(row) => {
                 self.tombstones.purge(now);
-                if self.tombstones.get(&node).is_some_and(|at| sealed.record().stamp() <= at) {
+                let buried = self.tombstones.get(&node);
+                let buried = buried.filter(|_| !cfg!(mutant = "buried_record_returns"));
+                if buried.is_some_and(|at| sealed.record().stamp() <= at) {
                     return Inserted::Stale;
                 }
                 if full {

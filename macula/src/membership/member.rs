@@ -26,6 +26,26 @@ impl foca::Identity for Member {
     }
 
     fn win_addr_conflict(&self, adversary: &Self) -> bool {
-        self.generation > adversary.generation
+        self.generation > adversary.generation || cfg!(mutant = "former_life_wins")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foca::Identity;
+
+    use super::*;
+
+    #[test]
+    fn of_two_lives_of_a_node_the_later_one_wins() {
+        let id = NodeId::from_bytes([1; 32]);
+        let addr = SocketAddr::from(([10, 0, 0, 1], 1));
+        let former = Member { id, addr, generation: 5 };
+        let later = former.renew().unwrap();
+        assert!(later.generation > former.generation);
+        assert!(later.win_addr_conflict(&former));
+        assert!(!former.win_addr_conflict(&later) && !former.win_addr_conflict(&former));
+        let last = Member { generation: u64::MAX, ..former };
+        assert_eq!(last.renew(), Some(last), "there is no later life than the last");
     }
 }

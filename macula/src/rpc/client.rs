@@ -176,7 +176,7 @@ impl Pending<'_> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if self.link.calls().forget(self.id) {
+        if self.link.calls().forget(self.id) && !cfg!(mutant = "cancel_forgotten") {
             // On a closed link there is nothing left to cancel.
             let _ = self.link.lane.push(&Message::Cancel { id: self.id });
         }

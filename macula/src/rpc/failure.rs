@@ -96,6 +96,7 @@ impl Failure {
     /// Whether the handler ran.
     pub fn executed(&self) -> Executed {
         match self {
+            Self::Overloaded { .. } if cfg!(mutant = "refusal_told_as_run") => Executed::Yes,
             Self::Unreachable(_)
             | Self::Deadline { phase: Phase::Dial | Phase::Queue }
             | Self::Overloaded { .. }
@@ -121,6 +122,42 @@ impl Failure {
             Self::Disconnected | Self::Silent | Self::Panicked(_) | Self::Aborted => Phase::Run,
             Self::ReplyTooLarge { .. } | Self::ReplyUnwritable(_) => Phase::Reply,
             _ => Phase::Queue,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_refused_did_not_run_and_what_was_lost_may_have() {
+        for refused in [
+            Failure::Unreachable("gone".into()),
+            Failure::Deadline { phase: Phase::Dial },
+            Failure::Deadline { phase: Phase::Queue },
+            Failure::Overloaded { retry_after: Duration::ZERO },
+            Failure::UnknownMethod,
+            Failure::Incompatible { theirs: [0; 8] },
+            Failure::Draining,
+            Failure::Denied,
+            Failure::Malformed("no".into()),
+            Failure::RequestTooLarge { limit: 1 },
+        ] {
+            assert_eq!(refused.executed(), Executed::No, "{refused}");
+        }
+        for lost in
+            [Failure::Disconnected, Failure::Silent, Failure::Deadline { phase: Phase::Run }]
+        {
+            assert_eq!(lost.executed(), Executed::Unknown, "{lost}");
+        }
+        for ran in [
+            Failure::ReplyTooLarge { limit: 1 },
+            Failure::ReplyUnwritable("no".into()),
+            Failure::Panicked("no".into()),
+            Failure::Aborted,
+        ] {
+            assert_eq!(ran.executed(), Executed::Yes, "{ran}");
         }
     }
 }

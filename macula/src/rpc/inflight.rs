@@ -32,7 +32,10 @@ impl<W> InFlight<W> {
 
     /// The waiter whose reply has come.
     pub(crate) fn complete(&mut self, id: u64) -> Option<W> {
-        let waiter = self.waiting.remove(&id);
+        let mut waiter = self.waiting.remove(&id);
+        if cfg!(mutant = "late_reply_to_another") && waiter.is_none() {
+            waiter = self.waiting.pop_first().map(|(_, other)| other);
+        }
         if waiter.is_none() {
             self.unclaimed += 1;
         }
@@ -114,7 +117,11 @@ mod tests {
                         prop_assert_eq!(table.insert(number), Some(number));
                         entered.push(number);
                     }
-                    Step::Complete(id) => left.extend(table.complete(id)),
+                    Step::Complete(id) => {
+                        let waiter = table.complete(id);
+                        prop_assert!(waiter.is_none_or(|waiter| waiter == id), "another's reply");
+                        left.extend(waiter);
+                    }
                     Step::Forget(id) => {
                         if table.forget(id) {
                             left.push(id);

@@ -159,7 +159,7 @@ impl Inner {
     }
 
     fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::SeqCst)
+        self.draining.load(Ordering::SeqCst) && !cfg!(mutant = "draining_node_begins_calls")
     }
 }
 

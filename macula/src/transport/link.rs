@@ -94,6 +94,8 @@ pub(crate) struct Link {
     pub(crate) pong: AtomicU64,
     /// What is being sent to it at its own request, beside calls.
     pub(crate) transfers: Arc<Semaphore>,
+    /// When it was last noticed that something had come, in milliseconds since the link was made.
+    heard_at: AtomicU64,
     /// The load that the peer reported last, and when, in milliseconds since the link was made.
     load: AtomicU16,
     /// What of it was not ours.
@@ -178,6 +180,7 @@ impl Link {
             gone: AtomicBool::new(false),
             pong: AtomicU64::new(0),
             transfers: Arc::new(Semaphore::new(TRANSFERS)),
+            heard_at: AtomicU64::new(0),
             load: AtomicU16::new(0),
             foreign: AtomicU16::new(0),
             load_at: AtomicU64::new(0),
@@ -214,7 +217,17 @@ impl Link {
 
     /// Whether anything has come from the peer since the last time this was asked.
     pub(crate) fn take_heard(&self) -> bool {
-        self.heard.swap(false, Ordering::Relaxed)
+        let heard = self.heard.swap(false, Ordering::Relaxed);
+        if heard {
+            self.heard_at.store(self.age_ms(), Ordering::Relaxed);
+        }
+        heard
+    }
+
+    /// For how long nothing has come from the peer, as far as was asked.
+    pub(crate) fn unheard(&self) -> Duration {
+        let at = self.heard_at.load(Ordering::Relaxed);
+        Duration::from_millis(self.age_ms().saturating_sub(at))
     }
 
     pub(crate) fn calls(&self) -> MutexGuard<'_, InFlight<Waiter>> {

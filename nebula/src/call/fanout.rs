@@ -48,7 +48,10 @@ impl<T, E> Fanout<T, E> {
     /// Keeps the first of targets with the same identity, in the order given.
     pub(crate) fn new(targets: Vec<NodeRef>) -> Self {
         let mut known = std::collections::BTreeSet::new();
-        let targets: Vec<_> = targets.into_iter().filter(|node| known.insert(node.id)).collect();
+        let targets: Vec<_> = targets
+            .into_iter()
+            .filter(|node| known.insert(node.id) || cfg!(mutant = "node_counts_twice"))
+            .collect();
         Self {
             answered: vec![false; targets.len()],
             open: targets.len(),

@@ -76,6 +76,7 @@ pub(crate) fn term(
     let timeout = timeout.min(TIMEOUT_MAX);
     let extensions = extensions.min(MAX_EXTENSIONS);
     let longest = timeout.saturating_mul(extensions + 1).min(TIMEOUT_MAX);
+    let outer = outer.filter(|_| !cfg!(mutant = "deadline_not_inherited"));
     let until = |time| outer.map_or(started + time, |outer| outer.min(started + time));
     let (deadline, latest) = (until(timeout), until(longest));
     Term::new(deadline, latest.saturating_duration_since(deadline), extensions)

@@ -157,7 +157,7 @@ impl FailoverMachine {
 pub(crate) fn may_retry(executed: Executed, idempotent: bool) -> bool {
     match executed {
         Executed::No => true,
-        Executed::Unknown => idempotent,
+        Executed::Unknown => idempotent || cfg!(mutant = "retries_what_may_have_run"),
         Executed::Yes => false,
     }
 }
@@ -206,7 +206,10 @@ impl RetryBudget {
 
     /// Takes out one retry; false if there is none.
     pub(crate) fn withdraw(&self) -> bool {
-        let take = |tokens: u32| tokens.checked_sub(TOKEN);
+        let take = |tokens: u32| match tokens.checked_sub(TOKEN) {
+            None if cfg!(mutant = "retry_budget_is_endless") => Some(0),
+            left => left,
+        };
         self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 }

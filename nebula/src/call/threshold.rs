@@ -97,6 +97,7 @@ pub(crate) mod sealed {
 
 impl sealed::Required for Majority {
     fn required(&self, configured: usize, _live: usize) -> usize {
+        let configured = configured.saturating_sub(usize::from(cfg!(mutant = "half_is_most")));
         configured / 2 + 1
     }
 

@@ -216,7 +216,8 @@ impl<M: Method> Legs<M> {
     /// The result is decided: cancels the calls still under way, or lets them go on without the
     /// caller.
     fn decided(self) {
-        if self.stragglers == Stragglers::Cancel || self.clocks.due().is_none() {
+        let dropped = cfg!(mutant = "straggler_dropped") || self.stragglers == Stragglers::Cancel;
+        if dropped || self.clocks.due().is_none() {
             return;
         }
         // Each ends by its own clock; the latest there can be is for the case that one does not.
