@@ -57,7 +57,7 @@ fn losses_come_alone_and_have_their_share() {
 #[test]
 fn bursts_have_their_share_and_their_length() {
     for (share, length) in [(0.08, 10.0), (0.12, 25.0), (0.01, 3.0), (0.5, 40.0)] {
-        let fates = fates(&mut way(3), &Faults::none().burst_loss(share, length), 400_000);
+        let fates = fates(&mut way(3), &Faults::none().burst_loss(share, length), 200_000);
         let found = lost(&fates) as f64 / fates.len() as f64;
         let bursts = bursts(&fates);
         let mean = lost(&fates) as f64 / bursts.len() as f64;
@@ -125,8 +125,8 @@ fn copies_have_their_share_and_a_jitter_of_their_own() {
 
 #[test]
 fn outages_have_their_share_of_the_time_and_their_length() {
-    // One datagram in 1 ms, and one in 10 ms: the same outages.
-    for every in [1, 10_u64] {
+    // One datagram in 10 ms, and one in 100 ms: the same outages.
+    for every in [10, 100_u64] {
         let faults = Faults::none().outages(0.08, ms(400));
         let (mut way, start) = (way(3), moment());
         let count = 4_000_000 / every;
@@ -145,8 +145,8 @@ fn outages_go_by_the_clock_and_not_by_what_is_sent() {
     let faults = Faults::none().outages(0.5, ms(1000));
     let start = moment();
     let (mut busy, mut calm) = (way(5), way(5));
-    let often = (0..600_000).map(|n| busy.next(&faults, 1000, start + ms(n)));
-    let often: Vec<Fate> = often.step_by(500).collect();
+    let often = (0..60_000).map(|n| busy.next(&faults, 1000, start + ms(10 * n)));
+    let often: Vec<Fate> = often.step_by(50).collect();
     let seldom = (0..1200).map(|n| calm.next(&faults, 1000, start + ms(500 * n)));
     assert_eq!(often, seldom.collect::<Vec<_>>());
     assert!((400..800).contains(&lost(&often)));
