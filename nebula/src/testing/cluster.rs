@@ -1,5 +1,6 @@
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use macula::{Faults, MemoryNetwork};
@@ -33,6 +34,9 @@ pub(super) struct Shared {
     machines: Mutex<Vec<Machine>>,
     /// Changes with every fault, start and stop.
     changed: watch::Sender<()>,
+    /// What passes between nodes has changed since they last settled, so that somebody may be
+    /// suspected without anything to show for it yet.
+    doubtful: AtomicBool,
 }
 
 impl Cluster {
@@ -53,6 +57,7 @@ impl Cluster {
             network: MemoryNetwork::new(seed),
             machines: Mutex::default(),
             changed: watch::Sender::new(()),
+            doubtful: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -89,21 +94,21 @@ impl Cluster {
         for one in one.iter().map(|node| self.addr(node)) {
             other.iter().for_each(|other| self.network().partition(one, *other));
         }
-        self.shared.tell();
+        self.shared.tell_doubt();
     }
 
     /// Lets nothing pass from one node to the other, until [`heal`](Self::heal). The way back stays
     /// open; but a connection needs both.
     pub fn cut(&self, from: &TestNode, to: &TestNode) {
         self.network().cut(self.addr(from), self.addr(to));
-        self.shared.tell();
+        self.shared.tell_doubt();
     }
 
     /// Takes back every [`partition`](Self::partition) and [`cut`](Self::cut). Other faults stay;
     /// [`repair`](Self::repair) takes back those too.
     pub fn heal(&self) {
         self.network().heal();
-        self.shared.tell();
+        self.shared.tell_doubt();
     }
 
     /// Takes back every fault: partitions, cuts, pauses, and all that was said by
@@ -113,7 +118,7 @@ impl Cluster {
         self.network().faults(|_| Faults::none());
         let addrs: Vec<_> = self.shared.lock().iter().map(|machine| machine.addr).collect();
         addrs.into_iter().for_each(|addr| self.network().resume(addr));
-        self.shared.tell();
+        self.shared.tell_doubt();
     }
 
     /// The ways between two nodes, in both directions.
@@ -147,13 +152,13 @@ impl Cluster {
     /// the node itself goes on (see [the module](super)).
     pub fn pause(&self, node: &TestNode) {
         self.network().pause(self.addr(node));
-        self.shared.tell();
+        self.shared.tell_doubt();
     }
 
     /// Ends a [`pause`](Self::pause): what has come meanwhile reaches the node now.
     pub fn resume(&self, node: &TestNode) {
         self.network().resume(self.addr(node));
-        self.shared.tell();
+        self.shared.tell_doubt();
     }
 
     /// Stops a node as a crash of its process would: nobody is told, its connections are gone, and
@@ -213,15 +218,18 @@ impl Cluster {
     /// that can be reached from it, directly or through others, has what each of them last said of
     /// itself, and shows it in [`Node::nodes`]. A way that is cut in one direction reaches nobody.
     ///
-    /// What is wrong by then and not noticed yet cannot be waited for: a node that was cut off and
-    /// healed at once may be doubted a moment later.
+    /// After a partition, a cut or a pause, and after their end, it must have been so for eight
+    /// virtual seconds (more in clusters of ten and more): a node that was cut off for a moment may
+    /// be suspected already, and declared dead seconds after it was healed. Where links lose much,
+    /// nothing settles for good.
     ///
     /// # Panics
     /// After two virtual minutes, with a table of who lacks what.
     pub async fn settle(&self) {
         let mut changed = self.shared.changed.subscribe();
         let observe = || self.shared.observe();
-        if let Err(table) = settle::settle(observe, &mut changed).await {
+        let doubtful = self.shared.doubtful.swap(false, SeqCst);
+        if let Err(table) = settle::settle(observe, &mut changed, doubtful).await {
             let Self { shared } = self;
             panic!("{table}seed: {}\n{:?}", shared.seed, shared.network);
         }
@@ -274,6 +282,12 @@ impl Shared {
         let open = |from, to| self.network.is_open(from, to) && self.network.is_open(to, from);
         let reach = |from| addrs.iter().map(|to| open(from, *to)).collect();
         Observed { reach: addrs.iter().map(|from| reach(*from)).collect(), nodes }
+    }
+
+    /// What passes between nodes has changed.
+    fn tell_doubt(&self) {
+        self.doubtful.store(true, SeqCst);
+        self.tell();
     }
 
     fn tell(&self) {

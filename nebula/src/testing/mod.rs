@@ -33,7 +33,7 @@
 //!
 //!     cluster.partition(&[&db], &[&web]);
 //!     assert!(users.find(42).await.is_err());
-//!     cluster.heal();
+//!     cluster.repair();
 //!     cluster.settle().await;
 //!     assert!(users.find(42).await.is_ok());
 //! });

@@ -16,6 +16,10 @@ use crate::node::Node;
 /// back to the lost at least every 15.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How long a suspicion may take to be told or refuted, in a cluster of up to nine nodes: two
+/// probes of a second each, four seconds of patience, and as long again as a probe.
+const DOUBT: Duration = Duration::from_secs(8);
+
 /// The running nodes at one moment.
 pub(super) struct Observed {
     pub(super) nodes: Vec<Node>,
@@ -23,15 +27,18 @@ pub(super) struct Observed {
     pub(super) reach: Vec<Vec<bool>>,
 }
 
-/// Waits until nobody lacks anything.
+/// Waits until nobody lacks anything; if `doubtful`, until that has been so for as long as a
+/// suspicion may last.
 ///
 /// # Errors
 /// Who lacks what, a line each, when the time is over.
 pub(super) async fn settle(
     observe: impl Fn() -> Observed,
     changed: &mut watch::Receiver<()>,
+    doubtful: bool,
 ) -> Result<(), String> {
     let late = Instant::now() + PATIENCE;
+    let mut settled = None;
     loop {
         changed.mark_unchanged();
         let observed = observe();
@@ -41,13 +48,22 @@ pub(super) async fn settle(
         let mut shown: Vec<_> =
             observed.nodes.iter().map(|node| node.live().refreshed.subscribe()).collect();
         let lacks = lacks(&observed);
+        let mut wake = late;
         if lacks.is_empty() {
-            return Ok(());
+            // Suspicions last longer the more digits the number of nodes has.
+            let digits = observed.nodes.len().checked_ilog10().unwrap_or(0) + 1;
+            let doubt = if doubtful { DOUBT * digits } else { Duration::ZERO };
+            wake = *settled.get_or_insert_with(Instant::now) + doubt;
+            if wake <= Instant::now() {
+                return Ok(());
+            }
+        } else {
+            settled = None;
         }
         let views = views.iter_mut().map(|view| news(view.changed()));
         let shown = shown.iter_mut().map(|shown| news(shown.changed()));
         let any = select_all(views.chain(shown).chain([news(changed.changed())]));
-        if timeout_at(late, any).await.is_err() {
+        if timeout_at(wake, any).await.is_err() && settled.is_none() {
             return Err(table(&lacks));
         }
     }

@@ -31,7 +31,6 @@ async fn two_sides_of_a_partition_go_on_apart_and_come_together() {
     let (left, right) = (NotesClient::new(&a), NotesClient::new(&d));
     assert_eq!(left.echo(1).all().await.unwrap().len(), 2);
     assert_eq!(right.echo(1).all().await.unwrap().len(), 1);
-    // Who starts now belongs to no side, and joins the two by what it knows.
     cluster.heal();
     cluster.settle().await;
     for node in [&a, &b, &c, &d] {
@@ -39,6 +38,26 @@ async fn two_sides_of_a_partition_go_on_apart_and_come_together() {
     }
     let all = right.echo(1).all().await.unwrap();
     assert_eq!((all.len(), all.all_ok()), (3, true));
+}
+
+/// Cut off for so long that it is suspected, and healed before it is given up.
+#[tokio::test(start_paused = true)]
+async fn a_doubt_that_is_on_its_way_is_waited_for() {
+    for cut_off in (2000..5000).step_by(500) {
+        let mut cluster = Cluster::new(cut_off);
+        let db = cluster.node("db").serve(Book::new()).start().await;
+        let web = cluster.node("web").start().await;
+        cluster.settle().await;
+        cluster.partition(&[&db], &[&web]);
+        tokio::time::sleep(ms(cut_off)).await;
+        cluster.heal();
+        cluster.settle().await;
+        for number in 0..40 {
+            let answer = NotesClient::new(&web).echo(number).await;
+            assert_eq!(answer, Ok(number), "cut off for {cut_off} ms");
+            tokio::time::sleep(ms(200)).await;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,8 +41,8 @@ fn a_plain_test_needs_no_runtime_of_its_own() {
     let name = testing::run(1, async |mut cluster| {
         let begun = Instant::now();
         let db = cluster.node("db").serve_fresh(Book::new).start().await;
-        tokio::time::sleep(ms(3_600_000)).await;
-        assert_eq!(begun.elapsed(), ms(3_600_000));
+        tokio::time::sleep(ms(600_000)).await;
+        assert_eq!(begun.elapsed(), ms(600_000));
         db.name().to_owned()
     });
     assert_eq!(name, "db");
