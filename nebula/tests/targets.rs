@@ -320,7 +320,7 @@ async fn a_vote_counts_the_tags_of_the_topology() {
     assert_eq!(
         error.to_string(),
         "the node `b` has other tags than the topology gives it: `work` here, `spare` there; make \
-         them the same"
+         them the same, here with `.tag(..)`"
     );
 }
 
