@@ -198,7 +198,7 @@ async fn a_bad_topology_changes_nothing() {
         (
             Topology::new().node("r-1", ["web"]).unwrap(),
             "the node `r-1` has other tags than the topology gives it: `ledger` here, `web` there; \
-             make them the same",
+             make them the same, here with `.tag(..)`",
         ),
         (
             Topology::new().node("r-2", ["ledger"]).unwrap(),
