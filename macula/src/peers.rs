@@ -1,5 +1,6 @@
-//! Drives connections: accepts and dials peers, hands what they say to the room it belongs to,
-//! and follows the membership.
+//! Drives connections: accepts and dials peers, and follows the membership.
+
+mod inbound;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,19 +13,17 @@ use rand::RngExt;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 
-use crate::directory::driver::FACTS;
+use crate::MemberEvent;
 use crate::identity::NodeId;
 use crate::identity::tls::peer_id;
-use crate::membership::{Member, MembershipInput, MembershipNews, Packet};
+use crate::membership::{Member, MembershipInput, MembershipNews};
 use crate::mesh::Inner;
 use crate::rpc::health::{Pulse, TICK};
-use crate::rpc::server::Asked;
 use crate::transport::DialError;
 use crate::transport::admission::{self, AdmissionError, Admitted, CLOSE_REFUSED};
-use crate::transport::link::{Inbound, Link, Violation};
+use crate::transport::link::Link;
 use crate::transport::pool::Route;
 use crate::wire::{Introduction, Message};
-use crate::{Limits, MemberEvent};
 
 /// The first byte of a datagram that carries membership.
 const MEMBERSHIP: u8 = 0;
@@ -349,64 +348,6 @@ impl Inner {
                 }
             }
         }
-    }
-}
-
-impl Inbound for Inner {
-    fn message(&self, link: &Arc<Link>, message: Message) -> Result<(), Violation> {
-        match message {
-            Message::Request { id, method, key, remaining, room, extensions, body } => {
-                let what = Asked { method, key, remaining, room, extensions, body };
-                return self.on_request(link, id, what);
-            }
-            Message::Reply { id, load, status, body } => {
-                self.on_reply(link, id, load, status, body);
-            }
-            Message::Cancel { id } => link.cancel(id),
-            Message::Extend { id, by } => self.on_extend(link, id, by),
-            Message::Ping(number) => link.answer(&Message::Pong(number))?,
-            Message::Pong(number) => link.pong.store(number, Ordering::Relaxed),
-            Message::Record(bytes) => self.on_record(link, bytes),
-            Message::Summary(theirs) => self.on_summary(link, theirs),
-            Message::Digest(bytes) => self.on_digest(link, &bytes),
-            Message::Pull(nodes) => self.on_pull(link, &nodes),
-            Message::Members(table) => {
-                if link.table_due.swap(false, Ordering::Relaxed) {
-                    self.membership.insist(MembershipInput::Table(table));
-                }
-            }
-            // Whoever says it again is gone already.
-            Message::Goodbye if link.gone.swap(true, Ordering::Relaxed) => {}
-            Message::Goodbye => {
-                let left = self.state().alive.get(&link.peer.id).copied().unwrap_or(link.peer);
-                self.membership.insist(MembershipInput::Left(left));
-            }
-        }
-        Ok(())
-    }
-
-    fn datagram(&self, link: &Arc<Link>, datagram: Bytes) {
-        match datagram.split_first() {
-            // Nobody speaks in the name of another.
-            Some((&MEMBERSHIP, packet)) if Packet::sender(packet) == Some(link.peer.id) => {
-                self.membership.offer(MembershipInput::Datagram(datagram.slice(1..)));
-            }
-            Some((&FACTS, facts)) => self.on_facts(facts),
-            _ => tracing::debug!("a datagram of unknown kind"),
-        }
-    }
-
-    fn closed(&self, link: &Arc<Link>) {
-        self.pool().remove(link);
-        tracing::debug!(peer = %link.peer.id, "unlinked");
-    }
-
-    fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    fn load(&self) -> u16 {
-        Inner::load(self)
     }
 }
 

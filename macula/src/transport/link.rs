@@ -1,3 +1,6 @@
+mod requests;
+mod waiter;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -5,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,10 +17,12 @@ use super::admission::Admitted;
 use super::lane::{Lane, LaneClosed};
 use crate::limits::{self, Limits};
 use crate::membership::Member;
+use crate::rpc::Failure;
 use crate::rpc::health::Health;
 use crate::rpc::inflight::InFlight;
-use crate::rpc::{Failure, Moved, NotExtended, Response, Term};
 use crate::wire::{FrameBuffer, Message, WireError};
+
+pub(crate) use waiter::Waiter;
 
 /// The code with which a connection is closed that is not needed any more.
 pub(crate) const CLOSE_DONE: VarInt = VarInt::from_u32(0);
@@ -30,37 +35,8 @@ const LOAD_HOLDS_MS: u64 = 2000;
 /// How many digests, tables and batches of records a peer may have us send at once: as many as a
 /// directory of the greatest size is pulled in, twice.
 const TRANSFERS: usize = 32;
-/// How many cancellations are remembered that came before their requests.
-const OVERTAKEN: usize = 64;
 /// The code for a peer that sent what no peer of ours sends.
 const CLOSE_VIOLATION: VarInt = VarInt::from_u32(2);
-
-/// Waits for the reply of one request.
-#[derive(Debug)]
-pub(crate) struct Waiter {
-    pub(crate) reply: oneshot::Sender<Response>,
-    pub(crate) leaves_if_silent: bool,
-    pub(crate) term: Term,
-    /// Where the caller reads by how much the deadline has moved, if it does.
-    pub(crate) moved: Option<Moved>,
-}
-
-impl Waiter {
-    /// Tells the caller how its request ended. It may have gone this very moment.
-    pub(crate) fn end(self, result: Result<Bytes, Failure>, load: Option<u16>) {
-        let _ = self.reply.send(Response { result, load, term: self.term });
-    }
-
-    /// The peer says that it has moved the deadline. It moves here only as far as this side's own
-    /// reckoning goes.
-    pub(crate) fn extend(&mut self, by: Duration, now: Instant) -> Result<(), NotExtended> {
-        let granted = self.term.extend(by, now)?;
-        if let Some(moved) = &self.moved {
-            moved.add(granted);
-        }
-        Ok(())
-    }
-}
 
 /// An admitted connection to a peer: one lane for small messages, streams for large ones,
 /// datagrams for gossip, and the calls under way in both directions.
@@ -107,25 +83,6 @@ pub(crate) struct Link {
     pub(crate) closed: CancellationToken,
     /// Bytes of replies that wait to be sent on streams of their own.
     unsent: AtomicUsize,
-}
-
-/// A reply that waits to be sent.
-pub(crate) struct Unsent {
-    link: Arc<Link>,
-    bytes: usize,
-}
-
-impl Unsent {
-    /// The bytes of all that wait on the link.
-    pub(crate) fn total(&self) -> usize {
-        self.link.unsent.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Unsent {
-    fn drop(&mut self) {
-        self.link.unsent.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
 }
 
 /// What a link hands to its node.
@@ -259,75 +216,6 @@ impl Link {
 
     fn age_ms(&self) -> u64 {
         u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// None once the link is closed.
-    fn running(&self) -> MutexGuard<'_, Option<BTreeMap<u64, CancellationToken>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Registers a request of the peer that goes on, so that it can be cancelled.
-    pub(crate) fn begin(&self, id: u64, cancel: CancellationToken) -> Result<(), Violation> {
-        let mut running = self.running();
-        let Some(running) = running.as_mut() else {
-            cancel.cancel();
-            return Ok(());
-        };
-        if self.take_cancelled(id) {
-            cancel.cancel();
-            return Ok(());
-        }
-        match running.insert(id, cancel) {
-            None => Ok(()),
-            Some(earlier) => {
-                earlier.cancel();
-                Err(Violation::RepeatedRequest)
-            }
-        }
-    }
-
-    /// Registers a request whose reply is being sent, so that it can still be cancelled.
-    pub(crate) fn keep(&self, id: u64, cancel: CancellationToken) {
-        match self.running().as_mut() {
-            Some(_) if self.take_cancelled(id) => cancel.cancel(),
-            Some(running) => drop(running.insert(id, cancel)),
-            None => cancel.cancel(),
-        }
-    }
-
-    /// Counts the bytes of a reply that waits to be sent on a stream of its own.
-    pub(crate) fn unsent(self: &Arc<Self>, bytes: usize) -> Unsent {
-        self.unsent.fetch_add(bytes, Ordering::Relaxed);
-        Unsent { link: self.clone(), bytes }
-    }
-
-    pub(crate) fn end(&self, id: u64) {
-        if let Some(running) = self.running().as_mut() {
-            running.remove(&id);
-        }
-    }
-
-    pub(crate) fn cancel(&self, id: u64) {
-        // Held while the cancellation is noted, so that it cannot fall between looking and beginning.
-        let mut running = self.running();
-        let token = running.as_mut().and_then(|running| running.remove(&id));
-        match token {
-            Some(token) => token.cancel(),
-            None => {
-                let mut cancelled = crate::mesh::lock(&self.cancelled);
-                if cancelled.len() == OVERTAKEN {
-                    cancelled.pop_front();
-                }
-                cancelled.push_back(id);
-            }
-        }
-    }
-
-    /// Whether the peer gave this request up before it came, which is forgotten then.
-    pub(crate) fn take_cancelled(&self, id: u64) -> bool {
-        let mut cancelled = crate::mesh::lock(&self.cancelled);
-        let at = cancelled.iter().position(|known| *known == id);
-        at.is_some_and(|at| cancelled.remove(at).is_some())
     }
 
     /// Nothing is under way in either direction.

@@ -106,8 +106,12 @@ async fn whoever_answers_with_another_key_is_not_the_one_dialled() {
         let Life(id, _, generation) = rude.life();
         let introduction = ((id, elsewhere, generation), false);
         lane.say(&postcard::to_stdvec(&introduction).unwrap()).await;
-        sleep(Duration::from_millis(200)).await;
-        assert!(victim.mesh.view().node(&id).is_some());
+        let told = async {
+            while victim.mesh.view().node(&id).is_none() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, told).await.expect("the victim does not hear of it");
         rude.connection.close(0_u32.into(), b"");
     }
     // The victim looks for them where they said they were, and finds them nowhere.

@@ -9,7 +9,8 @@
 //! the deadline.
 //!
 //! Attempts on different nodes follow one another at once. Starting over with the same nodes waits
-//! for anything up to 10 ms, 20 ms and so on up to 500 ms ("full jitter"). A call with too little
+//! for anything up to 10 ms, 20 ms and so on up to 500 ms ("full jitter"), and besides as long as an
+//! overloaded node among them asked for. A call with too little
 //! time left for that ends with what it was told, and so does one that every node refused as
 //! overloaded: its caller should hear of that at once.
 

@@ -53,6 +53,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
                     open.push((at, Instant::now()));
                     running.push(attempt);
                 }
+                // What cannot be sent to a second node does not end the attempt on the first.
                 Err(_) if !running.is_empty() => {}
                 Err(unsent) => {
                     log.extend(left_behind(&roster, &open));
