@@ -22,6 +22,8 @@ mod membership;
 mod mesh;
 mod peers;
 pub mod rpc;
+#[cfg(test)]
+mod sim;
 mod start;
 mod transport;
 mod wire;

@@ -6,8 +6,12 @@
 
 mod driver;
 mod gossip;
+mod machine;
 mod member;
 
-pub(crate) use driver::{Membership, MembershipInput, MembershipNews};
+pub(crate) use driver::Membership;
 pub(crate) use gossip::Hint;
+#[cfg(test)]
+pub(crate) use machine::Machine;
+pub(crate) use machine::{MembershipInput, MembershipNews};
 pub(crate) use member::Member;

@@ -1,0 +1,264 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+//! What a node makes of membership packets, connections and the passing of time, with no task and
+//! no clock: the driver feeds it, and so does the simulation.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU8, NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use bytes::Bytes;
+use foca::{
+    AccumulatingRuntime, Config, Foca, OwnedNotification, PeriodicParams, PostcardCodec, Timer,
+};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Member;
+use super::gossip::{Hint, Hints, Inbox};
+use crate::limits;
+
+/// Each piece of news is passed on at least this often.
+const LEAST_TRANSMISSIONS: NonZeroU8 = NonZeroU8::new(6).unwrap();
+/// How often a random node is asked for all members that it knows.
+const CATCH_UP: Duration = Duration::from_secs(5);
+/// What happens to the membership.
+#[derive(Debug)]
+pub(crate) enum MembershipInput {
+    /// A packet from a peer.
+    Datagram(Bytes),
+    /// This peer has just proved itself on a connection: it is alive.
+    Alive(Member),
+    /// This peer said goodbye.
+    Left(Member),
+    /// The member table of a peer that we joined.
+    Table(Bytes),
+    /// Tell the member table.
+    TellTable(oneshot::Sender<Bytes>),
+    /// Our own record has a new version.
+    Announce(Hint),
+    /// Leave the cluster, and answer once the news has been handed out.
+    Leave(oneshot::Sender<()>),
+}
+
+/// What the membership has to say.
+#[derive(Debug)]
+pub(crate) enum MembershipNews {
+    Send {
+        to: Member,
+        packet: Bytes,
+    },
+    Up(Member),
+    Down(Member),
+    /// We were declared dead and live on under this name.
+    Renewed(Member),
+    Hint {
+        hint: Hint,
+        from: Option<Member>,
+    },
+    /// The member table of a peer has been taken in.
+    Introduced,
+}
+
+/// The membership of one node.
+pub(crate) struct Machine {
+    foca: Foca<Member, PostcardCodec, StdRng, Hints>,
+    inbox: Inbox,
+    outputs: AccumulatingRuntime<Member>,
+    timers: BTreeMap<(Instant, u64), Timer<Member>>,
+    timer_number: u64,
+    sized_for: u32,
+    max_members: usize,
+    /// A member table has just been taken in.
+    introduced: bool,
+    /// Whom this node has begun to suspect by its own probes.
+    #[cfg(test)]
+    pub(crate) accused: Vec<Member>,
+}
+
+impl Machine {
+    pub(crate) fn new(me: Member, seed: u64, max_members: usize) -> Self {
+        let (hints, inbox) = Hints::new(max_members);
+        let config = config_for(1);
+        let rng = StdRng::seed_from_u64(seed);
+        Self {
+            foca: Foca::with_custom_broadcast(me, config, rng, PostcardCodec, hints),
+            inbox,
+            outputs: AccumulatingRuntime::new(),
+            timers: BTreeMap::new(),
+            timer_number: 0,
+            sized_for: 1,
+            max_members,
+            introduced: false,
+            #[cfg(test)]
+            accused: Vec::new(),
+        }
+    }
+
+    /// The name it lives under, and whom it takes to be alive.
+    #[cfg(test)]
+    pub(crate) fn view(&self) -> (Member, impl Iterator<Item = Member>) {
+        (*self.foca.identity(), self.foca.iter_members().map(|member| *member.id()))
+    }
+
+    /// When the next timer is due.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.timers.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Handles the timers that are due; [`flush`](Self::flush) is to follow.
+    pub(crate) fn fire(&mut self, now: Instant) {
+        while let Some(entry) = self.timers.first_entry() {
+            if entry.key().0 > now {
+                return;
+            }
+            let timer = entry.remove();
+            if let Err(error) = self.foca.handle_timer(timer, &mut self.outputs) {
+                tracing::debug!(%error, "a membership timer was refused");
+            }
+        }
+    }
+
+    /// Takes an input in; [`flush`](Self::flush) is to follow.
+    pub(crate) fn take(
+        &mut self,
+        input: MembershipInput,
+        now: Instant,
+        news: &mut impl FnMut(MembershipNews),
+    ) {
+        let known = self.foca.iter_membership_state().len();
+        let full = known >= self.max_members.saturating_mul(2);
+        let outputs = &mut self.outputs;
+        let done = match input {
+            MembershipInput::Datagram(_) | MembershipInput::Table(_) if full => {
+                tracing::warn!(known, "more nodes are told of than a cluster may have");
+                return;
+            }
+            MembershipInput::Datagram(packet) => self.foca.handle_data(&packet, outputs),
+            MembershipInput::Alive(member) => {
+                if self.foca.iter_members().count() >= self.max_members {
+                    tracing::warn!("the cluster is at its limit of {} nodes", self.max_members);
+                    return;
+                }
+                let alive = [foca::Member::alive(member)].into_iter();
+                let applied = self.foca.apply_many(alive, true, &mut *outputs);
+                if !self.foca.iter_members().any(|known| *known.id() == member) {
+                    // It was declared dead in this life: let it know, so that it takes a new one.
+                    self.foca.announce(member, outputs)
+                } else {
+                    applied
+                }
+            }
+            MembershipInput::Left(member) => {
+                // A goodbye outranks whatever was suspected or refuted in that life.
+                let down = foca::Member::new(member, u16::MAX, foca::State::Down);
+                self.foca.apply_many([down].into_iter(), true, outputs)
+            }
+            MembershipInput::Table(bytes) => match postcard::from_bytes(&bytes) {
+                Ok(table) => {
+                    let table: Vec<foca::Member<Member>> = table;
+                    self.introduced = true;
+                    self.foca.apply_many(table.into_iter().take(self.max_members), false, outputs)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a peer sent a member table that does not decode");
+                    return;
+                }
+            },
+            MembershipInput::TellTable(answer) => {
+                let mut table: Vec<_> = self.foca.iter_members().cloned().collect();
+                table.push(foca::Member::alive(*self.foca.identity()));
+                // Nobody waits for the answer of a link that has closed.
+                let _ = answer.send(postcard::to_allocvec(&table).unwrap_or_default().into());
+                return;
+            }
+            MembershipInput::Announce(hint) => self.foca.add_broadcast(&hint.encode()).map(drop),
+            MembershipInput::Leave(answer) => {
+                let left = self.foca.leave_cluster(outputs);
+                self.flush(now, news);
+                let _ = answer.send(());
+                left
+            }
+        };
+        if let Err(error) = done {
+            tracing::debug!(%error, "a membership input was refused");
+        }
+    }
+
+    /// Hands out what has come of the inputs and timers since the last time.
+    pub(crate) fn flush(&mut self, now: Instant, news: &mut impl FnMut(MembershipNews)) {
+        while let Some((to, packet)) = self.outputs.to_send() {
+            news(MembershipNews::Send { to, packet });
+        }
+        while let Some((after, timer)) = self.outputs.to_schedule() {
+            #[cfg(test)]
+            if let Timer::ChangeSuspectToDown { member_id, .. } = &timer {
+                self.accused.push(*member_id);
+            }
+            self.timer_number += 1;
+            self.timers.insert((now + after, self.timer_number), timer);
+        }
+        while let Some(notification) = self.outputs.to_notify() {
+            match notification {
+                OwnedNotification::MemberUp(member) => news(MembershipNews::Up(member)),
+                OwnedNotification::MemberDown(member) => news(MembershipNews::Down(member)),
+                // The new life of a node may be over already when its old one is replaced.
+                OwnedNotification::Rename(_, after) => {
+                    if self.foca.iter_members().any(|member| *member.id() == after) {
+                        news(MembershipNews::Up(after));
+                    } else {
+                        news(MembershipNews::Down(after));
+                    }
+                }
+                OwnedNotification::Rejoin(me) => news(MembershipNews::Renewed(me)),
+                OwnedNotification::Active
+                | OwnedNotification::Idle
+                | OwnedNotification::Defunct => {}
+            }
+        }
+        let hints = {
+            let mut inbox = self.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            std::mem::take(&mut *inbox)
+        };
+        for (hint, from) in hints {
+            news(MembershipNews::Hint { hint, from });
+        }
+        if std::mem::take(&mut self.introduced) {
+            news(MembershipNews::Introduced);
+        }
+        self.resize();
+    }
+
+    /// Suspicion and dissemination grow with the logarithm of the cluster, so the configuration
+    /// follows its size in powers of two.
+    fn resize(&mut self) {
+        let size = u32::try_from(self.foca.num_members() + 1).unwrap_or(u32::MAX);
+        let size = size.checked_next_power_of_two().unwrap_or(size);
+        if size == self.sized_for {
+            return;
+        }
+        let config = config_for(size);
+        if self.foca.set_config(config).is_ok() {
+            self.sized_for = size;
+        }
+    }
+}
+
+fn config_for(size: u32) -> Config {
+    let mut config = Config::new_lan(NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN));
+    config.max_packet_size = packet_size();
+    // In a small cluster the logarithm asks for one transmission or two, all of which may go to
+    // nodes that know already, or be lost.
+    config.max_transmissions = config.max_transmissions.max(LEAST_TRANSMISSIONS);
+    // News that was missed all the same is caught up with by asking one node for all it knows.
+    config.periodic_announce =
+        Some(PeriodicParams { frequency: CATCH_UP, num_members: NonZeroUsize::MIN });
+    config
+}
+
+/// One byte of each datagram says what it carries.
+fn packet_size() -> NonZeroUsize {
+    NonZeroUsize::new(limits::DATAGRAM - 1).unwrap_or(NonZeroUsize::MIN)
+}

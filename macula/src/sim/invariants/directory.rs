@@ -1,0 +1,4 @@
+/// placeholder
+pub(in super::super) struct Genuine;
+/// placeholder
+pub(in super::super) struct Stamps;

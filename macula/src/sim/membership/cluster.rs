@@ -1,0 +1,440 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+//! Nodes with the membership machine and the glue around it: links, dials, seeds and goodbyes, as
+//! `peers.rs` and `join/driver.rs` have them.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use rand::{Rng, RngExt};
+use tokio::sync::oneshot;
+
+use super::super::invariants::{self, Saw};
+use super::super::link::{Conditions, Network};
+use super::super::trace::Trace;
+use super::super::world::{MS, SECOND, Time, World};
+use super::node::{Node, id_of, index_of, member};
+use crate::membership::{Machine, Member, MembershipInput, MembershipNews};
+
+/// As in the limits of a real node.
+const DIAL_TIMEOUT: Time = 3 * SECOND;
+/// The first pause after a failed dial, and the longest.
+const BACKOFF: (Time, Time) = (100 * MS, 10 * SECOND);
+/// The pauses between tries of a seed.
+const SEED_ROUND: Time = SECOND;
+const SEED_LONGEST: Time = 15 * SECOND;
+/// So many nodes, the first ones, are seeds of all.
+const SEEDS: usize = 3;
+
+/// What is to happen.
+#[derive(Debug)]
+pub(super) enum Event {
+    Wake { node: usize },
+    Packet { from: usize, to: usize, lives: (u32, u32), packet: Bytes },
+    Table { to: usize, life: u32, table: Bytes },
+    Goodbye { to: usize, life: u32, member: Member },
+    Closed { to: usize, life: u32, by: usize, by_life: u32 },
+    Dialled { from: usize, to: usize, life: u32, works: bool },
+    Seeds { node: usize, life: u32 },
+    Resume { node: usize },
+}
+
+/// A cluster.
+pub(super) struct Cluster {
+    pub(super) world: World<Event>,
+    pub(super) network: Network,
+    pub(super) nodes: Vec<Node>,
+    /// What the nodes came to believe of others.
+    pub(super) saw: Vec<Saw>,
+    /// When each node was first suspected by another's probe since this was cleared.
+    pub(super) accused: BTreeMap<usize, Time>,
+    pub(super) broken: Option<String>,
+    /// Nodes that came back after a pause look at their timers before their packets, or after.
+    pub(super) timers_first: u32,
+}
+
+impl Cluster {
+    /// So many nodes that have known each other for a while.
+    pub(super) fn new(count: usize, seed: u64, conditions: Conditions, trace: Trace) -> Self {
+        let mut cluster = Self {
+            world: World::new(seed, trace),
+            network: Network::new(conditions),
+            nodes: Vec::new(),
+            saw: Vec::new(),
+            accused: BTreeMap::new(),
+            broken: None,
+            timers_first: 500,
+        };
+        for index in 0..count {
+            let node = Node::new(index, 0, cluster.world.rng.next_u64());
+            cluster.nodes.push(node);
+        }
+        let all: Vec<_> = (0..count).map(|index| foca::Member::alive(member(index, 0))).collect();
+        let table = Bytes::from(postcard::to_allocvec(&all).unwrap());
+        for index in 0..count {
+            let others = table.clone();
+            cluster.nodes[index].introduced = true;
+            let at = cluster.world.rng.random_range(0..SECOND);
+            cluster.world.plan(at, Event::Table { to: index, life: 0, table: others });
+            cluster.plan_seeds(index, SECOND);
+        }
+        cluster
+    }
+
+    /// Lets so much time pass, or less if an invariant breaks.
+    ///
+    /// # Errors
+    /// Says which one.
+    pub(super) fn run(&mut self, time: Time) -> Result<(), String> {
+        let end = self.world.now() + time;
+        while let Some(event) = self.world.next(end) {
+            self.happen(event);
+            if let Some(reason) = self.broken.take() {
+                return Err(format!("at {} ms: {reason}", self.world.now() / MS));
+            }
+        }
+        invariants::views_agree(self.nodes.iter().map(|node| (&node.machine, &node.alive)))
+    }
+
+    /// The process of a node is killed.
+    pub(super) fn crash(&mut self, index: usize) {
+        self.world.trace.line(self.world.now(), format_args!("{index} crashes"));
+        self.nodes[index].up = false;
+        self.call_off_wake(index);
+    }
+
+    /// A node starts anew with the same key, and knows the seeds alone.
+    pub(super) fn restart(&mut self, index: usize) {
+        self.world.trace.line(self.world.now(), format_args!("{index} starts"));
+        self.call_off_wake(index);
+        let life = self.nodes[index].life + 1;
+        self.nodes[index] = Node::new(index, life, self.world.rng.next_u64());
+        self.plan_seeds(index, 0);
+    }
+
+    /// A node says goodbye and ends.
+    pub(super) fn leave(&mut self, index: usize) {
+        self.world.trace.line(self.world.now(), format_args!("{index} leaves"));
+        let (told, _) = oneshot::channel();
+        self.take(index, MembershipInput::Leave(told));
+        let me = self.nodes[index].me;
+        for (peer, (life, _)) in self.nodes[index].links.clone() {
+            let now = self.world.now();
+            if let Some(after) = self.network.carry_surely(index, peer, now, &mut self.world.rng) {
+                self.world.plan(now + after, Event::Goodbye { to: peer, life, member: me });
+            }
+        }
+        self.crash(index);
+    }
+
+    /// A node stands still for so long: what comes for it waits.
+    pub(super) fn pause(&mut self, index: usize, time: Time) {
+        if self.nodes[index].up && !self.nodes[index].paused {
+            self.world.trace.line(self.world.now(), format_args!("{index} pauses"));
+            self.nodes[index].paused = true;
+            self.call_off_wake(index);
+            self.world.plan(self.world.now() + time, Event::Resume { node: index });
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        let to = match &event {
+            Event::Packet { to, .. }
+            | Event::Table { to, .. }
+            | Event::Goodbye { to, .. }
+            | Event::Closed { to, .. } => *to,
+            Event::Dialled { from, .. } => *from,
+            Event::Seeds { node, .. } => *node,
+            Event::Wake { node } => return self.wake(*node),
+            Event::Resume { node } => return self.resume(*node),
+        };
+        if self.nodes[to].paused {
+            self.nodes[to].waiting.push(event);
+        } else if self.nodes[to].up {
+            self.deliver(event);
+            self.settle(to);
+        }
+    }
+
+    /// Something reaches a node that runs.
+    fn deliver(&mut self, event: Event) {
+        match event {
+            Event::Packet { from, to, lives, packet } => {
+                // A packet belongs to a link, which both ends must still have.
+                let links = &self.nodes[to].links;
+                if self.nodes[to].life == lives.1
+                    && links.get(&from).is_some_and(|(life, _)| *life == lives.0)
+                {
+                    self.world.trace.line(
+                        self.world.now(),
+                        format_args!("{from}>{to} {} {:x}", packet.len(), check(&packet)),
+                    );
+                    self.take(to, MembershipInput::Datagram(packet));
+                }
+            }
+            Event::Table { to, life, table } if self.nodes[to].life == life => {
+                self.take(to, MembershipInput::Table(table));
+            }
+            Event::Goodbye { to, life, member } if self.nodes[to].life == life => {
+                let known = self.nodes[to].alive.get(&member.id).copied();
+                self.take(to, MembershipInput::Left(known.unwrap_or(member)));
+            }
+            Event::Closed { to, life, by, by_life } if self.nodes[to].life == life => {
+                self.nodes[to].links.retain(|peer, (life, _)| (*peer, *life) != (by, by_life));
+            }
+            Event::Dialled { from, to, life, works } if self.nodes[from].life == life => {
+                self.dialled(from, to, works);
+            }
+            Event::Seeds { node, life } if self.nodes[node].life == life => self.seeds(node),
+            _ => {}
+        }
+    }
+
+    fn wake(&mut self, index: usize) {
+        self.nodes[index].wake = None;
+        let now = self.world.instant();
+        self.nodes[index].machine.fire(now);
+        self.flush(index);
+        self.settle(index);
+    }
+
+    fn resume(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        node.paused = false;
+        let waiting = std::mem::take(&mut node.waiting);
+        if !node.up {
+            return;
+        }
+        // Whether the sockets or the timers are looked at first is nobody's choice.
+        if super::super::link::chance(&mut self.world.rng, self.timers_first) {
+            self.wake(index);
+        }
+        for event in waiting {
+            self.deliver(event);
+        }
+        self.wake(index);
+    }
+
+    pub(super) fn take(&mut self, index: usize, input: MembershipInput) {
+        let now = self.world.instant();
+        let mut news = Vec::new();
+        self.nodes[index].machine.take(input, now, &mut |item| news.push(item));
+        news.into_iter().for_each(|item| self.news(index, item));
+        self.flush(index);
+    }
+
+    fn flush(&mut self, index: usize) {
+        let now = self.world.instant();
+        let mut news = Vec::new();
+        let machine = &mut self.nodes[index].machine;
+        machine.flush(now, &mut |item| news.push(item));
+        for accused in std::mem::take(&mut machine.accused) {
+            self.accused.entry(index_of(&accused.id)).or_insert(self.world.now());
+        }
+        news.into_iter().for_each(|item| self.news(index, item));
+    }
+
+    /// Timers that are due by now are handled, and the node is woken for the next one.
+    fn settle(&mut self, index: usize) {
+        if !self.nodes[index].up || self.nodes[index].paused {
+            return;
+        }
+        let Some(due) = self.nodes[index].machine.due() else { return };
+        let due = self.world.time_of(due);
+        match self.nodes[index].wake {
+            Some((at, _)) if at <= due => {}
+            _ => {
+                self.call_off_wake(index);
+                let number = self.world.plan(due, Event::Wake { node: index });
+                self.nodes[index].wake = Some((due, number));
+            }
+        }
+    }
+
+    fn call_off_wake(&mut self, index: usize) {
+        if let Some((_, number)) = self.nodes[index].wake.take() {
+            self.world.cancel(number);
+        }
+    }
+
+    /// As `Inner::on_membership` has it.
+    fn news(&mut self, index: usize, news: MembershipNews) {
+        let now = self.world.now();
+        match news {
+            MembershipNews::Send { to, packet } => self.send(index, to, packet),
+            MembershipNews::Up(member) => {
+                let subject = index_of(&member.id);
+                if subject == index {
+                    return;
+                }
+                let node = &mut self.nodes[index];
+                let new = node.alive.insert(member.id, member).is_none();
+                if let Some((_, generation)) = node.links.get(&subject)
+                    && *generation < member.generation
+                {
+                    node.links.remove(&subject);
+                    node.pauses.remove(&subject);
+                }
+                self.world
+                    .trace
+                    .line(now, format_args!("{index} up {subject}.{} {new}", member.generation));
+                let reason = invariants::rises(&mut node.highest, &member);
+                self.note(reason);
+                self.saw.push(Saw { at: now, observer: index, subject, up: true });
+            }
+            MembershipNews::Down(member) => {
+                let subject = index_of(&member.id);
+                let node = &mut self.nodes[index];
+                let known = node.alive.get(&member.id);
+                if known.is_none_or(|known| known.generation > member.generation) {
+                    return;
+                }
+                node.alive.remove(&member.id);
+                invariants::is_over(&mut node.highest, &member);
+                self.world
+                    .trace
+                    .line(now, format_args!("{index} down {subject}.{}", member.generation));
+                if node.links.get(&subject).is_some_and(|link| link.1 <= member.generation) {
+                    let (life, by_life) = (node.links[&subject].0, node.life);
+                    node.links.remove(&subject);
+                    let rng = &mut self.world.rng;
+                    if let Some(after) = self.network.carry_surely(index, subject, now, rng) {
+                        let closed = Event::Closed { to: subject, life, by: index, by_life };
+                        self.world.plan(now + after, closed);
+                    }
+                }
+                self.saw.push(Saw { at: now, observer: index, subject, up: false });
+            }
+            MembershipNews::Renewed(me) => {
+                self.world.trace.line(now, format_args!("{index} renews .{}", me.generation));
+                self.nodes[index].renewals += 1;
+                self.nodes[index].me = me;
+            }
+            MembershipNews::Introduced => self.nodes[index].introduced = true,
+            MembershipNews::Hint { .. } => {}
+        }
+    }
+
+    /// As `Inner::send_packet` has it.
+    fn send(&mut self, from: usize, to: Member, packet: Bytes) {
+        let peer = index_of(&to.id);
+        let node = &mut self.nodes[from];
+        node.sent.0 += 1;
+        node.sent.1 += packet.len() as u64 + 1;
+        let reason = invariants::fits(&packet);
+        self.note(reason);
+        let node = &mut self.nodes[from];
+        if let Some((life, _)) = node.links.get(&peer) {
+            let lives = (node.life, *life);
+            let now = self.world.now();
+            let trips = self.network.carry(from, peer, now, &mut self.world.rng);
+            for after in trips.into_iter().flatten() {
+                let packet = packet.clone();
+                self.world.plan(now + after, Event::Packet { from, to: peer, lives, packet });
+            }
+        } else if node.alive.contains_key(&to.id) {
+            self.dial(from, peer, Some(packet));
+        }
+    }
+
+    fn dial(&mut self, from: usize, to: usize, packet: Option<Bytes>) {
+        let now = self.world.now();
+        let node = &mut self.nodes[from];
+        if let Some(waiting) = node.dials.get_mut(&to) {
+            waiting.extend(packet);
+            return;
+        }
+        if packet.is_some() && node.pauses.get(&to).is_some_and(|(_, until)| now < *until) {
+            return;
+        }
+        node.dials.insert(to, packet.into_iter().collect());
+        let life = node.life;
+        // The hello, the proof and its answer, each sent again while it is lost.
+        let rng = &mut self.world.rng;
+        let trips = [(from, to), (to, from), (from, to), (to, from)];
+        let mut time = Some(0);
+        for (a, b) in trips {
+            time = time.and_then(|t| Some(t + self.network.carry_surely(a, b, now + t, rng)?));
+        }
+        let peer = &self.nodes[to];
+        let answers = peer.up && !peer.paused;
+        let (after, works) = match time.filter(|time| *time < DIAL_TIMEOUT && answers) {
+            Some(time) => (time, true),
+            None => (DIAL_TIMEOUT, false),
+        };
+        self.world.plan(now + after, Event::Dialled { from, to, life, works });
+    }
+
+    fn dialled(&mut self, from: usize, to: usize, works: bool) {
+        let waiting = self.nodes[from].dials.remove(&to).unwrap_or_default();
+        let now = self.world.now();
+        if !works || !self.nodes[to].up || self.nodes[to].paused {
+            let half = self.world.rng.random_range(0..=1000);
+            let pause = self.nodes[from].pauses.entry(to).or_insert((0, 0));
+            let longest = (BACKOFF.0 << pause.0.min(16)).min(BACKOFF.1);
+            *pause = (pause.0 + 1, now + longest / 2 + longest * half / 2000);
+            return self.nodes[from].seed_failed(to, now, SEED_ROUND, SEED_LONGEST);
+        }
+        self.nodes[from].seed_met(to, now + SEED_ROUND);
+        self.world.trace.line(now, format_args!("{from}={to}"));
+        let joining = [from, to].map(|end| {
+            let node = &self.nodes[end];
+            node.alive.is_empty() || !node.introduced
+        });
+        let ends = [(from, to), (to, from)];
+        let (mes, lives) =
+            ([from, to].map(|end| self.nodes[end].me), [from, to].map(|end| self.nodes[end].life));
+        for (at, (here, there)) in ends.into_iter().enumerate() {
+            let other = 1 - at;
+            self.nodes[here].links.insert(there, (lives[other], mes[other].generation));
+            self.nodes[here].pauses.remove(&there);
+            self.take(here, MembershipInput::Alive(mes[other]));
+            if joining[other] {
+                let (told, mut table) = oneshot::channel();
+                self.take(here, MembershipInput::TellTable(told));
+                let table = table.try_recv().unwrap();
+                let carried = self.network.carry_surely(here, there, now, &mut self.world.rng);
+                if let Some(after) = carried {
+                    let life = lives[other];
+                    self.world.plan(now + after, Event::Table { to: there, life, table });
+                }
+            }
+        }
+        for packet in waiting {
+            self.send(from, mes[1], packet);
+        }
+        self.settle(to);
+    }
+
+    fn plan_seeds(&mut self, node: usize, after: Time) {
+        let life = self.nodes[node].life;
+        self.world.plan(self.world.now() + after, Event::Seeds { node, life });
+    }
+
+    fn seeds(&mut self, index: usize) {
+        let now = self.world.now();
+        for seed in (0..SEEDS.min(self.nodes.len())).filter(|seed| *seed != index) {
+            let node = &self.nodes[index];
+            let due = node.seeds.get(&seed).is_none_or(|(_, due)| *due <= now);
+            if due && !node.alive.contains_key(&id_of(seed)) {
+                self.dial(index, seed, None);
+            }
+        }
+        self.plan_seeds(index, SEED_ROUND);
+    }
+
+    fn note(&mut self, reason: Result<(), String>) {
+        if let Err(reason) = reason {
+            self.broken.get_or_insert(reason);
+        }
+    }
+}
+
+/// A few bits of a packet's content, for traces.
+fn check(packet: &[u8]) -> u16 {
+    packet.iter().fold(7, |sum: u16, byte| sum.wrapping_mul(31).wrapping_add(u16::from(*byte)))
+}
+
+/// Kept apart, so that a machine is only made in one place.
+pub(super) fn machine(me: Member, seed: u64) -> Machine {
+    Machine::new(me, seed, crate::Limits::default().max_members)
+}

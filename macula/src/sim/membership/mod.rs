@@ -1,0 +1,5 @@
+//! The membership machine, many times over.
+
+mod cluster;
+mod heal;
+mod node;
