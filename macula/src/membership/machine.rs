@@ -73,6 +73,8 @@ pub(crate) struct Machine {
     max_members: usize,
     /// A member table has just been taken in.
     introduced: bool,
+    /// It has just taken a new name, having been declared dead.
+    renewed: bool,
     /// Whom this node has begun to suspect by its own probes.
     #[cfg(test)]
     pub(crate) accused: Vec<Member>,
@@ -92,6 +94,7 @@ impl Machine {
             sized_for: 1,
             max_members,
             introduced: false,
+            renewed: false,
             #[cfg(test)]
             accused: Vec::new(),
         }
@@ -189,6 +192,19 @@ impl Machine {
 
     /// Hands out what has come of the inputs and timers since the last time.
     pub(crate) fn flush(&mut self, now: Instant, news: &mut impl FnMut(MembershipNews)) {
+        self.hand_out(now, news);
+        if std::mem::take(&mut self.renewed) {
+            // With a new name foca stands still until it learns something, and others can tell it
+            // nothing before they know the name: it has to go on by itself.
+            if let Err(error) = self.foca.apply_many(std::iter::empty(), false, &mut self.outputs) {
+                tracing::debug!(%error, "membership does not go on under a new name");
+            }
+            self.hand_out(now, news);
+        }
+        self.resize();
+    }
+
+    fn hand_out(&mut self, now: Instant, news: &mut impl FnMut(MembershipNews)) {
         while let Some((to, packet)) = self.outputs.to_send() {
             news(MembershipNews::Send { to, packet });
         }
@@ -212,7 +228,10 @@ impl Machine {
                         news(MembershipNews::Down(after));
                     }
                 }
-                OwnedNotification::Rejoin(me) => news(MembershipNews::Renewed(me)),
+                OwnedNotification::Rejoin(me) => {
+                    self.renewed = true;
+                    news(MembershipNews::Renewed(me));
+                }
                 OwnedNotification::Active
                 | OwnedNotification::Idle
                 | OwnedNotification::Defunct => {}
@@ -228,7 +247,6 @@ impl Machine {
         if std::mem::take(&mut self.introduced) {
             news(MembershipNews::Introduced);
         }
-        self.resize();
     }
 
     /// Suspicion and dissemination grow with the logarithm of the cluster, so the configuration
@@ -262,3 +280,6 @@ fn config_for(size: u32) -> Config {
 fn packet_size() -> NonZeroUsize {
     NonZeroUsize::new(limits::DATAGRAM - 1).unwrap_or(NonZeroUsize::MIN)
 }
+
+#[cfg(test)]
+mod tests;

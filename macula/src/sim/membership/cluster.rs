@@ -12,11 +12,12 @@ use super::super::invariants::{self, Saw};
 use super::super::link::{Conditions, Network};
 use super::super::trace::Trace;
 use super::super::world::{MS, SECOND, Time, World};
-use super::node::{Node, id_of, index_of, member};
+use super::node::{Link, Node, id_of, index_of, member};
 use crate::membership::{Machine, Member, MembershipInput, MembershipNews};
 
 /// As in the limits of a real node.
 const DIAL_TIMEOUT: Time = 3 * SECOND;
+const IDLE_TIMEOUT: Time = 30 * SECOND;
 /// The first pause after a failed dial, and the longest.
 const BACKOFF: (Time, Time) = (100 * MS, 10 * SECOND);
 /// The pauses between tries of a seed.
@@ -117,7 +118,7 @@ impl Cluster {
         let (told, _) = oneshot::channel();
         self.take(index, MembershipInput::Leave(told));
         let me = self.nodes[index].me;
-        for (peer, (life, _)) in self.nodes[index].links.clone() {
+        for (peer, Link { life, .. }) in self.nodes[index].links.clone() {
             let now = self.world.now();
             if let Some(after) = self.network.carry_surely(index, peer, now, &mut self.world.rng) {
                 self.world.plan(now + after, Event::Goodbye { to: peer, life, member: me });
@@ -159,17 +160,7 @@ impl Cluster {
     fn deliver(&mut self, event: Event) {
         match event {
             Event::Packet { from, to, lives, packet } => {
-                // A packet belongs to a link, which both ends must still have.
-                let links = &self.nodes[to].links;
-                if self.nodes[to].life == lives.1
-                    && links.get(&from).is_some_and(|(life, _)| *life == lives.0)
-                {
-                    self.world.trace.line(
-                        self.world.now(),
-                        format_args!("{from}>{to} {} {:x}", packet.len(), check(&packet)),
-                    );
-                    self.take(to, MembershipInput::Datagram(packet));
-                }
+                self.packet(from, to, lives, packet);
             }
             Event::Table { to, life, table } if self.nodes[to].life == life => {
                 self.take(to, MembershipInput::Table(table));
@@ -179,13 +170,43 @@ impl Cluster {
                 self.take(to, MembershipInput::Left(known.unwrap_or(member)));
             }
             Event::Closed { to, life, by, by_life } if self.nodes[to].life == life => {
-                self.nodes[to].links.retain(|peer, (life, _)| (*peer, *life) != (by, by_life));
+                self.nodes[to].links.retain(|peer, link| (*peer, link.life) != (by, by_life));
             }
             Event::Dialled { from, to, life, works } if self.nodes[from].life == life => {
                 self.dialled(from, to, works);
             }
             Event::Seeds { node, life } if self.nodes[node].life == life => self.seeds(node),
             _ => {}
+        }
+    }
+
+    fn packet(&mut self, from: usize, to: usize, lives: (u32, u32), packet: Bytes) {
+        let now = self.world.now();
+        if self.nodes[to].life != lives.1 {
+            // Another process has the port: it cannot say a word about this connection.
+            return;
+        }
+        let link = self.nodes[to].links.get_mut(&from);
+        let Some(link) = link.filter(|link| link.life == lives.0) else {
+            return self.close(to, from, lives.0);
+        };
+        link.unanswered = None;
+        if let Some(link) = self.nodes[from].links.get_mut(&to)
+            && link.life == lives.1
+        {
+            link.unanswered = None;
+        }
+        let (bytes, sum) = (packet.len(), check(&packet));
+        self.world.trace.line(now, format_args!("{from}>{to} {bytes} {sum:x}"));
+        self.take(to, MembershipInput::Datagram(packet));
+    }
+
+    /// Tells a peer in that life that the connection is closed here.
+    fn close(&mut self, here: usize, there: usize, life: u32) {
+        let (now, by_life) = (self.world.now(), self.nodes[here].life);
+        if let Some(after) = self.network.carry(here, there, now, &mut self.world.rng)[0] {
+            let closed = Event::Closed { to: there, life, by: here, by_life };
+            self.world.plan(now + after, closed);
         }
     }
 
@@ -268,8 +289,7 @@ impl Cluster {
                 }
                 let node = &mut self.nodes[index];
                 let new = node.alive.insert(member.id, member).is_none();
-                if let Some((_, generation)) = node.links.get(&subject)
-                    && *generation < member.generation
+                if node.links.get(&subject).is_some_and(|link| link.generation < member.generation)
                 {
                     node.links.remove(&subject);
                     node.pauses.remove(&subject);
@@ -293,14 +313,11 @@ impl Cluster {
                 self.world
                     .trace
                     .line(now, format_args!("{index} down {subject}.{}", member.generation));
-                if node.links.get(&subject).is_some_and(|link| link.1 <= member.generation) {
-                    let (life, by_life) = (node.links[&subject].0, node.life);
+                if let Some(link) = node.links.get(&subject).copied()
+                    && link.generation <= member.generation
+                {
                     node.links.remove(&subject);
-                    let rng = &mut self.world.rng;
-                    if let Some(after) = self.network.carry_surely(index, subject, now, rng) {
-                        let closed = Event::Closed { to: subject, life, by: index, by_life };
-                        self.world.plan(now + after, closed);
-                    }
+                    self.close(index, subject, link.life);
                 }
                 self.saw.push(Saw { at: now, observer: index, subject, up: false });
             }
@@ -323,9 +340,12 @@ impl Cluster {
         let reason = invariants::fits(&packet);
         self.note(reason);
         let node = &mut self.nodes[from];
-        if let Some((life, _)) = node.links.get(&peer) {
-            let lives = (node.life, *life);
-            let now = self.world.now();
+        let now = self.world.now();
+        let quiet = |link: &Link| link.unanswered.is_some_and(|at| at + IDLE_TIMEOUT < now);
+        node.links.retain(|index, link| *index != peer || !quiet(link));
+        if let Some(link) = node.links.get_mut(&peer) {
+            link.unanswered.get_or_insert(now);
+            let lives = (node.life, link.life);
             let trips = self.network.carry(from, peer, now, &mut self.world.rng);
             for after in trips.into_iter().flatten() {
                 let packet = packet.clone();
@@ -385,7 +405,9 @@ impl Cluster {
             ([from, to].map(|end| self.nodes[end].me), [from, to].map(|end| self.nodes[end].life));
         for (at, (here, there)) in ends.into_iter().enumerate() {
             let other = 1 - at;
-            self.nodes[here].links.insert(there, (lives[other], mes[other].generation));
+            let link =
+                Link { life: lives[other], generation: mes[other].generation, unanswered: None };
+            self.nodes[here].links.insert(there, link);
             self.nodes[here].pauses.remove(&there);
             self.take(here, MembershipInput::Alive(mes[other]));
             if joining[other] {

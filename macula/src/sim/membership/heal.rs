@@ -107,3 +107,14 @@ fn the_same_seed_gives_the_same_bytes() {
     assert!(first == trace(1), "the same seed went two ways");
     assert!(first != trace(2), "two seeds went the same way");
 }
+
+#[test]
+#[ignore = "debug"]
+fn debug_seed() {
+    let seed = seeds::number("SEED").unwrap();
+    let mut cluster = hurt(seed, Trace::kept()).unwrap();
+    mend(&mut cluster);
+    let healed = heals(&mut cluster, 90 * SECOND);
+    std::fs::write(format!("/tmp/trace.{seed}"), cluster.world.trace.text()).unwrap();
+    healed.unwrap();
+}

@@ -22,8 +22,7 @@ pub(super) struct Node {
     pub(super) waiting: Vec<Event>,
     /// What the rest of the node takes to be alive.
     pub(super) alive: BTreeMap<NodeId, Member>,
-    /// By peer: the life it is connected to, and the generation that one named.
-    pub(super) links: BTreeMap<usize, (u32, u64)>,
+    pub(super) links: BTreeMap<usize, Link>,
     /// Dials under way, with the packets that wait for them.
     pub(super) dials: BTreeMap<usize, Vec<Bytes>>,
     /// By peer: failed dials, and until when there is none.
@@ -37,6 +36,16 @@ pub(super) struct Node {
     /// How often it learned that it was declared dead.
     pub(super) renewals: u32,
     pub(super) highest: BTreeMap<NodeId, Highest>,
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    /// The life of the peer, and the generation that it named.
+    pub(super) life: u32,
+    pub(super) generation: u64,
+    /// When the first packet was sent that was not acknowledged, nor any after it.
+    pub(super) unanswered: Option<Time>,
 }
 
 impl Node {

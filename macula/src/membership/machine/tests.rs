@@ -1,0 +1,72 @@
+use super::*;
+use crate::identity::NodeId;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[expect(clippy::disallowed_methods, reason = "any point in time will do")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+fn member(number: u8) -> Member {
+    let addr = ([127, 0, 0, 1], u16::from(number)).into();
+    Member { id: NodeId::from_bytes([number; 32]), addr, generation: 1 }
+}
+
+fn machine(number: u8) -> Machine {
+    Machine::new(member(number), u64::from(number), 100)
+}
+
+/// Gives it the input, if any, and lets time pass until `end`: what it says, and to whom.
+fn run(
+    machine: &mut Machine,
+    input: Option<MembershipInput>,
+    now: Instant,
+    end: Instant,
+) -> Vec<MembershipNews> {
+    let mut all = Vec::new();
+    if let Some(input) = input {
+        machine.take(input, now, &mut |news| all.push(news));
+        machine.flush(now, &mut |news| all.push(news));
+    }
+    while let Some(due) = machine.due().filter(|due| *due <= end) {
+        machine.fire(due);
+        machine.flush(due, &mut |news| all.push(news));
+    }
+    all
+}
+
+fn packets_to(news: &[MembershipNews], to: u8) -> Vec<Bytes> {
+    let to = NodeId::from_bytes([to; 32]);
+    let packets = news.iter().filter_map(|news| match news {
+        MembershipNews::Send { to: peer, packet } if peer.id == to => Some(packet.clone()),
+        _ => None,
+    });
+    packets.collect()
+}
+
+/// A node learns that it was declared dead, and nothing that it says at first arrives: it does not
+/// fall silent.
+#[test]
+fn who_was_declared_dead_goes_on_under_a_new_name_though_nobody_hears_of_it_at_first() {
+    let (now, mut one, mut two) = (start(), machine(1), machine(2));
+    run(&mut one, Some(MembershipInput::Alive(member(2))), now, now);
+    run(&mut two, Some(MembershipInput::Alive(member(1))), now, now);
+    run(&mut two, Some(MembershipInput::Left(member(1))), now, now);
+    // What it says to `two` tells it, in the answer, that it is dead there.
+    let told = run(&mut one, None, now, now + 2 * SECOND);
+    let ping = packets_to(&told, 2).pop().unwrap();
+    let now = now + 2 * SECOND;
+    let answer = run(&mut two, Some(MembershipInput::Datagram(ping)), now, now);
+    let answer = packets_to(&answer, 1).pop().unwrap();
+    let lost = run(&mut one, Some(MembershipInput::Datagram(answer)), now, now);
+    assert!(
+        lost.iter().any(|news| matches!(news, MembershipNews::Renewed(me) if me.generation == 2))
+    );
+    let later = run(&mut one, None, now, now + 2 * SECOND);
+    let ping = packets_to(&later, 2).pop().expect("it probes whom it knows");
+    let now = now + 2 * SECOND;
+    let back = run(&mut two, Some(MembershipInput::Datagram(ping)), now, now);
+    let up = |news: &MembershipNews| matches!(news, MembershipNews::Up(one) if one.generation == 2);
+    assert!(back.iter().any(up));
+}
