@@ -1,5 +1,8 @@
 //! The membership machine, many times over.
 
 mod cluster;
+mod figures;
 mod heal;
+mod measure;
 mod node;
+mod targets;
