@@ -24,6 +24,11 @@ use crate::limits;
 const LEAST_TRANSMISSIONS: u8 = 10;
 /// How often a random node is asked for all members that it knows.
 const CATCH_UP: Duration = Duration::from_secs(5);
+/// A timer that is so late tells that this process stood still.
+const STOOD_STILL: Duration = Duration::from_secs(1);
+/// How much longer suspicions wait then, so that what came meanwhile is read first.
+const READING: Duration = Duration::from_secs(1);
+
 /// What happens to the membership.
 #[derive(Debug)]
 pub(crate) enum MembershipInput {
@@ -113,6 +118,7 @@ impl Machine {
 
     /// Handles the timers that are due; [`flush`](Self::flush) is to follow.
     pub(crate) fn fire(&mut self, now: Instant) {
+        self.forgive(now);
         while let Some(entry) = self.timers.first_entry() {
             if entry.key().0 > now {
                 return;
@@ -124,6 +130,23 @@ impl Machine {
             if let Err(error) = self.foca.handle_timer(timer, &mut self.outputs) {
                 tracing::debug!(%error, "a membership timer was refused");
             }
+        }
+    }
+
+    /// After this process stood still, its timers run on from where they were: a pause of our own
+    /// is not held against others, whose refutations may not have been read yet.
+    fn forgive(&mut self, now: Instant) {
+        let Some(late) = self.due().map(|due| now.saturating_duration_since(due)) else { return };
+        if late < STOOD_STILL {
+            return;
+        }
+        tracing::debug!(?late, "this process stood still");
+        for ((at, number), timer) in std::mem::take(&mut self.timers) {
+            let more = match timer {
+                Timer::ChangeSuspectToDown { .. } => late + READING,
+                _ => late,
+            };
+            self.timers.insert((at + more, number), timer);
         }
     }
 

@@ -70,3 +70,75 @@ fn who_was_declared_dead_goes_on_under_a_new_name_though_nobody_hears_of_it_at_f
     let up = |news: &MembershipNews| matches!(news, MembershipNews::Up(one) if one.generation == 2);
     assert!(back.iter().any(up));
 }
+
+/// A machine that suspects node 2, by probes of its own that nobody answered, and when.
+fn suspicious() -> (Machine, Instant, Member) {
+    let (mut now, mut one) = (start(), machine(1));
+    run(&mut one, Some(MembershipInput::Alive(member(2))), now, now);
+    while one.accused.is_empty() {
+        now += SECOND;
+        run(&mut one, None, now, now);
+    }
+    (one, now, member(2))
+}
+
+/// What node 2 says, in that incarnation of the same life.
+fn word_of(two: &mut Machine, now: Instant) -> Bytes {
+    let told = run(two, None, now, now + 2 * SECOND);
+    packets_to(&told, 1).pop().unwrap()
+}
+
+/// A suspicion that was refuted runs out without a word: its subject would else believe that it
+/// was declared dead, and take a new name.
+#[test]
+fn who_refuted_a_suspicion_is_not_told_that_it_is_dead() {
+    let (mut one, now, _) = suspicious();
+    let mut two = machine(2);
+    run(&mut two, Some(MembershipInput::Alive(member(1))), now, now);
+    // It hears of the suspicion with the next probe, and refutes it with whatever it says.
+    let probe = packets_to(&run(&mut one, None, now, now + SECOND), 2).pop().unwrap();
+    let now = now + SECOND;
+    run(&mut two, Some(MembershipInput::Datagram(probe)), now, now);
+    let refutation = word_of(&mut two, now);
+    let heard = run(&mut one, Some(MembershipInput::Datagram(refutation)), now, now);
+    assert!(!heard.iter().any(|news| matches!(news, MembershipNews::Down(_))));
+    // Its probes are answered from here on, and what it says meanwhile names no new life.
+    let (mut now, end) = (now, now + 20 * SECOND);
+    while now < end {
+        let until = now + SECOND / 10;
+        let mut news = run(&mut one, None, now, until);
+        while !news.is_empty() {
+            let mut answers = Vec::new();
+            for packet in packets_to(&news, 2) {
+                answers.extend(run(
+                    &mut two,
+                    Some(MembershipInput::Datagram(packet)),
+                    until,
+                    until,
+                ));
+            }
+            assert!(!answers.iter().any(|news| matches!(news, MembershipNews::Renewed(_))));
+            news.clear();
+            for packet in packets_to(&answers, 1) {
+                news.extend(run(&mut one, Some(MembershipInput::Datagram(packet)), until, until));
+            }
+        }
+        now = until;
+    }
+}
+
+/// A process that was stopped finds its suspicions overdue, and reads what came before it judges.
+#[test]
+fn a_pause_of_our_own_is_not_held_against_others() {
+    let (mut one, now, two) = suspicious();
+    let mut news = Vec::new();
+    let resumed = now + 30 * SECOND;
+    for moment in [resumed, resumed + SECOND] {
+        one.fire(moment);
+        one.flush(moment, &mut |item| news.push(item));
+    }
+    assert!(!news.iter().any(|news| matches!(news, MembershipNews::Down(_))));
+    // But the suspicion goes on.
+    let news = run(&mut one, None, resumed, resumed + 10 * SECOND);
+    assert!(news.iter().any(|news| matches!(news, MembershipNews::Down(one) if *one == two)));
+}

@@ -51,20 +51,41 @@ fn print_quiet(what: &str, count: usize, conditions: &Conditions, periods: u64, 
     );
 }
 
-fn print_slow(count: usize, pauses: (u64, u64), periods: u64, seeds: u64) {
+fn print_slow(count: usize, loss: u32, pauses: (u64, u64), periods: u64, seeds: u64) {
     let mut all = Quiet::default();
     for seed in 0..seeds {
         let pauses = Some((pauses.0 * MS, pauses.1 * MS));
-        all.add(&nobody_ends(count, seed, &Conditions::good(), periods, pauses).unwrap());
+        all.add(&nobody_ends(count, seed, &Conditions::lossy(loss), periods, pauses).unwrap());
     }
     println!(
-        "| {count} | {} to {} s | {} | {} | {} |",
+        "| {count} | {} % | {} to {} s | {} | {} | {} | {} |",
+        loss / 10,
         pauses.0 as f64 / 1000.0,
         pauses.1 as f64 / 1000.0,
         all.node_periods,
         all.false_deaths,
+        all.renewals,
         all.slow_deaths,
     );
+}
+
+fn print_all_slow(scale: u64) {
+    println!(
+        "\n| N | loss | 1 in 10 pauses | node-periods | false deaths | renamed | deaths of the slow |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for pauses in [(500, 3500), (3500, 12_000), (5_000, 60_000)] {
+        print_slow(10, 0, pauses, 100 * scale, 10);
+        print_slow(100, 0, pauses, 100 * scale, 1);
+        print_slow(10, 100, pauses, 100 * scale, 10);
+        print_slow(100, 100, pauses, 100 * scale, 1);
+    }
+}
+
+#[test]
+#[ignore = "prints figures, for a minute"]
+fn slow_members() {
+    print_all_slow(seeds::number("SIM_SEEDS").unwrap_or(10));
 }
 
 fn print_times(what: &str, count: usize, runs: impl Iterator<Item = Result<u64, String>>) {
@@ -98,12 +119,7 @@ fn the_table() {
     print_quiet("10 % loss", 100, &Conditions::lossy(100), 100 * scale, 10);
     print_quiet("bursts, paths", 100, &bursts(false), 100 * scale, 1);
     print_quiet("bursts, nodes", 100, &bursts(true), 100 * scale, 1);
-    println!("\n| N | 1 in 10 pauses | node-periods | false deaths | deaths of the slow |");
-    println!("|---|---|---|---|---|");
-    for pauses in [(500, 3500), (3500, 12_000), (5_000, 60_000)] {
-        print_slow(10, pauses, 100 * scale, 10);
-        print_slow(100, pauses, 100 * scale, 1);
-    }
+    print_all_slow(scale);
     println!("\n| event | N | runs | p50 / p99 / max |");
     println!("|---|---|---|---|");
     print_leaves(10, 0, scale);
