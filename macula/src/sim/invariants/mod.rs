@@ -14,11 +14,10 @@ pub(super) use views::views_agree;
 
 use super::world::Time;
 
-/// A node came to believe that another is up or down.
+/// A node has come to believe that another one is up or down.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Saw {
     pub(super) at: Time,
-    pub(super) observer: usize,
     pub(super) subject: usize,
     pub(super) up: bool,
 }

@@ -299,7 +299,7 @@ impl Cluster {
                     .line(now, format_args!("{index} up {subject}.{} {new}", member.generation));
                 let reason = invariants::rises(&mut node.highest, &member);
                 self.note(reason);
-                self.saw.push(Saw { at: now, observer: index, subject, up: true });
+                self.saw.push(Saw { at: now, subject, up: true });
             }
             MembershipNews::Down(member) => {
                 let subject = index_of(&member.id);
@@ -319,7 +319,7 @@ impl Cluster {
                     node.links.remove(&subject);
                     self.close(index, subject, link.life);
                 }
-                self.saw.push(Saw { at: now, observer: index, subject, up: false });
+                self.saw.push(Saw { at: now, subject, up: false });
             }
             MembershipNews::Renewed(me) => {
                 self.world.trace.line(now, format_args!("{index} renews .{}", me.generation));

@@ -100,6 +100,64 @@ fn print_leaves(count: usize, loss: u32, seeds: u64) {
     println!("| {what} | {count} | {} | {} |", found.declared.count(), found.everywhere.row());
 }
 
+/// Rows 1 and 2: a crash is known everywhere after 10 T of 10 nodes and 16 T of 100, and after
+/// half as much again at 10 % loss. In the usual run there are too few crashes for a percentile, so
+/// all of them are held to half as much again.
+#[test]
+fn crashes_are_found_in_time_and_nobody_else_is_taken_for_dead() {
+    for (count, loss, bound, times) in
+        [(10, 0, 15.0, 10), (10, 100, 15.0, 10), (100, 0, 24.0, 1), (100, 100, 24.0, 1)]
+    {
+        let found = detection(count, loss, End::Crash, 1, times);
+        assert!(found.everywhere.max() <= bound, "N {count}, loss {loss}: {found:?}");
+        assert!(found.suspected.mean() <= 4.0, "N {count}, loss {loss}: {found:?}");
+        assert_eq!(found.false_deaths, 0, "N {count}, loss {loss}: {found:?}");
+    }
+}
+
+/// Rows 3, 4 and 8: with 10 % loss, in bursts, and beside members that stand still, nobody who
+/// lives is taken for dead, or takes a new name; and a node says little.
+#[test]
+fn who_lives_is_not_taken_for_dead() {
+    for conditions in [Conditions::good(), Conditions::lossy(100), bursts(false)] {
+        let quiet = nobody_ends(10, 1, &conditions, 200, None).unwrap();
+        assert_eq!((quiet.false_deaths, quiet.renewals), (0, 0), "{conditions:?}: {quiet:?}");
+    }
+    let (packets, bytes) = nobody_ends(20, 1, &Conditions::good(), 60, None).unwrap().load();
+    assert!(packets < 3.5 && bytes < 1200.0, "{packets} packets of {bytes} bytes");
+    for pauses in [(500 * MS, 3500 * MS), (5 * SECOND, 30 * SECOND)] {
+        let slow = nobody_ends(20, 2, &Conditions::good(), 100, Some(pauses)).unwrap();
+        assert_eq!((slow.false_deaths, slow.renewals), (0, 0), "{slow:?}");
+    }
+}
+
+/// Row 5: a goodbye is known everywhere within 2 T.
+#[test]
+fn goodbyes_are_known_at_once() {
+    for loss in [0, 100] {
+        let found = detection(10, loss, End::Leave, 1, 10);
+        assert!(found.everywhere.max() <= 2.0, "loss {loss}: {found:?}");
+    }
+}
+
+/// Rows 6 and 7: a restart is known within 3 T; halves of a cluster are whole 30 T after the cut
+/// between them is mended.
+#[test]
+fn restarts_and_partitions_heal_in_time() {
+    seeds::each("membership::targets::restarts_and_partitions_heal_in_time", 4, |seed| {
+        let pause = [0, 2 * SECOND, 30 * SECOND][(seed % 3) as usize];
+        let taken = restart(10, seed, &Conditions::good(), pause)?;
+        if taken > 3 * SECOND {
+            return Err(format!("a restart after {pause} us took {taken} us"));
+        }
+        let taken = partition(10, seed, 100)?;
+        if taken > 30 * SECOND {
+            return Err(format!("whole again only after {taken} us"));
+        }
+        Ok(())
+    });
+}
+
 #[test]
 #[ignore = "prints figures, for minutes: see `just nightly-sim`"]
 fn the_table() {
