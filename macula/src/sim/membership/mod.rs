@@ -2,6 +2,7 @@
 
 mod cluster;
 mod figures;
+mod glue;
 mod heal;
 mod measure;
 mod node;
