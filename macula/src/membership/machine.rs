@@ -24,6 +24,8 @@ use crate::limits;
 const LEAST_TRANSMISSIONS: u8 = 10;
 /// How often a random node is asked for all members that it knows.
 const CATCH_UP: Duration = Duration::from_secs(5);
+/// How often one of the members that are down is looked for.
+const SEEK: Duration = Duration::from_secs(15);
 /// A timer that is so late tells that this process stood still.
 const STOOD_STILL: Duration = Duration::from_secs(1);
 /// How much longer suspicions wait then, so that what came meanwhile is read first.
@@ -57,6 +59,8 @@ pub(crate) enum MembershipNews {
     },
     Up(Member),
     Down(Member),
+    /// It has been down for a while, and nobody may ever tell us that it is not: to be dialled.
+    Seek(Member),
     /// We were declared dead and live on under this name.
     Renewed(Member),
     Hint {
@@ -80,6 +84,9 @@ pub(crate) struct Machine {
     introduced: bool,
     /// It has just taken a new name, having been declared dead.
     renewed: bool,
+    /// Members that are down have been looked for so often; each has its turn.
+    searches: usize,
+    sought: Option<Member>,
     /// Whom this node has begun to suspect by its own probes.
     #[cfg(test)]
     pub(crate) accused: Vec<Member>,
@@ -100,6 +107,8 @@ impl Machine {
             max_members,
             introduced: false,
             renewed: false,
+            searches: 0,
+            sought: None,
             #[cfg(test)]
             accused: Vec::new(),
         }
@@ -127,6 +136,9 @@ impl Machine {
             if self.is_refuted(&timer) {
                 continue;
             }
+            if matches!(timer, Timer::PeriodicAnnounceDown(_)) {
+                self.seek();
+            }
             if let Err(error) = self.foca.handle_timer(timer, &mut self.outputs) {
                 tracing::debug!(%error, "a membership timer was refused");
             }
@@ -148,6 +160,16 @@ impl Machine {
             };
             self.timers.insert((at + more, number), timer);
         }
+    }
+
+    /// Two nodes that took each other for dead meet again through those that both know; if all of
+    /// these have started anew since, nobody is left who could tell either.
+    fn seek(&mut self) {
+        let known = self.foca.iter_membership_state();
+        let down: Vec<_> = known.filter(|known| known.state() == foca::State::Down).collect();
+        self.searches = self.searches.wrapping_add(1);
+        let turn = self.searches.checked_rem(down.len());
+        self.sought = turn.and_then(|turn| down.get(turn)).map(|known| *known.id());
     }
 
     /// Whether a suspicion that runs out is none any more. foca then declares nobody dead, but
@@ -282,6 +304,9 @@ impl Machine {
         for (hint, from) in hints {
             news(MembershipNews::Hint { hint, from });
         }
+        if let Some(member) = self.sought.take() {
+            news(MembershipNews::Seek(member));
+        }
         if std::mem::take(&mut self.introduced) {
             news(MembershipNews::Introduced);
         }
@@ -314,6 +339,9 @@ fn config_for(size: u32) -> Config {
     // What was missed all the same of who is alive is caught up with by asking one node for that.
     config.periodic_announce =
         Some(PeriodicParams { frequency: CATCH_UP, num_members: NonZeroUsize::MIN });
+    // These packets reach those alone that we are connected to; the others are dialled.
+    config.periodic_announce_to_down_members =
+        Some(PeriodicParams { frequency: SEEK, num_members: NonZeroUsize::MIN });
     config
 }
 

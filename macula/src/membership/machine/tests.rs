@@ -142,3 +142,28 @@ fn a_pause_of_our_own_is_not_held_against_others() {
     let news = run(&mut one, None, resumed, resumed + 10 * SECOND);
     assert!(news.iter().any(|news| matches!(news, MembershipNews::Down(one) if *one == two)));
 }
+
+/// Nodes that are down are looked for, each in its turn: nobody may be left who would tell that
+/// one of them is not.
+#[test]
+fn who_is_down_is_looked_for() {
+    let (now, mut one) = (start(), machine(1));
+    for peer in [2, 3, 4] {
+        run(&mut one, Some(MembershipInput::Alive(member(peer))), now, now);
+    }
+    for peer in [3, 4] {
+        run(&mut one, Some(MembershipInput::Left(member(peer))), now, now);
+    }
+    let mut sought = std::collections::BTreeSet::new();
+    for second in 1..=100_u32 {
+        // Somebody it knows says hello, so that it is not alone.
+        let alive = MembershipInput::Alive(Member { generation: second.into(), ..member(2) });
+        let moment = now + second * SECOND;
+        for news in run(&mut one, Some(alive), moment, moment) {
+            if let MembershipNews::Seek(member) = news {
+                sought.insert(member.addr.port());
+            }
+        }
+    }
+    assert_eq!(sought.into_iter().collect::<Vec<_>>(), [3, 4]);
+}

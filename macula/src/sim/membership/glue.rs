@@ -68,6 +68,12 @@ impl Cluster {
                 }
                 self.saw.push(Saw { at: now, subject, up: false });
             }
+            MembershipNews::Seek(member) => {
+                let subject = index_of(&member.id);
+                if subject != index && !self.nodes[index].links.contains_key(&subject) {
+                    self.dial(index, subject, None);
+                }
+            }
             MembershipNews::Renewed(me) => {
                 self.world.trace.line(now, format_args!("{index} renews .{}", me.generation));
                 self.nodes[index].renewals += 1;
