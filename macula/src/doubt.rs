@@ -11,12 +11,10 @@ use rand::RngExt;
 use tokio::time::{sleep, timeout};
 
 use crate::identity::NodeId;
-use crate::membership::Member;
+use crate::membership::{ANSWER, LAST_WORD, Member};
 use crate::mesh::Inner;
 use crate::wire::Message;
 
-/// How long a node that is said to be dead has to answer, or four round trips if that is more.
-const ANSWER: Duration = Duration::from_millis(500);
 /// How often it is looked whether it has.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long the record of a life that is told of may take to come.
@@ -34,7 +32,7 @@ impl Inner {
     ) -> bool {
         let later = said.generation > known;
         let true_ = (!later || self.has_begun(&said, from).await)
-            && !(dead && self.answers(&said.id).await);
+            && !(dead && self.answers(&said.id, from.map_or(LAST_WORD, |_| ANSWER)).await);
         if !true_ {
             let teller = from.map(tracing::field::debug);
             tracing::debug!(node = %said.id, teller, later, dead, "not true of a node");
@@ -68,10 +66,9 @@ impl Inner {
         timeout(RECORD, arrived).await.unwrap_or(false)
     }
 
-    /// Whether the node answers a question that is asked now.
-    async fn answers(&self, node: &NodeId) -> bool {
-        let link = self.link(node).filter(|link| !link.silent.load(Ordering::Relaxed));
-        let Some(link) = link else { return false };
+    /// Whether the node answers a question that is asked now, on the connection that there is.
+    async fn answers(&self, node: &NodeId, within: Duration) -> bool {
+        let Some(link) = self.link(node) else { return false };
         // No other `Ping` has such a number.
         let number = rand::rng().random_range(1..=u64::MAX);
         if link.lane.push(&Message::Ping(number)).is_err() {
@@ -86,6 +83,6 @@ impl Inner {
             }
             true
         };
-        timeout(ANSWER.max(4 * link.round_trip()), answered).await.unwrap_or(false)
+        timeout(within.max(6 * link.round_trip()), answered).await.unwrap_or(false)
     }
 }
