@@ -8,14 +8,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::RngExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, timeout};
 
 use crate::identity::NodeId;
 use crate::membership::{ANSWER, LAST_WORD, Member};
 use crate::mesh::Inner;
 use crate::wire::Message;
 
-/// How often it is looked whether it has.
+/// How often it is asked meanwhile. Whatever is sent later is sent at once, and its acknowledgement
+/// tells QUIC to repeat what was lost before; by itself it waits twice as long each time.
+pub(crate) const AGAIN: Duration = Duration::from_millis(250);
+/// How often it is looked whether it has answered.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long the record of a life that is told of may take to come.
 const RECORD: Duration = Duration::from_secs(1);
@@ -71,15 +74,19 @@ impl Inner {
         let Some(link) = self.link(node) else { return false };
         // No other `Ping` has such a number.
         let number = rand::rng().random_range(1..=u64::MAX);
-        if link.lane.push(&Message::Ping(number)).is_err() {
-            return false;
-        }
         let answered = async {
+            let mut asking = interval(AGAIN);
+            let mut looking = interval(LOOK);
             while link.pong.load(Ordering::Relaxed) != number {
-                if link.closed.is_cancelled() {
-                    return false;
+                tokio::select! {
+                    _ = asking.tick() => {
+                        if link.lane.push(&Message::Ping(number)).is_err() {
+                            return false;
+                        }
+                    }
+                    _ = looking.tick() => {}
+                    () = link.closed.cancelled() => return false,
                 }
-                sleep(LOOK).await;
             }
             true
         };

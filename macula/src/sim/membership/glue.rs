@@ -10,6 +10,7 @@ use super::super::invariants::{self, Saw};
 use super::super::world::{MS, SECOND, Time};
 use super::cluster::{Cluster, Event};
 use super::node::{Link, id_of, index_of};
+use crate::doubt::AGAIN;
 use crate::membership::{ANSWER, LAST_WORD, Member, MembershipInput, MembershipNews};
 
 /// As in the limits of a real node.
@@ -205,8 +206,12 @@ impl Cluster {
         let (life, lives) = (node.life, (node.life, link.life));
         let end = Event::Answered { to: from, life, question, alive: false };
         self.world.plan(now + patience, end);
-        if let Some(after) = self.network.carry_surely(from, to, now, &mut self.world.rng) {
-            self.world.plan(now + after, Event::Asked { from, to, lives, question });
+        for again in (0..patience).step_by(AGAIN.as_micros() as usize) {
+            let asked = self.network.carry_surely(from, to, now + again, &mut self.world.rng);
+            if let Some(after) = asked {
+                let question = Event::Asked { from, to, lives, question };
+                self.world.plan(now + again + after, question);
+            }
         }
     }
 
