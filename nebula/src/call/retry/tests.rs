@@ -282,8 +282,8 @@ fn calls_with_hedges_attempt_what_they_may() {
                 2 | 3 => Executed::Unknown,
                 _ => Executed::No,
             };
-            let again = (rng.random_range(0..4) > 0).then_some(Duration::ZERO);
-            let step = call.on_failure(Failed { executed, again }, LONG, &budget, &mut rng);
+            let failure = Failed { executed, again: rng.random_range(0..4) > 0, busy: None };
+            let step = call.on_failure(failure, LONG, &budget, &mut rng);
             match step {
                 Step::GiveUp => over = true,
                 Step::TryNext => asked += 1,

@@ -204,17 +204,18 @@ proptest! {
 }
 
 /// What is held against one node, said plainly: when it failed, when it was ejected and until
-/// when, and whether a call tries it.
+/// when, and since when a call tries it.
 #[derive(Clone, Debug, Default)]
 struct Plain {
     failures: u32,
     ejections: Vec<(Instant, Instant)>,
-    tried: bool,
+    tried: Option<Instant>,
 }
 
 impl Plain {
     fn holds(&self, now: Instant) -> bool {
-        self.tried || self.ejections.last().is_some_and(|(_, until)| now < *until)
+        self.tried.is_some_and(|began| now < began + MOST)
+            || self.ejections.last().is_some_and(|(_, until)| now < *until)
     }
 }
 
@@ -236,7 +237,9 @@ fn what_is_held_against_nodes_is_what_they_did() {
         if calls.len() < 8 && rng.random_range(0..2) == 0 {
             let due = !held.ejections.is_empty() && !held.holds(now);
             assert_eq!(outliers.begins(&id(node), now), due, "step {step}");
-            held.tried |= due;
+            if due {
+                held.tried = Some(now);
+            }
             calls.push((node, now, due));
         } else if !calls.is_empty() {
             let (node, began, tries) = calls.remove(rng.random_range(0..calls.len()));
@@ -260,13 +263,13 @@ fn what_is_held_against_nodes_is_what_they_did() {
                     assert_eq!(told, expected, "step {step}");
                     if ejects {
                         held.ejections.push((now, now + time));
-                        held.tried = false;
+                        held.tried = None;
                     }
                 }
             }
             if tries {
-                outliers.tried(&id(node));
-                held.tried = false;
+                outliers.tried(&id(node), began);
+                held.tried = held.tried.filter(|other| *other != began);
             }
         }
         let over = passed_over(&outliers, &candidates(NODES), now);
