@@ -3,7 +3,7 @@
 //! What a node makes of membership packets, connections and the passing of time, with no task and
 //! no clock: the driver feeds it, and so does the simulation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use foca::{AccumulatingRuntime, Foca, OwnedNotification, PostcardCodec, Timer};
@@ -40,6 +40,8 @@ pub(crate) struct Machine {
     hearsay: Hearsay,
     /// Suspicions that have run out; whoever they are about is asked before it is declared dead.
     overdue: BTreeMap<NodeId, Timer<Member>>,
+    /// Lives of nodes that ended with a goodbye; whoever else is down is looked for.
+    gone: BTreeSet<(NodeId, u64)>,
     /// It has just taken a new name, having been declared dead.
     renewed: bool,
     /// Members that are down have been looked for so often; each has its turn.
@@ -66,6 +68,7 @@ impl Machine {
             max_members,
             hearsay: Hearsay::new(max_members.saturating_mul(2)),
             overdue: BTreeMap::new(),
+            gone: BTreeSet::new(),
             renewed: false,
             searches: 0,
             finally: Vec::new(),
@@ -128,13 +131,18 @@ impl Machine {
     }
 
     /// Two nodes that took each other for dead meet again through those that both know; if all of
-    /// these have started anew since, nobody is left who could tell either.
+    /// these have started anew since, nobody is left who could tell either. Who said goodbye is
+    /// gone.
     fn seek(&mut self) {
         let known = self.foca.iter_membership_state();
-        let down: Vec<_> = known.filter(|known| known.state() == foca::State::Down).collect();
+        let down = known.filter(|known| known.state() == foca::State::Down);
+        let life = |member: &Member| (member.id, member.generation);
+        let (gone, lost): (Vec<Member>, Vec<Member>) =
+            down.map(|known| *known.id()).partition(|down| self.gone.contains(&life(down)));
+        self.gone = gone.iter().map(life).collect();
         self.searches = self.searches.wrapping_add(1);
-        let turn = self.searches.checked_rem(down.len());
-        let sought = turn.and_then(|turn| down.get(turn)).map(|known| *known.id());
+        let turn = self.searches.checked_rem(lost.len());
+        let sought = turn.and_then(|turn| lost.get(turn)).copied();
         self.finally.extend(sought.map(MembershipNews::Seek));
     }
 
@@ -166,6 +174,7 @@ impl Machine {
                 }
             }
             MembershipInput::Left(member) => {
+                self.is_gone(&member);
                 // A goodbye outranks whatever was suspected or refuted in that life.
                 let down = foca::Member::new(member, u16::MAX, foca::State::Down);
                 self.foca.apply_many([down].into_iter(), true, &mut self.outputs)

@@ -32,6 +32,9 @@ impl Machine {
     }
 
     pub(super) fn believes(&mut self, claim: &Claim, from: Option<NodeId>, now: Instant) -> bool {
+        if from == Some(claim.id().id) && claim.state() == foca::State::Down {
+            self.is_gone(claim.id());
+        }
         let mut members = self.foca.iter_membership_state();
         let nodes = members.len();
         let known = members.find(|known| known.id().id == claim.id().id);
@@ -46,6 +49,13 @@ impl Machine {
                 self.finally.push(MembershipNews::Doubt { said, known, dead, from });
                 false
             }
+        }
+    }
+
+    /// A node said that it leaves.
+    pub(super) fn is_gone(&mut self, member: &Member) {
+        if self.gone.len() < self.max_members {
+            self.gone.insert((member.id, member.generation));
         }
     }
 

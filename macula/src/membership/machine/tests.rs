@@ -171,16 +171,20 @@ fn a_suspect_is_asked_before_it_is_declared_dead() {
 }
 
 /// Nodes that are down are looked for, each in its turn: nobody may be left who would tell that
-/// one of them is not.
+/// one of them is not. Not so a node that said goodbye.
 #[test]
 fn who_is_down_is_looked_for() {
     let (now, mut one) = (start(), machine(1));
-    for peer in [2, 3, 4] {
+    for peer in [2, 3, 4, 5] {
         run(&mut one, Some(MembershipInput::Alive(member(peer))), now, now);
     }
+    let deaths = [3, 4].map(|peer| foca::Member::down(member(peer)));
+    let table = postcard::to_allocvec(deaths.as_slice()).unwrap();
+    run(&mut one, Some(MembershipInput::Table(table.into())), now, now);
     for peer in [3, 4] {
-        run(&mut one, Some(MembershipInput::Left(member(peer))), now, now);
+        run(&mut one, Some(MembershipInput::Settled(member(peer).id, true)), now, now);
     }
+    run(&mut one, Some(MembershipInput::Left(member(5))), now, now);
     let mut sought = std::collections::BTreeSet::new();
     for second in 1..=100_u32 {
         // Somebody it knows says hello, so that it is not alone.
