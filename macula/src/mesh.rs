@@ -148,6 +148,11 @@ impl Mesh {
         self.0.joining.subscribe()
     }
 
+    /// Whether this node has joined its cluster.
+    pub fn has_joined(&self) -> bool {
+        self.0.joining.borrow().joined
+    }
+
     /// How this node stands with a peer.
     pub fn peer(&self, node: &NodeId) -> PeerState {
         let (link, failing) = {

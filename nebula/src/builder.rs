@@ -21,6 +21,7 @@ use macula::{Limits, MemoryNetwork, Mesh, MeshBuilder};
 use crate::Result;
 use crate::boot::Roles;
 use crate::call::background::Background;
+use crate::call::engine::known::Known;
 use crate::call::retry::RetryBudget;
 use crate::context::Caller;
 use crate::declared::{self, Notice, Told};
@@ -301,6 +302,7 @@ impl NodeBuilder {
             live,
             retries: RetryBudget::new(RETRY_PERMILLE, RETRY_RESERVE),
             choices: Choices::new(settings.random_seed),
+            known: Known::default(),
             usual: Mutex::default(),
             name,
             tags: own_tags,

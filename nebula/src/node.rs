@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::Result;
 use crate::builder::NodeBuilder;
 use crate::call::background::Background;
+use crate::call::engine::known::Known;
 use crate::call::retry::RetryBudget;
 use crate::call::usual::UsualTime;
 use crate::context::Caller;
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) live: Arc<Live>,
     pub(crate) retries: RetryBudget,
     pub(crate) choices: Choices,
+    pub(crate) known: Known,
     /// By wire id of the method.
     pub(crate) usual: Mutex<BTreeMap<u64, Arc<UsualTime>>>,
     pub(crate) name: Box<str>,
@@ -143,6 +145,11 @@ impl Node {
         mesh.abort();
         background.stop();
         follower.abort();
+    }
+
+    /// Who can be asked for each method.
+    pub(crate) fn known(&self) -> &Known {
+        &self.shared.known
     }
 
     /// The service of this wire name that it serves itself.

@@ -14,6 +14,8 @@ use crate::identity::NodeId;
 pub struct View {
     nodes: Vec<NodeView>,
     providers: BTreeMap<u64, Vec<Provider>>,
+    /// The record of a living node has not arrived.
+    lacks: bool,
 }
 
 /// One living node.
@@ -51,7 +53,8 @@ impl View {
                 providers.entry(method.id).or_default().push(provider);
             }
         }
-        Self { nodes, providers }
+        let lacks = nodes.iter().any(|node| node.record.is_none());
+        Self { nodes, providers, lacks }
     }
 
     /// The living nodes, this one among them, in the order of their ids.
@@ -73,6 +76,6 @@ impl View {
 
     /// Whether the record of each living node has arrived.
     pub fn is_complete(&self) -> bool {
-        self.nodes.iter().all(|node| node.record.is_some())
+        !self.lacks
     }
 }

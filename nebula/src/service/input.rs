@@ -25,7 +25,7 @@ use futures_util::future::BoxFuture;
 
 use super::method::Method;
 use super::shape::ShapeOf;
-use super::wire::Args;
+use super::wire::{Args, USUAL};
 use crate::context::{Context, Scope};
 
 /// The longest panic message that is kept, in bytes.
@@ -160,7 +160,7 @@ async fn encoded<M: Method>(
         }
     })
     .await?;
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(USUAL);
     contained(|| M::Shape::encode(&reply, &mut out)).map_err(Fault::Unencodable)?;
     Ok(out)
 }

@@ -81,11 +81,11 @@ impl<T: Wire, E: Wire> ShapeOf<Result<T, E>> for Shape<true> {
     type Error = E;
 
     fn encode(reply: &Result<T, E>, out: &mut Vec<u8>) -> Result<(), Unencodable> {
-        wire::encode(reply, out)
+        wire::encode_result(reply, out)
     }
 
     fn decode(bytes: &[u8]) -> Result<Result<T, E>, Malformed> {
-        wire::decode(bytes)
+        wire::decode_result(bytes)
     }
 
     fn split(reply: Result<T, E>) -> Result<T, E> {

@@ -2,6 +2,10 @@
 //!
 //! Values are written with postcard. Reading takes the whole input: a byte left over means that
 //! the two sides disagree about the type, so it is refused rather than ignored.
+//!
+//! An argument, value or error that *is* a sequence of bytes (`Vec<u8>`, `Bytes`, `Box<[u8]>`) is
+//! copied as one piece. Serde hands over a `Vec<u8>` that is part of something else byte by byte;
+//! `Bytes` is copied whole wherever it is.
 
 #![deny(
     clippy::disallowed_methods,
@@ -11,6 +15,9 @@
     clippy::unwrap_used
 )]
 
+use std::any::Any;
+
+use bytes::Bytes;
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,8 +52,54 @@ pub struct Unencodable {
     reason: String,
 }
 
+/// What most arguments and replies fit into, in bytes, so that their buffer is allocated once.
+pub(crate) const USUAL: usize = 128;
+
+/// The bytes of a value that is nothing else. Which types those are is known when the caller is
+/// compiled, so nothing of this is left of the others.
+fn as_bytes<T: 'static>(value: &T) -> Option<&[u8]> {
+    let value: &dyn Any = value;
+    if let Some(bytes) = value.downcast_ref::<Vec<u8>>() {
+        return Some(bytes);
+    }
+    if let Some(bytes) = value.downcast_ref::<Bytes>() {
+        return Some(bytes);
+    }
+    value.downcast_ref::<Box<[u8]>>().map(|bytes| &**bytes)
+}
+
+/// The value that these bytes are, if its type is one of those; they are copied then.
+fn of_bytes<T: 'static>(bytes: &[u8]) -> Option<T> {
+    let mut value: Option<T> = None;
+    let place: &mut dyn Any = &mut value;
+    if let Some(place) = place.downcast_mut::<Option<Vec<u8>>>() {
+        *place = Some(bytes.to_vec());
+    } else if let Some(place) = place.downcast_mut::<Option<Bytes>>() {
+        *place = Some(Bytes::copy_from_slice(bytes));
+    } else if let Some(place) = place.downcast_mut::<Option<Box<[u8]>>>() {
+        *place = Some(bytes.into());
+    }
+    value
+}
+
+/// Whether a type is one of those.
+fn is_bytes<T: 'static>() -> bool {
+    let none: Option<T> = None;
+    let none: &dyn Any = &none;
+    none.is::<Option<Vec<u8>>>() || none.is::<Option<Bytes>>() || none.is::<Option<Box<[u8]>>>()
+}
+
 /// Appends `value` to `out`. On error `out` is as long as it was before.
-pub(crate) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Unencodable> {
+pub(crate) fn encode<T: Serialize + 'static>(
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), Unencodable> {
+    if let Some(bytes) = as_bytes(value) {
+        out.reserve(bytes.len() + MOST_OF_LENGTH);
+        put_length(bytes.len(), out);
+        out.extend_from_slice(bytes);
+        return Ok(());
+    }
     let before = out.len();
     postcard::serialize_with_flavor(value, Appender(out)).map_err(|error| {
         out.truncate(before);
@@ -55,11 +108,72 @@ pub(crate) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), U
 }
 
 /// Reads a value that takes up all of `bytes`.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(Malformed { reason: format!("{} bytes are left over", rest.len()) }),
-        Err(error) => Err(Malformed { reason: error.to_string() }),
+pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, Malformed> {
+    let (value, rest) = take(bytes)?;
+    whole(rest)?;
+    Ok(value)
+}
+
+/// Reads a value off the front of `bytes`, and gives what is left.
+fn take<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<(T, &[u8]), Malformed> {
+    let malformed = |error: postcard::Error| Malformed { reason: error.to_string() };
+    if is_bytes::<T>() {
+        let (bytes, rest) = postcard::take_from_bytes::<&[u8]>(bytes).map_err(malformed)?;
+        if let Some(value) = of_bytes(bytes) {
+            return Ok((value, rest));
+        }
+    }
+    postcard::take_from_bytes(bytes).map_err(malformed)
+}
+
+fn whole(rest: &[u8]) -> Result<(), Malformed> {
+    match rest.len() {
+        0 => Ok(()),
+        left => Err(Malformed { reason: format!("{left} bytes are left over") }),
+    }
+}
+
+/// How many bytes a length takes at most.
+const MOST_OF_LENGTH: usize = 10;
+
+/// A length as postcard writes it: seven bits a byte, the lowest first.
+fn put_length(mut length: usize, out: &mut Vec<u8>) {
+    while length > 0x7f {
+        out.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+}
+
+/// Appends a `Result`, as postcard writes it: which of the two it is, and its content.
+pub(crate) fn encode_result<T: Wire, E: Wire>(
+    result: &Result<T, E>,
+    out: &mut Vec<u8>,
+) -> Result<(), Unencodable> {
+    let before = out.len();
+    let written = match result {
+        Ok(value) => {
+            out.push(0);
+            encode(value, out)
+        }
+        Err(error) => {
+            out.push(1);
+            encode(error, out)
+        }
+    };
+    if written.is_err() {
+        out.truncate(before);
+    }
+    written
+}
+
+/// Reads a `Result` that takes up all of `bytes`.
+pub(crate) fn decode_result<T: Wire, E: Wire>(bytes: &[u8]) -> Result<Result<T, E>, Malformed> {
+    match bytes.split_first() {
+        Some((0, value)) => decode(value).map(Ok),
+        Some((1, error)) => decode(error).map(Err),
+        // The error is that of postcard, which is the one to say what is wrong.
+        _ => decode(bytes),
     }
 }
 
@@ -74,12 +188,23 @@ pub trait Args: Sized + Send + 'static {
 macro_rules! args {
     ($($name:ident)*) => {
         impl<$($name: Wire),*> Args for ($($name,)*) {
+            #[allow(non_snake_case)]
             fn encode(&self, out: &mut Vec<u8>) -> Result<(), Unencodable> {
-                encode(self, out)
+                let before = out.len();
+                let ($($name,)*) = self;
+                $(if let Err(error) = encode($name, out) {
+                    out.truncate(before);
+                    return Err(error);
+                })*
+                let _ = before;
+                Ok(())
             }
 
+            #[allow(non_snake_case)]
             fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-                decode(bytes)
+                $(let ($name, bytes) = take::<$name>(bytes)?;)*
+                whole(bytes)?;
+                Ok(($($name,)*))
             }
         }
     };
@@ -134,6 +259,36 @@ mod tests {
         #[test]
         fn no_bytes_panic_the_reader(bytes: Vec<u8>) {
             let _ = <(u64, String, Vec<Option<Vec<String>>>)>::decode(&bytes);
+        }
+    }
+
+    proptest! {
+        /// What is copied as one piece is what postcard makes of it.
+        #[test]
+        fn bytes_are_written_as_postcard_has_them(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let args = (bytes.clone(), 7_u32, Bytes::from(bytes.clone()), bytes.clone().into_boxed_slice());
+            let mut out = Vec::new();
+            Args::encode(&args, &mut out).unwrap();
+            let theirs = (bytes.clone(), 7_u32, bytes.clone(), bytes.clone());
+            prop_assert_eq!(&out, &postcard::to_allocvec(&theirs).unwrap());
+            prop_assert_eq!(<(Vec<u8>, u32, Bytes, Box<[u8]>)>::decode(&out), Ok(args));
+            for cut in 0..out.len().min(20) {
+                prop_assert!(<(Vec<u8>, u32, Bytes, Box<[u8]>)>::decode(&out[..out.len() - 1 - cut]).is_err());
+            }
+            for reply in [Ok(bytes.clone()), Err(5_u16)] {
+                let mut out = Vec::new();
+                encode_result(&reply, &mut out).unwrap();
+                prop_assert_eq!(&out, &postcard::to_allocvec(&reply).unwrap());
+                prop_assert_eq!(decode_result::<Vec<u8>, u16>(&out), Ok(reply));
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic_the_reader_of_bytes(bytes: Vec<u8>) {
+            let _ = <(Vec<u8>, Bytes)>::decode(&bytes);
+            let theirs = postcard::take_from_bytes::<Result<Vec<u8>, u16>>(&bytes);
+            let theirs = theirs.ok().filter(|(_, rest)| rest.is_empty()).map(|(reply, _)| reply);
+            prop_assert_eq!(decode_result::<Vec<u8>, u16>(&bytes).ok(), theirs);
         }
     }
 

@@ -7,7 +7,7 @@ use crate::call::{Attempt, CallError, Executed, Log, Outcome, Path, Phase};
 use crate::node::Node;
 use crate::service::input::contained;
 use crate::service::method::{Error, Method};
-use crate::service::wire::Args;
+use crate::service::wire::{Args, USUAL};
 
 /// What is handed to each attempt of a call.
 pub(crate) struct Arguments<M: Method> {
@@ -50,7 +50,7 @@ impl<M: Method> Arguments<M> {
             return Ok(body.clone());
         }
         if self.fault.is_none() {
-            let mut out = Vec::new();
+            let mut out = Vec::with_capacity(USUAL);
             match self.args.as_ref().map(|args| contained(|| args.encode(&mut out))) {
                 Some(Ok(())) => return Ok(self.body.insert(out.into()).clone()),
                 Some(Err(fault)) => self.fault = Some(fault),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use macula::directory::{NodeView, View};
@@ -27,7 +28,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// The nodes that serve a method and are meant by the call, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
-    pub(crate) targets: Vec<NodeRef>,
+    pub(crate) targets: Arc<[NodeRef]>,
     /// Where in `targets` this node itself is.
     pub(crate) itself: Option<usize>,
     /// Whether this node had joined its cluster, and knew what each living node serves.
@@ -93,6 +94,16 @@ impl Roster {
             let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
             return Err(Nobody::Final(why.fault(&unknown.to_string())));
         }
+        // Mostly everybody is known, and there is nothing to wait for.
+        let view = node.mesh().view();
+        if node.mesh().has_joined() && view.is_complete() {
+            return match Self::look(node, ask, &view) {
+                Ok(roster) => Ok(Self { complete: true, ..roster }),
+                Err(Nobody::Final(why)) => Err(Nobody::Final(why)),
+                Err(nobody) => Err(tried(node, nobody)),
+            };
+        }
+        drop(view);
         let mut news = node.mesh().watch_view();
         let mut joining = node.mesh().joining();
         let looks_anyway = Instant::now() + SETTLE;
@@ -141,7 +152,17 @@ impl Roster {
     }
 
     /// Looks once.
-    fn look<M: Method>(node: &Node, ask: &mut Ask<'_, M>, view: &View) -> Result<Self, Nobody> {
+    fn look<M: Method>(
+        node: &Node,
+        ask: &mut Ask<'_, M>,
+        view: &Arc<View>,
+    ) -> Result<Self, Nobody> {
+        let here = ask.local.as_ref().is_some_and(|served| !served.draining());
+        let plain = !here && matches!(ask.targets, Targets::Anyone);
+        let key = (M::INFO.wire_id(), M::INFO.key());
+        if let Some(targets) = plain.then(|| node.known().get(view, &key)).flatten() {
+            return Ok(Self { targets, itself: None, complete: false });
+        }
         let sought = sought(node, ask);
         let Found { nodes: mut targets, other_shape } = sought.find(view);
         if targets.is_empty() {
@@ -156,6 +177,10 @@ impl Roster {
             targets = picked::<M>(node, ask, view, &targets)?;
         }
         let itself = targets.iter().position(|target| target.id == node.id());
+        let targets: Arc<[_]> = targets.into();
+        if plain {
+            node.known().put(view, key, &targets);
+        }
         Ok(Self { targets, itself, complete: false })
     }
 
@@ -183,17 +208,17 @@ impl Roster {
             (!node.mesh().peer(&target.id).suspect, started)
         };
         let mut kept: Vec<NodeRef> = Vec::new();
-        for target in self.targets.drain(..).filter(|target| declared(&target.name)) {
+        for target in self.targets.iter().filter(|target| declared(&target.name)) {
             match kept.last_mut().filter(|last| last.name == target.name) {
                 Some(last) => {
-                    if rank(&target) > rank(last) {
-                        *last = target;
+                    if rank(target) > rank(last) {
+                        *last = target.clone();
                     }
                 }
-                None => kept.push(target),
+                None => kept.push(target.clone()),
             }
         }
-        self.targets = kept;
+        self.targets = kept.into();
         self.itself = self.targets.iter().position(|target| target.id == node.id());
     }
 
@@ -218,6 +243,9 @@ impl Roster {
         ask: &Ask<'_, M>,
         draw: &mut Draw,
     ) -> Vec<usize> {
+        if self.targets.len() == 1 {
+            return vec![0];
+        }
         let candidate = |(at, target): (usize, &NodeRef)| {
             if self.itself == Some(at) {
                 let here = ask.local.as_ref().map_or(0, |served| served.load());

@@ -40,7 +40,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
         Err(nobody) => {
             let joined = node.mesh().joining().borrow().joined;
             let complete = joined && node.mesh().view().is_complete();
-            (Roster { targets: Vec::new(), itself: None, complete }, nobody.into_why::<M>())
+            (Roster { targets: Arc::default(), itself: None, complete }, nobody.into_why::<M>())
         }
     };
     if ask.refused.is_none() && tokio::time::Instant::now() >= ask.term.deadline() {
@@ -136,7 +136,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
         })
     };
     let mut legs = Legs {
-        targets: roster.targets,
+        targets: roster.targets.to_vec(),
         configured,
         certain,
         disagreement: disagreement.flatten(),
