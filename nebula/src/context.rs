@@ -206,13 +206,9 @@ impl Inherited {
     pub(crate) fn now() -> Option<Self> {
         with_ambient(|ambient| Self {
             deadline: ambient.deadline(),
-            cancelled: ambient.lease.as_ref().is_some_and(is_cancelled),
+            cancelled: ambient.lease.as_ref().is_some_and(Lease::is_cancelled),
         })
     }
-}
-
-fn is_cancelled(lease: &Lease) -> bool {
-    lease.cancelled().is_cancelled()
 }
 
 /// The inheritance of one body, entered at each of its polls.
@@ -264,7 +260,7 @@ impl Scope {
     /// Cancels the token that the body asked for, if it did.
     pub(crate) fn cancel(&self) {
         if let Some(lease) = self.lease() {
-            lease.cancelled().cancel();
+            lease.cancel();
         }
     }
 }

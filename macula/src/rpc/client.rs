@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot::{self, error::RecvError};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Failure, Phase, Request, Response, Term};
 use crate::identity::NodeId;
@@ -26,15 +26,22 @@ impl Inner {
         if request.body.len() > limit {
             return Err(Failure::RequestTooLarge { limit });
         }
-        let (term, late) = (request.term, Failure::Deadline { phase: Phase::Dial });
-        let linked = timeout_at(term.deadline(), self.link_for(node)).await;
-        let link = linked.map_err(|_| late.clone())??;
+        let term = request.term;
         let gone = || Failure::Unreachable("the connection has just closed".into());
-        let ready = timeout_at(term.deadline(), link.lane.ready()).await;
-        ready.map_err(|_| late.clone())?.map_err(|_| gone())?;
+        let link = match self.link(&node).filter(|link| link.lane.has_room()) {
+            Some(link) => link,
+            None => {
+                let late = |_| Failure::Deadline { phase: Phase::Dial };
+                let link = timeout_at(term.deadline(), self.link_for(node)).await;
+                let link = link.map_err(late)??;
+                let ready = timeout_at(term.deadline(), link.lane.ready()).await;
+                ready.map_err(late)?.map_err(|_| gone())?;
+                link
+            }
+        };
         let remaining = term.deadline().saturating_duration_since(Instant::now());
         if remaining.is_zero() {
-            return Err(late);
+            return Err(Failure::Deadline { phase: Phase::Dial });
         }
 
         let (reply, answer) = oneshot::channel();
@@ -42,6 +49,7 @@ impl Inner {
             request;
         let waiter = Waiter { reply, leaves_if_silent, term, moved };
         let id = link.calls().insert(waiter).ok_or_else(gone)?;
+        link.expect(term.deadline());
         let pending = Pending { link: &link, id, term };
         let large = body.len() > limits::LANE_THRESHOLD;
         let (room, extensions) = (term.room(), term.extensions());
@@ -121,20 +129,6 @@ struct Pending<'a> {
 }
 
 impl Pending<'_> {
-    async fn wait(self, mut answer: oneshot::Receiver<Response>) -> Response {
-        tokio::select! {
-            biased;
-            answer = &mut answer => self.took(answer),
-            term = self.over() => self.late(term),
-        }
-    }
-
-    /// The deadline has passed: perhaps the peer is not there any more.
-    fn late(&self, term: Term) -> Response {
-        self.link.doubt();
-        Response { result: Err(Failure::Deadline { phase: Phase::Run }), load: None, term }
-    }
-
     async fn send_and_wait(
         self,
         message: Message,
@@ -147,30 +141,19 @@ impl Pending<'_> {
             answer = &mut answer => return self.took(answer),
             // A peer that refuses the body says so in its reply; a lost connection ends the wait.
             _ = &mut upload => {}
-            term = self.over() => return self.late(term),
         }
         self.wait(answer).await
+    }
+
+    /// Waits for the end of the request, which is its deadline at the latest: the link sees to it.
+    async fn wait(self, answer: oneshot::Receiver<Response>) -> Response {
+        let answer = answer.await;
+        self.took(answer)
     }
 
     fn took(&self, answer: Result<Response, RecvError>) -> Response {
         let lost = |_| Response { result: Err(Failure::Disconnected), load: None, term: self.term };
         answer.unwrap_or_else(lost)
-    }
-
-    /// Resolves when the deadline has passed, wherever the peer has moved it by then. It only
-    /// moves later, so that it is enough to look when it seems to be over.
-    async fn over(&self) -> Term {
-        let mut term = self.term;
-        loop {
-            sleep_until(term.deadline()).await;
-            let known = self.link.calls().get(self.id).map(|waiter| waiter.term);
-            match known {
-                Some(now) if now.deadline() > term.deadline() => term = now,
-                Some(now) => return now,
-                // Whoever took it is about to tell.
-                None => std::future::pending().await,
-            }
-        }
     }
 }
 

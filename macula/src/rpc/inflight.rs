@@ -51,11 +51,6 @@ impl<W> InFlight<W> {
         waiter
     }
 
-    /// A waiter, for the one who waits.
-    pub(crate) fn get(&self, id: u64) -> Option<&W> {
-        self.waiting.get(&id)
-    }
-
     /// Forgets a waiter that has gone; false if its reply has come already.
     pub(crate) fn forget(&mut self, id: u64) -> bool {
         self.waiting.remove(&id).is_some()
@@ -70,6 +65,11 @@ impl<W> InFlight<W> {
     pub(crate) fn close(&mut self) -> Vec<(u64, W)> {
         self.closed = true;
         std::mem::take(&mut self.waiting).into_iter().collect()
+    }
+
+    /// All who wait.
+    pub(crate) fn waiters(&self) -> impl Iterator<Item = &W> {
+        self.waiting.values()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -177,7 +177,6 @@ mod tests {
                 7 => assert_eq!(table.forget(id), known.map(|at| list.remove(at)).is_some()),
                 8 => {
                     unclaimed += u64::from(known.is_none());
-                    assert_eq!(table.get(id).copied(), known.map(|at| list[at].1));
                     assert_eq!(table.find(id).copied(), known.map(|at| list[at].1));
                 }
                 _ => {

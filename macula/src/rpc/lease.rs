@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -22,7 +22,8 @@ struct Inner {
     first: Instant,
     moved: AtomicU64,
     state: Mutex<State>,
-    cancelled: CancellationToken,
+    /// Made when it is asked for: most calls end without anybody who would wait for it.
+    token: OnceLock<CancellationToken>,
     /// The link on which the caller waits, and the number of the call there.
     caller: Option<(Weak<Link>, u64)>,
 }
@@ -30,6 +31,7 @@ struct Inner {
 struct State {
     term: Term,
     ended: bool,
+    cancelled: bool,
 }
 
 impl Lease {
@@ -47,8 +49,8 @@ impl Lease {
         Self(Arc::new(Inner {
             first: term.deadline(),
             moved: AtomicU64::new(0),
-            state: Mutex::new(State { term, ended: false }),
-            cancelled: CancellationToken::new(),
+            state: Mutex::new(State { term, ended: false, cancelled: false }),
+            token: OnceLock::new(),
             caller,
         }))
     }
@@ -60,7 +62,35 @@ impl Lease {
 
     /// Cancelled when the caller stops waiting.
     pub fn cancelled(&self) -> &CancellationToken {
-        &self.0.cancelled
+        if let Some(token) = self.0.token.get() {
+            return token;
+        }
+        // Under the lock, so that a cancellation at this moment finds the token or is found here.
+        let state = lock(&self.0.state);
+        let token = self.0.token.get_or_init(CancellationToken::new);
+        if state.cancelled {
+            token.cancel();
+        }
+        token
+    }
+
+    /// The caller has stopped waiting, or nothing more is to be done for it.
+    pub fn cancel(&self) {
+        let token = {
+            lock(&self.0.state).cancelled = true;
+            self.0.token.get()
+        };
+        if let Some(token) = token {
+            token.cancel();
+        }
+    }
+
+    /// Whether the caller has stopped waiting.
+    pub fn is_cancelled(&self) -> bool {
+        match self.0.token.get() {
+            Some(token) => token.is_cancelled(),
+            None => lock(&self.0.state).cancelled,
+        }
     }
 
     /// Moves the deadline later by as much of `by` as the caller allows, tells the caller, and
@@ -70,8 +100,9 @@ impl Lease {
     ///
     /// When the call is over, cancelled, or has all that its caller allows.
     pub fn extend(&self, by: Duration) -> Result<Duration, NotExtended> {
+        let is_cancelled = self.is_cancelled();
         let mut state = lock(&self.0.state);
-        if state.ended || self.0.cancelled.is_cancelled() {
+        if state.ended || is_cancelled {
             return Err(NotExtended::Over);
         }
         let granted = state.term.extend(by, Instant::now())?;
@@ -175,7 +206,8 @@ mod tests {
         let lease = || Lease::new(Term::new(Instant::now() + MS, MS, 9));
         let (ended, cancelled) = (lease(), lease());
         ended.end();
-        cancelled.cancelled().cancel();
+        cancelled.cancel();
+        assert!(cancelled.is_cancelled() && cancelled.cancelled().is_cancelled());
         assert_eq!(ended.extend(MS), Err(NotExtended::Over));
         assert_eq!(cancelled.extend(MS), Err(NotExtended::Over));
     }

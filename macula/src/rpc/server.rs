@@ -227,7 +227,7 @@ impl Call {
             // A handler that uses up the task's budget at every poll is stopped all the same.
             () = unconstrained(lease.cancelled().cancelled()) => self.dismiss(),
             () = unconstrained(lease.expired()) => {
-                lease.cancelled().cancel();
+                lease.cancel();
                 self.dismiss();
             }
         }
@@ -245,7 +245,7 @@ impl Call {
             Ok(body) => self.reply(Status::Done, body),
             Err(Fault::Malformed(text)) => self.reply(Status::Malformed, text.into()),
             Err(Fault::Panicked(text)) => {
-                self.lease.cancelled().cancel();
+                self.lease.cancel();
                 self.reply(Status::Panicked, text.into());
             }
             Err(Fault::Unwritable(text)) => self.reply(Status::ReplyUnwritable, text.into()),

@@ -69,6 +69,12 @@ impl Lane {
         self.0.overflowed.is_cancelled()
     }
 
+    /// Whether the lane is open and not crowded.
+    pub(crate) fn has_room(&self) -> bool {
+        let buffer = self.buffer();
+        !buffer.closed && buffer.bytes.len() < limits::LANE_HIGH_WATER
+    }
+
     /// Waits until the lane is not crowded.
     pub(crate) async fn ready(&self) -> Result<(), LaneClosed> {
         loop {

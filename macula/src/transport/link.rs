@@ -1,3 +1,4 @@
+mod clock;
 mod requests;
 mod waiter;
 
@@ -22,6 +23,7 @@ use crate::rpc::health::Health;
 use crate::rpc::inflight::InFlight;
 use crate::wire::{FrameBuffer, Message, WireError};
 
+use clock::Clock;
 pub(crate) use waiter::Waiter;
 
 /// The code with which a connection is closed that is not needed any more.
@@ -50,6 +52,7 @@ pub(crate) struct Link {
     since: Instant,
     pub(crate) lane: Lane,
     pub(super) connection: Connection,
+    clock: Clock,
     /// Requests of ours.
     pub(crate) calls: Mutex<InFlight<Waiter>>,
     /// Requests of the peer that were not done at once.
@@ -118,11 +121,13 @@ impl Link {
         // The connection is established, so there is keying material; if not, the token settles
         // nothing.
         let _ = connection.export_keying_material(&mut token, TOKEN_LABEL, b"");
+        let since = Instant::now();
         let link = Arc::new(Self {
             peer: admitted.introduction.member,
             dialled,
             token,
-            since: Instant::now(),
+            since,
+            clock: Clock::new(since),
             lane: Lane::new(),
             trip_us: AtomicU64::new(micros(connection.rtt())),
             connection,
@@ -145,6 +150,7 @@ impl Link {
             unsent: AtomicUsize::new(0),
         });
         let (send, recv) = admitted.lane;
+        tokio::spawn(link.clone().keep_time());
         tokio::spawn(link.clone().run(send, recv, inbound));
         link
     }
