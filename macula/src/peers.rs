@@ -44,8 +44,8 @@ impl Inner {
                 continue;
             };
             let crowded = self.admissions.available_permits() < self.limits.max_admissions / 2;
-            if crowded && incoming.may_retry() {
-                // It comes back with a token that proves its address.
+            if crowded && !incoming.remote_address_validated() {
+                // It comes back with a token that proves its address; nothing is kept of it here.
                 let _ = incoming.retry();
                 continue;
             }
