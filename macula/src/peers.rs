@@ -18,6 +18,7 @@ use crate::identity::NodeId;
 use crate::identity::tls::peer_id;
 use crate::membership::{Member, MembershipInput, MembershipNews};
 use crate::mesh::Inner;
+use crate::quiet::{Kind, Who};
 use crate::rpc::health::{Pulse, TICK};
 use crate::transport::DialError;
 use crate::transport::admission::{self, AdmissionError, Admitted, CLOSE_REFUSED};
@@ -259,7 +260,10 @@ impl Inner {
                     self.retire(former, true);
                 }
                 if new {
-                    tracing::info!(node = %member.id, addr = %member.addr, "node up");
+                    if let Some(left_out) = self.may_say(Kind::Up, Who::Node(member.id)) {
+                        let (node, addr) = (member.id, member.addr);
+                        tracing::info!(%node, %addr, left_out, "node up");
+                    }
                     // Nobody may be listening.
                     let _ = self.events.send(MemberEvent::Up(member.id));
                 }
@@ -275,11 +279,16 @@ impl Inner {
                 drop(state);
                 let links = self.pool().forget(&member);
                 links.into_iter().for_each(|link| self.part(link));
-                tracing::info!(node = %member.id, "node down");
+                if let Some(left_out) = self.may_say(Kind::Down, Who::Node(member.id)) {
+                    tracing::info!(node = %member.id, left_out, "node down");
+                }
                 let _ = self.events.send(MemberEvent::Down(member.id));
             }
             MembershipNews::Renewed(me) => {
-                tracing::warn!(generation = me.generation, "declared dead by others, and back");
+                if let Some(left_out) = self.may_say(Kind::Renewed, Who::Me) {
+                    let generation = me.generation;
+                    tracing::warn!(generation, left_out, "declared dead by others, and back");
+                }
                 self.set_me(me);
                 // The record is how others know that the new life is not an invention.
                 self.update_record(|record| {
@@ -337,12 +346,18 @@ impl Inner {
                         }
                     }
                     Pulse::FellSilent => {
-                        tracing::info!(peer = %link.peer.id, "a peer does not answer");
+                        let peer = link.peer.id;
+                        if let Some(left_out) = self.may_say(Kind::Silent, Who::Node(peer)) {
+                            tracing::info!(%peer, left_out, "a peer does not answer");
+                        }
                         link.silent.store(true, Ordering::Relaxed);
                         link.fall_silent();
                     }
                     Pulse::Recovered => {
-                        tracing::info!(peer = %link.peer.id, "a peer answers again");
+                        let peer = link.peer.id;
+                        if let Some(left_out) = self.may_say(Kind::Answers, Who::Node(peer)) {
+                            tracing::info!(%peer, left_out, "a peer answers again");
+                        }
                         link.silent.store(false, Ordering::Relaxed);
                     }
                 }

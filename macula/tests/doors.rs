@@ -4,6 +4,8 @@
 
 #[path = "doors/crowd.rs"]
 mod crowd;
+#[path = "doors/log.rs"]
+mod log;
 #[path = "hostile/rude.rs"]
 #[allow(dead_code)]
 mod rude;

@@ -261,7 +261,7 @@ impl Call {
         self.link.keep(self.id, self.lease.cancelled().clone());
         let unsent = self.link.unsent(body.len());
         if unsent.total() > self.node.limits.max_body.saturating_mul(UNSENT_REPLIES) {
-            return self.link.close_unread();
+            return self.link.close_unread(&*self.node);
         }
         let message = Message::Reply { id: self.id, load: self.load_left(), status, body };
         // The call counts until the peer has its reply: a node that leaves waits for that.

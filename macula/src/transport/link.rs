@@ -15,8 +15,10 @@ use tokio_util::task::TaskTracker;
 
 use super::admission::Admitted;
 use super::lane::{Lane, LaneClosed};
+use crate::identity::NodeId;
 use crate::limits::{self, Limits};
 use crate::membership::Member;
+use crate::quiet::Kind;
 use crate::rpc::Failure;
 use crate::rpc::health::Health;
 use crate::rpc::inflight::InFlight;
@@ -91,6 +93,8 @@ pub(crate) trait Inbound: Send + Sync + 'static {
     fn datagram(&self, link: &Arc<Link>, datagram: Bytes);
     fn closed(&self, link: &Arc<Link>);
     fn limits(&self) -> &Limits;
+    /// Whether a line may be written about this peer now, and how many like it were left out.
+    fn may_say(&self, kind: Kind, peer: NodeId) -> Option<u64>;
     /// What replies say of the load of this node.
     fn load(&self) -> u16;
 }
@@ -264,8 +268,10 @@ impl Link {
     }
 
     /// Ends the connection with a peer that does not read what it asked for.
-    pub(crate) fn close_unread(&self) {
-        tracing::warn!(peer = %self.peer.id, "{}", Violation::NotReading);
+    pub(crate) fn close_unread(&self, inbound: &dyn Inbound) {
+        if let Some(left_out) = inbound.may_say(Kind::NotReading, self.peer.id) {
+            tracing::warn!(peer = %self.peer.id, left_out, "{}", Violation::NotReading);
+        }
         self.connection.close(CLOSE_VIOLATION, b"");
     }
 
@@ -291,7 +297,10 @@ impl Link {
             _ = lane.drive(send) => None,
         };
         if let Some(violation) = reason {
-            tracing::warn!(peer = %self.peer.id, reason = %violation, "closing a connection");
+            if let Some(left_out) = inbound.may_say(Kind::Violation, self.peer.id) {
+                let peer = self.peer.id;
+                tracing::warn!(%peer, reason = %violation, left_out, "closing a connection");
+            }
             self.connection.close(CLOSE_VIOLATION, b"");
         }
         self.lane.close();
