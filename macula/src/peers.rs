@@ -216,29 +216,36 @@ impl Inner {
                 }
                 let unused = since.elapsed().min(link.unheard()) >= RETIREMENT;
                 if unused && link.is_idle() {
-                    // The link ends once the peer has what was written last.
-                    return link.lane.close();
+                    link.part();
+                    // A request that has just begun is waited for.
+                    if link.is_idle() {
+                        return link.finish();
+                    }
                 }
             }
         });
     }
 
-    /// Closes the connection to a node that has left or died. News of a goodbye may be faster than
-    /// the last replies of the node, so they are waited for, unless it is silent already.
+    /// Ends the connection to a node that has left or died, or is said to have. News of a goodbye
+    /// may be faster than the last replies of the node, so they are waited for; and whoever is alive
+    /// after all may have just sent a request, which is not to be lost without a word. One that is
+    /// silent gets none.
     fn part(&self, link: Arc<Link>) {
-        if link.silent.load(Ordering::Relaxed) || link.is_idle() {
+        if link.silent.load(Ordering::Relaxed) {
             return link.close();
         }
+        link.part();
         self.pool().retire(link.clone());
         self.spawn(async move {
-            let answered = async {
+            let ended = async {
                 while !link.is_idle() {
                     tokio::time::sleep(ANSWERED).await;
                 }
+                link.finish();
+                link.closed.cancelled().await;
             };
-            tokio::select! {
-                _ = timeout(LAST_REPLIES, answered) => link.close(),
-                () = link.closed.cancelled() => {}
+            if timeout(LAST_REPLIES, ended).await.is_err() {
+                link.close();
             }
         });
     }
@@ -371,3 +378,6 @@ fn close(connection: Option<Connection>) {
         connection.close(CLOSE_REFUSED, b"");
     }
 }
+
+#[cfg(test)]
+mod tests;

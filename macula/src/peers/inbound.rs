@@ -39,6 +39,7 @@ impl Inbound for Inner {
                     self.membership.insist(MembershipInput::Table(table));
                 }
             }
+            Message::Done => link.note_done(),
             // Whoever says it again is gone already.
             Message::Goodbye if link.gone.swap(true, Ordering::Relaxed) => {}
             Message::Goodbye => {

@@ -1,3 +1,4 @@
+mod parting;
 mod requests;
 mod waiter;
 
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -66,6 +68,12 @@ pub(crate) struct Link {
     pub(super) heard: AtomicBool,
     /// The peer owes us its member table.
     pub(crate) table_due: AtomicBool,
+    /// No more requests of the peer begin here.
+    parting: AtomicBool,
+    /// A request of the peer has ended without an answer, by its deadline.
+    unanswered: AtomicBool,
+    /// The peer begins no more of our requests, and has answered those it has begun.
+    done: AtomicBool,
     /// The peer has said goodbye.
     pub(crate) gone: AtomicBool,
     /// The number of its last `Pong`.
@@ -138,6 +146,9 @@ impl Link {
             silent: AtomicBool::new(false),
             heard: AtomicBool::new(true),
             table_due: AtomicBool::new(admitted.asked),
+            parting: AtomicBool::new(false),
+            unanswered: AtomicBool::new(false),
+            done: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             pong: AtomicU64::new(0),
             transfers: Arc::new(Semaphore::new(TRANSFERS)),
@@ -224,7 +235,7 @@ impl Link {
 
     /// Nothing is under way in either direction.
     pub(crate) fn is_idle(&self) -> bool {
-        self.calls().len() == 0 && self.serving.load(Ordering::Relaxed) == 0
+        self.calls().len() == 0 && self.serving.load(Ordering::SeqCst) == 0
     }
 
     /// Pushes an answer. A lane that we have closed ourselves takes none, which is nobody's fault.
@@ -305,12 +316,20 @@ impl Link {
         }
         self.lane.close();
         self.connection.close(CLOSE_DONE, b"");
+        if self.is_done() {
+            // What the peer has answered alone has come before it said that there is no more.
+            let _ = self.read_streams(&alone, &inbound).now_or_never();
+        }
         // Nothing more arrives, so they end at once, with what is there.
         alone.close();
         alone.wait().await;
         self.closed.cancel();
+        let lost = match self.is_done() {
+            true => Failure::Unreachable("it gave up the connection before the call came".into()),
+            false => Failure::Disconnected,
+        };
         for (_, waiter) in self.calls().close() {
-            waiter.end(Err(Failure::Disconnected), None);
+            waiter.end(Err(lost.clone()), None);
         }
         let running = self.running().take();
         for token in running.into_iter().flatten().map(|(_, token)| token) {

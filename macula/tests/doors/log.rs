@@ -52,7 +52,7 @@ async fn whoever_does_wrong_again_and_again_does_not_fill_the_log() {
         lane.say(&[6, 1, 2, 3]).await;
         lane.say(&[8, 0xff, 0xff, 0xff]).await;
     }
-    lane.say(&[13]).await;
+    lane.say(&[14]).await;
     assert_eq!(rude.closed().await, 2);
     // Strangers and members, each another, who are sent away.
     for host in 0..100 {
@@ -60,7 +60,7 @@ async fn whoever_does_wrong_again_and_again_does_not_fill_the_log() {
         rude.open().await.say(b"who is there?").await;
         assert_eq!(rude.closed().await, 1);
         let (rude, mut lane) = Rude::member(&victim, 120 + host).await;
-        lane.say(&[13]).await;
+        lane.say(&[14]).await;
         assert_eq!(rude.closed().await, 2);
     }
     victim.is_well(0).await;

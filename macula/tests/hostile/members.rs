@@ -69,6 +69,7 @@ async fn frames_that_mean_nothing_end_the_connection() {
         b"",
         &[0],
         &[13, 1, 2, 3],
+        &[14],
         &[EXTEND, 1],
         &[EXTEND, 1, 2, 3],
         &too_often,
