@@ -41,9 +41,9 @@ impl Inner {
         let Request { method, key, body, moved, sent, leave_if_silent: leaves_if_silent, .. } =
             request;
         let waiter = Waiter { reply, leaves_if_silent, term, moved };
-        let id = link.calls().insert(waiter).ok_or_else(gone)?;
-        let pending = Pending { link: &link, id, term };
         let large = body.len() > limits::LANE_THRESHOLD;
+        let id = link.calls().insert(waiter, large).ok_or_else(gone)?;
+        let pending = Pending { link: &link, id, term, handed_over: !large };
         let (room, extensions) = (term.room(), term.extensions());
         let message = Message::Request { id, method, key, remaining, room, extensions, body };
         if let Some(sent) = sent {
@@ -118,6 +118,9 @@ struct Pending<'a> {
     id: u64,
     /// As it was when the request was sent.
     term: Term,
+    /// The peer may have it, or get it. One that is not handed over as a whole is taken back with
+    /// its stream, and there is nothing to cancel.
+    handed_over: bool,
 }
 
 impl Pending<'_> {
@@ -136,7 +139,7 @@ impl Pending<'_> {
     }
 
     async fn send_and_wait(
-        self,
+        mut self,
         message: Message,
         mut answer: oneshot::Receiver<Response>,
     ) -> Response {
@@ -149,6 +152,7 @@ impl Pending<'_> {
             _ = &mut upload => {}
             term = self.over() => return self.late(term),
         }
+        self.handed_over = true;
         self.wait(answer).await
     }
 
@@ -176,7 +180,8 @@ impl Pending<'_> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if self.link.calls().forget(self.id) && !cfg!(mutant = "cancel_forgotten") {
+        let waited = self.link.calls().forget(self.id);
+        if waited && self.handed_over && !cfg!(mutant = "cancel_forgotten") {
             // On a closed link there is nothing left to cancel.
             let _ = self.link.lane.push(&Message::Cancel { id: self.id });
         }
