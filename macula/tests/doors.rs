@@ -1,9 +1,14 @@
-//! What it costs a node to be knocked at: by addresses that nobody is at, and by crowds that never
-//! come to the point. The heap is that of the process, so the tests run one after the other; each on
+//! What it costs a node to be knocked at: by addresses that nobody is at, by crowds that never
+//! come to the point, and by members that never come to an end. The heap is that of the process, so the tests run one after the other; each on
 //! a network in memory and a paused clock.
 
 #[path = "doors/crowd.rs"]
 mod crowd;
+#[path = "doors/flood.rs"]
+mod flood;
+#[path = "hostile/frames.rs"]
+#[allow(dead_code)]
+mod frames;
 #[path = "doors/log.rs"]
 mod log;
 #[path = "hostile/rude.rs"]
@@ -37,10 +42,20 @@ fn in_use() -> isize {
     stats.bytes_allocated as isize - stats.bytes_deallocated as isize
 }
 
-/// How many peers knock: the number in `CHAOS_PEERS`, or else the usual one.
+/// How many peers knock.
 fn peers(usual: usize) -> usize {
-    match env::var("CHAOS_PEERS") {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("CHAOS_PEERS: {text:?} is no number")),
+    tier("CHAOS_PEERS", usual)
+}
+
+/// How many streams or cancellations come.
+fn many(usual: usize) -> usize {
+    tier("CHAOS_FLOOD", usual)
+}
+
+/// The number in this variable of the environment, or else the usual one.
+fn tier(variable: &str, usual: usize) -> usize {
+    match env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable}: {text:?} is no number")),
         Err(_) => usual,
     }
 }
