@@ -34,7 +34,7 @@ struct Bottomless;
 impl Pit for Bottomless {
     async fn falls(&self, number: usize) -> usize {
         // Half of them at once, half of them later.
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             sleep(MS).await;
         }
         panic!("{number} {FALLS}")
