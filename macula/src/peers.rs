@@ -216,11 +216,7 @@ impl Inner {
                 }
                 let unused = since.elapsed().min(link.unheard()) >= RETIREMENT;
                 if unused && link.is_idle() {
-                    link.part();
-                    // A request that has just begun is waited for.
-                    if link.is_idle() {
-                        return link.finish();
-                    }
+                    return end(&link).await;
                 }
             }
         });
@@ -234,17 +230,9 @@ impl Inner {
         if link.silent.load(Ordering::Relaxed) {
             return link.close();
         }
-        link.part();
         self.pool().retire(link.clone());
         self.spawn(async move {
-            let ended = async {
-                while !link.is_idle() {
-                    tokio::time::sleep(ANSWERED).await;
-                }
-                link.finish();
-                link.closed.cancelled().await;
-            };
-            if timeout(LAST_REPLIES, ended).await.is_err() {
+            if timeout(LAST_REPLIES, end(&link)).await.is_err() {
                 link.close();
             }
         });
@@ -371,6 +359,19 @@ impl Inner {
             }
         }
     }
+}
+
+/// Ends a link in good order, once nothing is under way on it any more.
+async fn end(link: &Link) {
+    link.part();
+    while !link.is_idle() {
+        tokio::select! {
+            () = tokio::time::sleep(ANSWERED) => {}
+            () = link.closed.cancelled() => return,
+        }
+    }
+    link.finish();
+    link.closed.cancelled().await;
 }
 
 fn close(connection: Option<Connection>) {
