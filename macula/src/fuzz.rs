@@ -116,6 +116,7 @@ fn messages() -> Vec<Vec<u8>> {
         Message::Summary(u64::MAX),
         Message::Pull(vec![life(1).id, life(2).id]),
         Message::Goodbye,
+        Message::Done,
     ];
     let statuses = [
         Status::Done,

@@ -27,6 +27,7 @@ mod membership;
 mod mesh;
 mod news;
 mod peers;
+mod quiet;
 pub mod rpc;
 #[cfg(test)]
 mod sim;

@@ -21,6 +21,7 @@ use crate::identity::{NodeId, Realm, SecretKey};
 use crate::join::Joining;
 use crate::join::local::Published;
 use crate::membership::{Member, Membership};
+use crate::quiet::{Kind, Quiet, Who};
 use crate::rpc::server::Services;
 use crate::rpc::{Request, Response};
 use crate::text::Safe;
@@ -69,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     refusals: Mutex<VecDeque<Refusal>>,
+    pub(crate) quiet: Quiet,
     /// This node, for tasks that outlive a borrow.
     weak: Weak<Inner>,
     /// Holds our place in the runtime directory.
@@ -320,6 +322,7 @@ impl Inner {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             refusals: Mutex::default(),
+            quiet: Quiet::default(),
             weak,
             published: Mutex::default(),
         }
@@ -358,8 +361,15 @@ impl Inner {
         self.pool().all_links().cloned().collect()
     }
 
+    /// Whether a line may be written about somebody now, and how many like it were left out.
+    pub(crate) fn may_say(&self, kind: Kind, who: Who) -> Option<u64> {
+        self.quiet.may_say(kind, who, Instant::now())
+    }
+
     pub(crate) fn refused(&self, addr: SocketAddr, reason: String) {
-        tracing::warn!(%addr, reason = %Safe(&reason), "a peer was refused");
+        if let Some(left_out) = self.may_say(Kind::Refused, Who::At(addr.ip())) {
+            tracing::warn!(%addr, reason = %Safe(&reason), left_out, "a peer was refused");
+        }
         let mut refusals = lock(&self.refusals);
         if refusals.len() == REFUSALS {
             refusals.pop_front();

@@ -18,6 +18,7 @@ use crate::identity::NodeId;
 use crate::identity::tls::peer_id;
 use crate::membership::{Member, MembershipInput, MembershipNews};
 use crate::mesh::Inner;
+use crate::quiet::{Kind, Who};
 use crate::rpc::health::{Pulse, TICK};
 use crate::transport::DialError;
 use crate::transport::admission::{self, AdmissionError, Admitted, CLOSE_REFUSED};
@@ -44,8 +45,8 @@ impl Inner {
                 continue;
             };
             let crowded = self.admissions.available_permits() < self.limits.max_admissions / 2;
-            if crowded && incoming.may_retry() {
-                // It comes back with a token that proves its address.
+            if crowded && !incoming.remote_address_validated() {
+                // It comes back with a token that proves its address; nothing is kept of it here.
                 let _ = incoming.retry();
                 continue;
             }
@@ -215,29 +216,24 @@ impl Inner {
                 }
                 let unused = since.elapsed().min(link.unheard()) >= RETIREMENT;
                 if unused && link.is_idle() {
-                    // The link ends once the peer has what was written last.
-                    return link.lane.close();
+                    return end(&link).await;
                 }
             }
         });
     }
 
-    /// Closes the connection to a node that has left or died. News of a goodbye may be faster than
-    /// the last replies of the node, so they are waited for, unless it is silent already.
+    /// Ends the connection to a node that has left or died, or is said to have. News of a goodbye
+    /// may be faster than the last replies of the node, so they are waited for; and whoever is alive
+    /// after all may have just sent a request, which is not to be lost without a word. One that is
+    /// silent gets none.
     fn part(&self, link: Arc<Link>) {
-        if link.silent.load(Ordering::Relaxed) || link.is_idle() {
+        if link.silent.load(Ordering::Relaxed) {
             return link.close();
         }
         self.pool().retire(link.clone());
         self.spawn(async move {
-            let answered = async {
-                while !link.is_idle() {
-                    tokio::time::sleep(ANSWERED).await;
-                }
-            };
-            tokio::select! {
-                _ = timeout(LAST_REPLIES, answered) => link.close(),
-                () = link.closed.cancelled() => {}
+            if timeout(LAST_REPLIES, end(&link)).await.is_err() {
+                link.close();
             }
         });
     }
@@ -259,7 +255,10 @@ impl Inner {
                     self.retire(former, true);
                 }
                 if new {
-                    tracing::info!(node = %member.id, addr = %member.addr, "node up");
+                    if let Some(left_out) = self.may_say(Kind::Up, Who::Node(member.id)) {
+                        let (node, addr) = (member.id, member.addr);
+                        tracing::info!(%node, %addr, left_out, "node up");
+                    }
                     // Nobody may be listening.
                     let _ = self.events.send(MemberEvent::Up(member.id));
                 }
@@ -275,7 +274,9 @@ impl Inner {
                 drop(state);
                 let links = self.pool().forget(&member);
                 links.into_iter().for_each(|link| self.part(link));
-                tracing::info!(node = %member.id, "node down");
+                if let Some(left_out) = self.may_say(Kind::Down, Who::Node(member.id)) {
+                    tracing::info!(node = %member.id, left_out, "node down");
+                }
                 let _ = self.events.send(MemberEvent::Down(member.id));
             }
             MembershipNews::Seek(member) => {
@@ -289,7 +290,10 @@ impl Inner {
                 });
             }
             MembershipNews::Renewed(me) => {
-                tracing::warn!(generation = me.generation, "declared dead by others, and back");
+                if let Some(left_out) = self.may_say(Kind::Renewed, Who::Me) {
+                    let generation = me.generation;
+                    tracing::warn!(generation, left_out, "declared dead by others, and back");
+                }
                 self.set_me(me);
                 // The record is how others know that the new life is not an invention.
                 self.update_record(|record| {
@@ -347,12 +351,18 @@ impl Inner {
                         }
                     }
                     Pulse::FellSilent => {
-                        tracing::info!(peer = %link.peer.id, "a peer does not answer");
+                        let peer = link.peer.id;
+                        if let Some(left_out) = self.may_say(Kind::Silent, Who::Node(peer)) {
+                            tracing::info!(%peer, left_out, "a peer does not answer");
+                        }
                         link.silent.store(true, Ordering::Relaxed);
                         link.fall_silent();
                     }
                     Pulse::Recovered => {
-                        tracing::info!(peer = %link.peer.id, "a peer answers again");
+                        let peer = link.peer.id;
+                        if let Some(left_out) = self.may_say(Kind::Answers, Who::Node(peer)) {
+                            tracing::info!(%peer, left_out, "a peer answers again");
+                        }
                         link.silent.store(false, Ordering::Relaxed);
                     }
                 }
@@ -361,8 +371,24 @@ impl Inner {
     }
 }
 
+/// Ends a link in good order, once nothing is under way on it any more.
+async fn end(link: &Link) {
+    link.part();
+    while !link.is_idle() {
+        tokio::select! {
+            () = tokio::time::sleep(ANSWERED) => {}
+            () = link.closed.cancelled() => return,
+        }
+    }
+    link.finish();
+    link.closed.cancelled().await;
+}
+
 fn close(connection: Option<Connection>) {
     if let Some(connection) = connection {
         connection.close(CLOSE_REFUSED, b"");
     }
 }
+
+#[cfg(test)]
+mod tests;

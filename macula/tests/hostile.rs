@@ -2,6 +2,8 @@
 //! realm. Whatever they do, no handler runs for them that should not, and an honest client is
 //! served afterwards. Everything runs on a network in memory and a paused clock.
 
+#[path = "hostile/frames.rs"]
+mod frames;
 #[path = "hostile/gossip.rs"]
 mod gossip;
 #[path = "hostile/liars.rs"]
@@ -19,4 +21,5 @@ mod storms;
 #[path = "hostile/strangers.rs"]
 mod strangers;
 #[path = "hostile/victim.rs"]
+#[allow(dead_code)]
 mod victim;

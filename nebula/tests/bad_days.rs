@@ -25,6 +25,8 @@ mod names;
 mod nested;
 #[path = "bad_days/payload.rs"]
 mod payload;
+#[path = "bad_days/pit.rs"]
+mod pit;
 #[path = "bad_days/selectors.rs"]
 mod selectors;
 #[path = "bad_days/several.rs"]

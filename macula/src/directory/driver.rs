@@ -16,6 +16,7 @@ use crate::identity::NodeId;
 use crate::limits;
 use crate::membership::{Hint, Member, MembershipInput};
 use crate::mesh::Inner;
+use crate::quiet::{Kind, Who};
 use crate::transport::link::Link;
 use crate::wire::Message;
 
@@ -88,7 +89,9 @@ impl Inner {
         let sealed = match SealedRecord::open(bytes, self.realm.tag(), NodeId::verify) {
             Ok(sealed) => sealed,
             Err(error) => {
-                tracing::warn!(from = %link.peer.id, %error, "a record was refused");
+                if let Some(left_out) = self.may_say(Kind::BadRecord, Who::Node(link.peer.id)) {
+                    tracing::warn!(from = %link.peer.id, %error, left_out, "a record was refused");
+                }
                 return;
             }
         };
@@ -99,7 +102,11 @@ impl Inner {
         match state.replica.insert(sealed, Instant::now().into_std()) {
             Inserted::New | Inserted::Updated => self.publish(&state),
             Inserted::Stale => {}
-            Inserted::Refused(_) => tracing::warn!("the directory is full: a record was refused"),
+            Inserted::Refused(_) => {
+                if let Some(left_out) = self.may_say(Kind::DirectoryFull, Who::Me) {
+                    tracing::warn!(left_out, "the directory is full: a record was refused");
+                }
+            }
         }
     }
 
@@ -133,7 +140,9 @@ impl Inner {
 
     pub(crate) fn on_digest(&self, link: &Arc<Link>, bytes: &[u8]) {
         let Ok(theirs) = decode_digest(bytes) else {
-            tracing::warn!(from = %link.peer.id, "a digest does not decode");
+            if let Some(left_out) = self.may_say(Kind::BadDigest, Who::Node(link.peer.id)) {
+                tracing::warn!(from = %link.peer.id, left_out, "a digest does not decode");
+            }
             return;
         };
         let (wanted, newer) = {

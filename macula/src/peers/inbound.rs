@@ -8,8 +8,10 @@ use bytes::Bytes;
 use super::MEMBERSHIP;
 use crate::Limits;
 use crate::directory::driver::FACTS;
+use crate::identity::NodeId;
 use crate::membership::{MembershipInput, Packet};
 use crate::mesh::Inner;
+use crate::quiet::{Kind, Who};
 use crate::rpc::server::Asked;
 use crate::transport::link::{Inbound, Link, Violation};
 use crate::wire::Message;
@@ -37,6 +39,7 @@ impl Inbound for Inner {
                     self.membership.insist(MembershipInput::Table(table));
                 }
             }
+            Message::Done => link.note_done(),
             // Whoever says it again is gone already.
             Message::Goodbye if link.gone.swap(true, Ordering::Relaxed) => {}
             Message::Goodbye => {
@@ -65,6 +68,10 @@ impl Inbound for Inner {
 
     fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    fn may_say(&self, kind: Kind, peer: NodeId) -> Option<u64> {
+        Inner::may_say(self, kind, Who::Node(peer))
     }
 
     fn load(&self) -> u16 {

@@ -48,10 +48,10 @@ impl Inner {
         let Request { method, key, body, moved, sent, leave_if_silent: leaves_if_silent, .. } =
             request;
         let waiter = Waiter { reply, leaves_if_silent, term, moved };
-        let id = link.calls().insert(waiter).ok_or_else(gone)?;
-        link.expect(term.deadline());
-        let pending = Pending { link: &link, id, term };
         let large = body.len() > limits::LANE_THRESHOLD;
+        let id = link.calls().insert(waiter, large).ok_or_else(gone)?;
+        link.expect(term.deadline());
+        let pending = Pending { link: &link, id, term, handed_over: !large };
         let (room, extensions) = (term.room(), term.extensions());
         let message = Message::Request { id, method, key, remaining, room, extensions, body };
         if let Some(sent) = sent {
@@ -126,11 +126,14 @@ struct Pending<'a> {
     id: u64,
     /// As it was when the request was sent.
     term: Term,
+    /// The peer may have it, or get it. One that is not handed over as a whole is taken back with
+    /// its stream, and there is nothing to cancel.
+    handed_over: bool,
 }
 
 impl Pending<'_> {
     async fn send_and_wait(
-        self,
+        mut self,
         message: Message,
         mut answer: oneshot::Receiver<Response>,
     ) -> Response {
@@ -142,6 +145,7 @@ impl Pending<'_> {
             // A peer that refuses the body says so in its reply; a lost connection ends the wait.
             _ = &mut upload => {}
         }
+        self.handed_over = true;
         self.wait(answer).await
     }
 
@@ -153,15 +157,28 @@ impl Pending<'_> {
 
     fn took(&self, answer: Result<Response, RecvError>) -> Response {
         let lost = |_| Response { result: Err(Failure::Disconnected), load: None, term: self.term };
-        answer.unwrap_or_else(lost)
+        let response = answer.unwrap_or_else(lost);
+        if matches!(response.result, Err(Failure::Deadline { phase: Phase::Run })) {
+            self.cancel();
+        }
+        response
+    }
+
+    /// Tells the peer that nobody waits any more, if it has the request.
+    fn cancel(&self) {
+        if self.handed_over && !cfg!(mutant = "cancel_forgotten") {
+            // On a closed link there is nothing left to cancel.
+            let _ = self.link.lane.push(&Message::Cancel { id: self.id });
+        }
     }
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if self.link.calls().forget(self.id) && !cfg!(mutant = "cancel_forgotten") {
-            // On a closed link there is nothing left to cancel.
-            let _ = self.link.lane.push(&Message::Cancel { id: self.id });
+        // The table is not locked any more when it does.
+        let waited = self.link.calls().forget(self.id);
+        if waited {
+            self.cancel();
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 /// The requests of one connection that still wait for their reply.
 ///
 /// Each number is given once in the life of the table, so a reply that comes late, twice or
-/// uncalled for finds nobody and is only counted.
+/// uncalled for finds nobody and is only counted. Requests that travel alone have odd numbers, those
+/// on the lane even ones: a cancellation, which is always on the lane, overtakes the former only.
 #[derive(Debug)]
 pub(crate) struct InFlight<W> {
     next: u64,
@@ -16,16 +17,17 @@ pub(crate) struct InFlight<W> {
 
 impl<W> InFlight<W> {
     pub(crate) const fn new() -> Self {
-        Self { next: 1, waiting: BTreeMap::new(), unclaimed: 0, closed: false }
+        Self { next: 2, waiting: BTreeMap::new(), unclaimed: 0, closed: false }
     }
 
-    /// Takes a waiter and gives its number; none once the table is closed.
-    pub(crate) fn insert(&mut self, waiter: W) -> Option<u64> {
+    /// Takes the waiter of a request, which may travel `alone`, and gives its number; none once the
+    /// table is closed.
+    pub(crate) fn insert(&mut self, waiter: W, alone: bool) -> Option<u64> {
         if self.closed {
             return None;
         }
-        let id = self.next;
-        self.next += 1;
+        let id = self.next + u64::from(alone);
+        self.next += 2;
         self.waiting.insert(id, waiter);
         Some(id)
     }
@@ -91,7 +93,7 @@ mod tests {
 
     #[derive(Clone, Copy, Debug)]
     enum Step {
-        Insert,
+        Insert(bool),
         Complete(u64),
         Forget(u64),
         TakeEven,
@@ -99,9 +101,9 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            3 => Just(Step::Insert),
-            2 => (0..40_u64).prop_map(Step::Complete),
-            1 => (0..40_u64).prop_map(Step::Forget),
+            3 => any::<bool>().prop_map(Step::Insert),
+            2 => (0..80_u64).prop_map(Step::Complete),
+            1 => (0..80_u64).prop_map(Step::Forget),
             1 => Just(Step::TakeEven),
         ]
     }
@@ -113,9 +115,9 @@ mod tests {
             let (mut entered, mut left) = (Vec::new(), Vec::new());
             for step in steps {
                 match step {
-                    Step::Insert => {
-                        let number = entered.len() as u64 + 1;
-                        prop_assert_eq!(table.insert(number), Some(number));
+                    Step::Insert(alone) => {
+                        let number = 2 * (entered.len() as u64 + 1) + u64::from(alone);
+                        prop_assert_eq!(table.insert(number, alone), Some(number));
                         entered.push(number);
                     }
                     Step::Complete(id) => {
@@ -137,14 +139,14 @@ mod tests {
             left.extend(table.close().into_iter().map(|(_, waiter)| waiter));
             left.sort_unstable();
             prop_assert_eq!(left, entered);
-            prop_assert_eq!(table.insert(0), None);
+            prop_assert_eq!(table.insert(0, false), None);
         }
     }
 
     #[test]
     fn late_replies_are_counted() {
         let mut table = InFlight::new();
-        let id = table.insert(()).unwrap();
+        let id = table.insert((), true).unwrap();
         assert!(table.forget(id));
         assert!(table.complete(id).is_none());
         assert_eq!(table.unclaimed(), 1);
@@ -166,9 +168,11 @@ mod tests {
             let known = list.iter().position(|(number, _)| *number == id);
             match rng.random_range(0..10) {
                 0..4 => {
-                    given += 1;
-                    assert_eq!(table.insert(step), Some(given));
-                    list.push((given, step));
+                    let alone = step.is_multiple_of(3);
+                    given += 2;
+                    let number = given + u64::from(alone);
+                    assert_eq!(table.insert(step, alone), Some(number));
+                    list.push((number, step));
                 }
                 4..7 => {
                     unclaimed += u64::from(known.is_none());
@@ -188,6 +192,6 @@ mod tests {
             assert_eq!((table.len(), table.unclaimed()), (list.len(), unclaimed), "step {step}");
         }
         assert_eq!(table.close(), list);
-        assert_eq!((table.len(), table.insert(0)), (0, None));
+        assert_eq!((table.len(), table.insert(0, false)), (0, None));
     }
 }

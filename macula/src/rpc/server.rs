@@ -98,7 +98,7 @@ impl Inner {
         if link.take_cancelled(id) {
             return Ok(());
         }
-        if self.is_draining() {
+        if self.is_draining() || link.is_parting() {
             return refuse(Status::Draining);
         }
         let Some((service, position, method)) = self.services.find(method) else {
@@ -128,8 +128,8 @@ impl Inner {
         let caller = Caller { node: link.peer.id };
         let incoming = Incoming { method: position, body, caller, lease: lease.clone() };
         let call = Call::new(node, link.clone(), id, lease);
-        if self.is_draining() {
-            // The node began to drain while this call was not counted yet.
+        if self.is_draining() || link.is_parting() {
+            // The node or the link began to drain while this call was not counted yet.
             call.reply(Status::Draining, Bytes::new());
             return Ok(());
         }
@@ -176,7 +176,7 @@ struct Call {
 impl Call {
     fn new(node: Arc<Inner>, link: Arc<Link>, id: u64, lease: Lease) -> Self {
         node.serving.fetch_add(1, Ordering::SeqCst);
-        link.serving.fetch_add(1, Ordering::Relaxed);
+        link.serving.fetch_add(1, Ordering::SeqCst);
         Self { node, link, id, lease, answered: false }
     }
 
@@ -228,6 +228,7 @@ impl Call {
             () = unconstrained(lease.cancelled().cancelled()) => self.dismiss(),
             () = unconstrained(lease.expired()) => {
                 lease.cancel();
+                self.link.leaves_unanswered();
                 self.dismiss();
             }
         }
@@ -261,7 +262,7 @@ impl Call {
         self.link.keep(self.id, self.lease.cancelled().clone());
         let unsent = self.link.unsent(body.len());
         if unsent.total() > self.node.limits.max_body.saturating_mul(UNSENT_REPLIES) {
-            return self.link.close_unread();
+            return self.link.close_unread(&*self.node);
         }
         let message = Message::Reply { id: self.id, load: self.load_left(), status, body };
         // The call counts until the peer has its reply: a node that leaves waits for that.
@@ -280,7 +281,7 @@ impl Call {
                 biased;
                 () = sent => {}
                 () = self.lease.cancelled().cancelled() => {}
-                () = self.lease.expired() => {}
+                () = self.lease.expired() => self.link.leaves_unanswered(),
             }
             drop((unsent, self));
         });
@@ -310,7 +311,7 @@ impl Drop for Call {
             self.answer(Status::Aborted, Bytes::new());
         }
         self.link.end(self.id);
-        self.link.serving.fetch_sub(1, Ordering::Relaxed);
+        self.link.serving.fetch_sub(1, Ordering::SeqCst);
         if self.node.serving.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.node.served.notify_waiters();
         }

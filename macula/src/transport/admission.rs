@@ -60,6 +60,23 @@ pub(crate) async fn dial(
     realm: &Realm,
     me: &Introduction,
 ) -> Result<Admitted, AdmissionError> {
+    deaf(connection, prove_first(connection, realm, me)).await
+}
+
+/// Has the node that dialled us prove itself, then proves ourselves to it.
+pub(crate) async fn listen(
+    connection: &Connection,
+    realm: &Realm,
+    me: &Introduction,
+) -> Result<Admitted, AdmissionError> {
+    deaf(connection, prove_second(connection, realm, me)).await
+}
+
+async fn prove_first(
+    connection: &Connection,
+    realm: &Realm,
+    me: &Introduction,
+) -> Result<Admitted, AdmissionError> {
     let peer = peer_id(connection).ok_or(AdmissionError::NoIdentity)?;
     let exporter = exporter(connection)?;
     let ours = me.member.id;
@@ -78,8 +95,7 @@ pub(crate) async fn dial(
     admit(connection, peer, me.joining, (send, recv)).await
 }
 
-/// Has the node that dialled us prove itself, then proves ourselves to it.
-pub(crate) async fn listen(
+async fn prove_second(
     connection: &Connection,
     realm: &Realm,
     me: &Introduction,
@@ -105,6 +121,21 @@ pub(crate) async fn listen(
     write(&mut send, |out| Welcome { version: VERSION, proof }.encode(out)).await?;
     write(&mut send, |out| me.encode(out)).await?;
     admit(connection, peer, me.joining, (send, recv)).await
+}
+
+/// Throws away the datagrams that come before the peer is admitted. Left where they are, each would
+/// hold the whole packet in which it came, which may be a thousand times as long.
+async fn deaf<T>(connection: &Connection, admission: impl Future<Output = T>) -> T {
+    let discard = async {
+        while connection.read_datagram().await.is_ok() {}
+        std::future::pending().await
+    };
+    tokio::select! {
+        // What comes together with the last of the handshake is for whoever comes after it.
+        biased;
+        admitted = admission => admitted,
+        never = discard => never,
+    }
 }
 
 async fn admit(

@@ -1,4 +1,5 @@
 mod clock;
+mod parting;
 mod requests;
 mod waiter;
 
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -16,8 +18,10 @@ use tokio_util::task::TaskTracker;
 
 use super::admission::Admitted;
 use super::lane::{Lane, LaneClosed};
+use crate::identity::NodeId;
 use crate::limits::{self, Limits};
 use crate::membership::Member;
+use crate::quiet::Kind;
 use crate::rpc::Failure;
 use crate::rpc::health::Health;
 use crate::rpc::inflight::InFlight;
@@ -67,6 +71,12 @@ pub(crate) struct Link {
     pub(super) heard: AtomicBool,
     /// The peer owes us its member table.
     pub(crate) table_due: AtomicBool,
+    /// No more requests of the peer begin here.
+    parting: AtomicBool,
+    /// A request of the peer has ended without an answer, by its deadline.
+    unanswered: AtomicBool,
+    /// The peer begins no more of our requests, and has answered those it has begun.
+    done: AtomicBool,
     /// The peer has said goodbye.
     pub(crate) gone: AtomicBool,
     /// The number of its last `Pong`.
@@ -94,6 +104,8 @@ pub(crate) trait Inbound: Send + Sync + 'static {
     fn datagram(&self, link: &Arc<Link>, datagram: Bytes);
     fn closed(&self, link: &Arc<Link>);
     fn limits(&self) -> &Limits;
+    /// Whether a line may be written about this peer now, and how many like it were left out.
+    fn may_say(&self, kind: Kind, peer: NodeId) -> Option<u64>;
     /// What replies say of the load of this node.
     fn load(&self) -> u16;
 }
@@ -139,6 +151,9 @@ impl Link {
             silent: AtomicBool::new(false),
             heard: AtomicBool::new(true),
             table_due: AtomicBool::new(admitted.asked),
+            parting: AtomicBool::new(false),
+            unanswered: AtomicBool::new(false),
+            done: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             pong: AtomicU64::new(0),
             transfers: Arc::new(Semaphore::new(TRANSFERS)),
@@ -226,7 +241,7 @@ impl Link {
 
     /// Nothing is under way in either direction.
     pub(crate) fn is_idle(&self) -> bool {
-        self.calls().len() == 0 && self.serving.load(Ordering::Relaxed) == 0
+        self.calls().len() == 0 && self.serving.load(Ordering::SeqCst) == 0
     }
 
     /// Pushes an answer. A lane that we have closed ourselves takes none, which is nobody's fault.
@@ -270,8 +285,10 @@ impl Link {
     }
 
     /// Ends the connection with a peer that does not read what it asked for.
-    pub(crate) fn close_unread(&self) {
-        tracing::warn!(peer = %self.peer.id, "{}", Violation::NotReading);
+    pub(crate) fn close_unread(&self, inbound: &dyn Inbound) {
+        if let Some(left_out) = inbound.may_say(Kind::NotReading, self.peer.id) {
+            tracing::warn!(peer = %self.peer.id, left_out, "{}", Violation::NotReading);
+        }
         self.connection.close(CLOSE_VIOLATION, b"");
     }
 
@@ -297,17 +314,28 @@ impl Link {
             _ = lane.drive(send) => None,
         };
         if let Some(violation) = reason {
-            tracing::warn!(peer = %self.peer.id, reason = %violation, "closing a connection");
+            if let Some(left_out) = inbound.may_say(Kind::Violation, self.peer.id) {
+                let peer = self.peer.id;
+                tracing::warn!(%peer, reason = %violation, left_out, "closing a connection");
+            }
             self.connection.close(CLOSE_VIOLATION, b"");
         }
         self.lane.close();
         self.connection.close(CLOSE_DONE, b"");
+        if self.is_done() {
+            // What the peer has answered alone has come before it said that there is no more.
+            let _ = self.read_streams(&alone, &inbound).now_or_never();
+        }
         // Nothing more arrives, so they end at once, with what is there.
         alone.close();
         alone.wait().await;
         self.closed.cancel();
+        let lost = match self.is_done() {
+            true => Failure::Unreachable("it gave up the connection before the call came".into()),
+            false => Failure::Disconnected,
+        };
         for (_, waiter) in self.calls().close() {
-            waiter.end(Err(Failure::Disconnected), None);
+            waiter.end(Err(lost.clone()), None);
         }
         let running = self.running().take();
         for token in running.into_iter().flatten().map(|(_, token)| token) {

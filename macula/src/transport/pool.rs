@@ -77,7 +77,7 @@ impl Pool {
     }
 
     pub(crate) fn link(&self, peer: &NodeId) -> Option<&Arc<Link>> {
-        self.peers.get(peer)?.link.as_ref().filter(|link| !link.closed.is_cancelled())
+        self.peers.get(peer)?.link.as_ref().filter(|link| link.is_open())
     }
 
     /// Whether the last dial of the peer failed, and none has succeeded since.
@@ -169,8 +169,8 @@ impl Pool {
         peer.not_before = None;
         let preferred = |link: &Link| link.dialled == (me < id);
         let outranks = |old: &Link| {
-            if old.closed.is_cancelled() || old.peer.generation != link.peer.generation {
-                return !old.closed.is_cancelled() && old.peer.generation > link.peer.generation;
+            if !old.is_open() || old.peer.generation != link.peer.generation {
+                return old.is_open() && old.peer.generation > link.peer.generation;
             }
             let at_once = link.is_twin_of(old);
             match (preferred(old), preferred(&link)) {

@@ -51,6 +51,9 @@ pub(crate) enum Message {
     Members(Bytes),
     /// The sender leaves the cluster.
     Goodbye,
+    /// The sender has answered all requests of this connection that it has begun, and begins none of
+    /// those that still come on it: nothing that is not answered has run.
+    Done,
 }
 
 /// How a request ended, as told by the node that got it. The body of the reply holds the encoded
@@ -98,6 +101,7 @@ mod kind {
     pub(super) const MEMBERS: u8 = 10;
     pub(super) const GOODBYE: u8 = 11;
     pub(super) const EXTEND: u8 = 12;
+    pub(super) const DONE: u8 = 13;
 }
 
 impl Message {
@@ -150,6 +154,7 @@ impl Message {
             }
             Self::Members(bytes) => put_bytes(out, kind::MEMBERS, bytes),
             Self::Goodbye => out.put_u8(kind::GOODBYE),
+            Self::Done => out.put_u8(kind::DONE),
         }
     }
 
@@ -216,6 +221,7 @@ impl Message {
             kind::PONG => Self::Pong(fields.varint()?),
             kind::SUMMARY => Self::Summary(fields.u64()?),
             kind::GOODBYE => Self::Goodbye,
+            kind::DONE => Self::Done,
             unknown => return Err(WireError::UnknownKind(unknown)),
         };
         fields.end()?;
@@ -351,6 +357,7 @@ mod tests {
                 .prop_map(Message::Pull),
             body().prop_map(Message::Members),
             Just(Message::Goodbye),
+            Just(Message::Done),
         ]
     }
 

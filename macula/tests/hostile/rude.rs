@@ -178,7 +178,7 @@ fn blake3_proof(rude: &Rude, role: u8, cookie: &[u8]) -> [u8; 32] {
         .as_bytes()
 }
 
-fn tls(key: &SecretKey, shows_key: bool) -> rustls::ClientConfig {
+pub(crate) fn tls(key: &SecretKey, shows_key: bool) -> rustls::ClientConfig {
     let provider = Arc::new(default_provider());
     let pkcs8 = PrivatePkcs8KeyDer::from([&PKCS8[..], &key.to_bytes()].concat());
     let signer = provider.key_provider.load_private_key(pkcs8.into()).unwrap();

@@ -102,12 +102,17 @@ impl Victim {
     /// The victim answers, and as many calls of others have begun as expected.
     pub(crate) async fn is_well(&self, began: usize) {
         self.serves().await;
-        assert_eq!(self.handler.began.load(Ordering::SeqCst), began, "handlers that ran");
+        assert_eq!(self.began(), began, "handlers that ran");
         assert_eq!(self.handler.running.load(Ordering::SeqCst), 0, "handlers that run");
         let view = self.mesh.view();
         let honest = view.node(&self.honest.id()).unwrap();
         assert_eq!(honest.record.as_ref().unwrap().name, "honest");
         assert_eq!(self.honest.view().providers(ECHO).len(), 1);
+    }
+
+    /// How many calls of others have begun.
+    pub(crate) fn began(&self) -> usize {
+        self.handler.began.load(Ordering::SeqCst)
     }
 
     async fn serves(&self) {

@@ -5,6 +5,7 @@
 //! generated arm serves both paths: typed arguments for callers in this process, bytes for the
 //! others ([`input`]).
 
+mod bounded;
 pub(crate) mod contracts;
 pub(crate) mod exported;
 pub(crate) mod info;

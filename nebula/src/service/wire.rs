@@ -1,7 +1,8 @@
 //! Which values cross the mesh, and how they become bytes.
 //!
 //! Values are written with postcard. Reading takes the whole input: a byte left over means that
-//! the two sides disagree about the type, so it is refused rather than ignored.
+//! the two sides disagree about the type, so it is refused rather than ignored; and lists of
+//! elements without bytes have at most some thousand of them.
 //!
 //! An argument, value or error that *is* a sequence of bytes (`Vec<u8>`, `Bytes`, `Box<[u8]>`) is
 //! copied as one piece. Serde hands over a `Vec<u8>` that is part of something else byte by byte;
@@ -116,14 +117,14 @@ pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, M
 
 /// Reads a value off the front of `bytes`, and gives what is left.
 fn take<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<(T, &[u8]), Malformed> {
-    let malformed = |error: postcard::Error| Malformed { reason: error.to_string() };
     if is_bytes::<T>() {
-        let (bytes, rest) = postcard::take_from_bytes::<&[u8]>(bytes).map_err(malformed)?;
+        let taken = postcard::take_from_bytes::<&[u8]>(bytes);
+        let (bytes, rest) = taken.map_err(|error| Malformed { reason: error.to_string() })?;
         if let Some(value) = of_bytes(bytes) {
             return Ok((value, rest));
         }
     }
-    postcard::take_from_bytes(bytes).map_err(malformed)
+    super::bounded::take(bytes).map_err(|error| Malformed { reason: error.to_string() })
 }
 
 fn whole(rest: &[u8]) -> Result<(), Malformed> {
@@ -297,6 +298,14 @@ mod tests {
         assert_eq!(<()>::decode(&[]), Ok(()));
         assert!(<()>::decode(&[0]).is_err());
         assert!(<(u8,)>::decode(&[1, 2]).unwrap_err().to_string().contains("1 bytes"));
+    }
+
+    #[test]
+    fn nothing_many_times_is_no_argument() {
+        let mut bytes = Vec::new();
+        encode(&(1_u64 << 32), &mut bytes).unwrap();
+        assert!(<(Vec<()>,)>::decode(&bytes).is_err());
+        assert_eq!(<(Vec<()>,)>::decode(&[3]), Ok((vec![(); 3],)));
     }
 
     #[test]

@@ -13,7 +13,6 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use super::Link;
 use crate::rpc::{Failure, Phase};
-use crate::wire::Message;
 
 /// There is no deadline.
 const NEVER: u64 = u64::MAX;
@@ -88,10 +87,9 @@ impl Link {
         if late.is_empty() {
             return;
         }
-        for (id, waiter) in late {
+        for (_, waiter) in late {
+            // Whoever waits tells the peer.
             waiter.end(Err(Failure::Deadline { phase: Phase::Run }), None);
-            // A link that cannot be written to is about to close.
-            let _ = self.lane.push(&Message::Cancel { id });
         }
         // Perhaps the peer is not there any more.
         self.doubt();

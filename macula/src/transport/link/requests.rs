@@ -9,8 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Link, Violation};
 
-/// How many cancellations are remembered that came before their requests.
-const OVERTAKEN: usize = 64;
+/// How many cancellations are remembered that came before their requests, or just after their
+/// replies had left, which is not told apart. Only what travels alone can be overtaken, at most 64
+/// requests at a time, and is long, so that many would have to be answered and given up at once to
+/// crowd one out. It would run then in vain, as if it had not been cancelled.
+const OVERTAKEN: usize = 1024;
 
 impl Link {
     /// None once the link is closed.
@@ -65,6 +68,8 @@ impl Link {
         let token = running.as_mut().and_then(|running| running.remove(&id));
         match token {
             Some(token) => token.cancel(),
+            // It came before, and has ended.
+            None if !travels_alone(id) => {}
             None => {
                 let mut cancelled = crate::mesh::lock(&self.cancelled);
                 if cancelled.len() == OVERTAKEN {
@@ -77,10 +82,18 @@ impl Link {
 
     /// Whether the peer gave this request up before it came, which is forgotten then.
     pub(crate) fn take_cancelled(&self, id: u64) -> bool {
+        if !travels_alone(id) {
+            return false;
+        }
         let mut cancelled = crate::mesh::lock(&self.cancelled);
         let at = cancelled.iter().position(|known| *known == id);
         at.is_some_and(|at| cancelled.remove(at).is_some())
     }
+}
+
+/// Whether a request of this number comes on a stream of its own, and not in the order of the lane.
+const fn travels_alone(id: u64) -> bool {
+    id % 2 == 1
 }
 
 /// A reply that waits to be sent.

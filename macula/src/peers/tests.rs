@@ -1,0 +1,129 @@
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::identity::Cookie;
+use crate::rpc::admission::Gate;
+use crate::rpc::{Executed, Fault, Handler, Incoming, Method, Request, Service, Term};
+use crate::{MemoryNetwork, Mesh};
+
+const MS: Duration = Duration::from_millis(1);
+const KEY: [u8; 8] = *b"a shape!";
+/// How long a datagram is on its way.
+const WAY: Duration = Duration::from_millis(20);
+
+/// Counts, and gives back what it got.
+#[derive(Default)]
+struct Echo(AtomicU64);
+
+impl Handler for Echo {
+    fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            // Some are done at once, some take their time.
+            let time = call.body.first().map_or(0, |byte| u32::from(*byte));
+            tokio::time::sleep(MS * time).await;
+            Ok(call.body)
+        })
+    }
+}
+
+fn node(network: &MemoryNetwork, name: &str, host: u8) -> crate::MeshBuilder {
+    let addr = SocketAddr::from(([10, 0, 0, host], 7000));
+    let cookie = Cookie::new(&b"of a test"[..]).unwrap();
+    Mesh::builder(name).realm("test").cookie(cookie).memory(network.clone(), addr)
+}
+
+async fn ask(mesh: &Mesh, node: NodeId, body: Vec<u8>) -> Result<Bytes, crate::rpc::Failure> {
+    let request = Request {
+        method: 1,
+        key: KEY,
+        body: body.into(),
+        term: Term::fixed(Instant::now() + Duration::from_secs(20)),
+        moved: None,
+        sent: None,
+        leave_if_silent: false,
+    };
+    mesh.call_to(node, request).await.result
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_wrongly_held_for_dead_is_told_what_did_not_run() {
+    let network = MemoryNetwork::new(1);
+    let echo = Arc::new(Echo::default());
+    let service = Service {
+        name: "Echo".into(),
+        version: String::new(),
+        methods: vec![Method::new("echo", 1, KEY, Gate::new(64, 64))],
+        handler: echo.clone(),
+    };
+    let server = node(&network, "server", 1).service(service).start().await.unwrap();
+    let client = node(&network, "client", 2).seed(server.addr().to_string());
+    let client = client.start().await.unwrap();
+    network.delay(WAY);
+    let member = loop {
+        let known = server.0.state().alive.get(&client.id()).copied();
+        match known {
+            Some(member) => break member,
+            None => tokio::time::sleep(MS).await,
+        }
+    };
+    let (mut ran, mut refused) = (0, 0);
+    // Calls are sent before the news and after it, short ones and such as travel alone.
+    for round in 0..40_u32 {
+        let length = if round % 2 == 0 { 10 } else { 50_000 };
+        let first = [0, 0, 30, 200][round as usize / 2 % 4];
+        // There is a link, and it is not the former one.
+        while let Err(failure) = ask(&client, server.id(), vec![0; 10]).await {
+            assert_eq!(failure.executed(), Executed::No, "{round}: {failure}");
+            tokio::time::sleep(MS).await;
+        }
+        let before = echo.0.load(Ordering::SeqCst);
+        let (client, id) = (client.clone(), server.id());
+        let call = tokio::spawn(async move {
+            tokio::time::sleep(MS * 2 * round).await;
+            ask(&client, id, vec![first; length]).await
+        });
+        tokio::time::sleep(WAY * 2).await;
+        server.0.on_membership(MembershipNews::Down(member));
+        let result = call.await.unwrap();
+        let began = echo.0.load(Ordering::SeqCst) - before;
+        match result {
+            Ok(_) => assert_eq!(began, 1, "{round}"),
+            Err(failure) => {
+                assert_eq!(failure.executed(), Executed::No, "{round}: {failure}");
+                assert_eq!(began, 0, "{round}: {failure}");
+                refused += 1;
+            }
+        }
+        ran += began;
+        server.0.on_membership(MembershipNews::Up(member));
+    }
+    assert!(ran >= 10 && refused >= 5, "{ran} ran, {refused} did not");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ended_without_an_answer_is_not_said_not_to_have_run() {
+    let network = MemoryNetwork::new(1);
+    let echo = Arc::new(Echo::default());
+    let service = Service {
+        name: "Echo".into(),
+        version: String::new(),
+        methods: vec![Method::new("echo", 1, KEY, Gate::new(64, 64))],
+        handler: echo.clone(),
+    };
+    let server = node(&network, "server", 1).service(service).start().await.unwrap();
+    let client = node(&network, "client", 2).seed(server.addr().to_string());
+    let client = client.start().await.unwrap();
+    while server.0.link(&client.id()).is_none() {
+        tokio::time::sleep(MS).await;
+    }
+    let link = server.0.link(&client.id()).unwrap();
+    let theirs = client.0.link(&server.id()).unwrap();
+    link.leaves_unanswered();
+    link.part();
+    link.finish();
+    theirs.closed.cancelled().await;
+    assert!(!theirs.is_done());
+}

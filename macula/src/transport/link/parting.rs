@@ -1,0 +1,51 @@
+//! The end of a connection that the peer may still use: whatever it sends and is not begun any more,
+//! it is told so. A connection that is closed without that leaves the peer with calls that may have
+//! run.
+
+use std::sync::atomic::Ordering;
+
+use super::Link;
+use crate::wire::Message;
+
+impl Link {
+    /// Begins no more requests of the peer from now on.
+    pub(crate) fn part(&self) {
+        self.parting.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a request may not begin here any more. To be asked once it is counted, lest it is
+    /// overlooked by [`finish`](Self::finish).
+    pub(crate) fn is_parting(&self) -> bool {
+        self.parting.load(Ordering::SeqCst)
+    }
+
+    /// A request ends at its deadline, without an answer.
+    pub(crate) fn leaves_unanswered(&self) {
+        self.unanswered.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends a connection on which nothing is under way, and no request begins any more: says so, and
+    /// closes once the peer has all that was written.
+    pub(crate) fn finish(&self) {
+        if self.is_parting() && self.is_idle() && !self.unanswered.load(Ordering::SeqCst) {
+            // A lane that is closed already says nothing more.
+            let _ = self.lane.push(&Message::Done);
+        }
+        self.lane.close();
+    }
+
+    /// The peer has said that it is done.
+    pub(crate) fn note_done(&self) {
+        self.done.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it is of use to send requests here.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.closed.is_cancelled() && !self.is_done()
+    }
+
+    /// Whether requests that are sent here are in vain, and those without an answer have not run.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done.load(Ordering::SeqCst)
+    }
+}
