@@ -118,6 +118,11 @@ impl Site {
         self.dir.join("books")
     }
 
+    /// Where it is written down whom each server took for alive and for dead.
+    pub fn members(&self) -> PathBuf {
+        self.dir.join("members")
+    }
+
     /// How many times a server has executed a method.
     pub fn executions(&self, name: &str, method: &str) -> usize {
         let book = self.books().join(format!("{name}.log"));

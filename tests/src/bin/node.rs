@@ -10,7 +10,7 @@ use std::io::{Write, stderr, stdout};
 use std::path::PathBuf;
 
 use nebula::Node;
-use tests::{Book, Lifeline, Store, topology};
+use tests::{Book, Lifeline, Members, Store, topology};
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -37,6 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let node = node.start().await?;
     store.on(&node);
+    Members::write(&node, &dir.join("members"))?;
     writeln!(stdout(), "ready {} {}", node.local_addr(), node.id())?;
     lifeline.closed().await;
     node.shutdown().await?;
