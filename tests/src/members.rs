@@ -21,8 +21,8 @@ pub struct Seen {
 }
 
 impl Members {
-    /// Writes down what this node learns from now on, as long as it runs, in `<dir>/<name>.log`,
-    /// behind what is there.
+    /// Writes down whom this node knows and what it learns from now on, as long as it runs, in
+    /// `<dir>/<name>.log`, behind what is there.
     ///
     /// # Errors
     /// The system refuses the directory or the file.
@@ -31,6 +31,10 @@ impl Members {
         let file = dir.join(format!("{}.log", node.name()));
         let log = File::options().create(true).append(true).open(file)?;
         let mut events = node.mesh().watch_members();
+        // Who comes in between is written twice.
+        let view = node.mesh().view();
+        let known: String = view.nodes().iter().map(|node| format!("up {}\n", node.id)).collect();
+        (&log).write_all(known.as_bytes())?;
         tokio::spawn(async move {
             loop {
                 let line = match events.recv().await {
@@ -73,13 +77,14 @@ mod tests {
         let one = site.node("one").start().await.unwrap();
         assert_eq!(Members::read(&site.members(), "one"), []);
         Members::write(&one, &site.members()).unwrap();
+        let itself = Seen { up: true, id: one.id().to_string() };
         let other = site.node("other").start().await.unwrap();
         let id = other.id().to_string();
         let seen = |up| Seen { up, id: id.clone() };
         let read = || Members::read(&site.members(), "one");
-        until("it comes", async || read() == [seen(true)]).await;
+        until("it comes", async || read() == [itself.clone(), seen(true)]).await;
         other.shutdown().await.unwrap();
-        until("it goes", async || read() == [seen(true), seen(false)]).await;
+        until("it goes", async || read() == [itself.clone(), seen(true), seen(false)]).await;
         fs::write(site.members().join("gap.log"), "missed\n").unwrap();
         let members = site.members();
         assert!(std::panic::catch_unwind(|| Members::read(&members, "gap")).is_err());

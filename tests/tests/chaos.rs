@@ -112,7 +112,7 @@ const SEED: u64 = 17;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_must_not_run_twice_are_told_the_truth_on_a_network_that_loses() {
     let (_dir, site) = site();
-    let (calls, rate) = (tier("CHAOS_CALLS", 3_000), tier("CHAOS_RATE", 500));
+    let (calls, rate) = (tier("CHAOS_CALLS", 2_000), tier("CHAOS_RATE", 500));
     let names = ["s1", "s2", "s3"];
     let mut relay = Relay::new();
     let mut servers: Vec<(Process, _)> = Vec::new();
