@@ -40,3 +40,12 @@ mutants *names:
 soak *seconds:
     cargo build -p tests --bins
     cargo run -p tests --bin soak -- {{seconds}}
+
+# The simulations of the pure machines, for seconds; `SEED=7 just sim` replays one seed.
+sim:
+    cargo test -p macula --lib sim::
+
+# The same with thousands of seeds, and the figures that docs/reliability.md quotes, for an hour.
+nightly-sim:
+    SIM_SEEDS=20000 cargo test -p macula --lib --config profile.dev.package.macula.opt-level=3 sim:: -- --nocapture
+    cargo test -p macula --lib --config profile.dev.package.macula.opt-level=3 sim::membership::targets -- --ignored --nocapture --test-threads 1

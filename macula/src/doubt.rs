@@ -8,16 +8,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::RngExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, timeout};
 
 use crate::identity::NodeId;
-use crate::membership::Member;
+use crate::membership::{ANSWER, LAST_WORD, Member};
 use crate::mesh::Inner;
 use crate::wire::Message;
 
-/// How long a node that is said to be dead has to answer, or four round trips if that is more.
-const ANSWER: Duration = Duration::from_millis(500);
-/// How often it is looked whether it has.
+/// How often it is asked meanwhile. Whatever is sent later is sent at once, and its acknowledgement
+/// tells QUIC to repeat what was lost before; by itself it waits twice as long each time.
+pub(crate) const AGAIN: Duration = Duration::from_millis(250);
+/// How often it is looked whether it has answered.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long the record of a life that is told of may take to come.
 const RECORD: Duration = Duration::from_secs(1);
@@ -34,7 +35,7 @@ impl Inner {
     ) -> bool {
         let later = said.generation > known;
         let true_ = (!later || self.has_begun(&said, from).await)
-            && !(dead && self.answers(&said.id).await);
+            && !(dead && self.answers(&said.id, from.map_or(LAST_WORD, |_| ANSWER)).await);
         if !true_ {
             let teller = from.map(tracing::field::debug);
             tracing::debug!(node = %said.id, teller, later, dead, "not true of a node");
@@ -68,24 +69,27 @@ impl Inner {
         timeout(RECORD, arrived).await.unwrap_or(false)
     }
 
-    /// Whether the node answers a question that is asked now.
-    async fn answers(&self, node: &NodeId) -> bool {
-        let link = self.link(node).filter(|link| !link.silent.load(Ordering::Relaxed));
-        let Some(link) = link else { return false };
+    /// Whether the node answers a question that is asked now, on the connection that there is.
+    async fn answers(&self, node: &NodeId, within: Duration) -> bool {
+        let Some(link) = self.link(node) else { return false };
         // No other `Ping` has such a number.
         let number = rand::rng().random_range(1..=u64::MAX);
-        if link.lane.push(&Message::Ping(number)).is_err() {
-            return false;
-        }
         let answered = async {
+            let mut asking = interval(AGAIN);
+            let mut looking = interval(LOOK);
             while link.pong.load(Ordering::Relaxed) != number {
-                if link.closed.is_cancelled() {
-                    return false;
+                tokio::select! {
+                    _ = asking.tick() => {
+                        if link.lane.push(&Message::Ping(number)).is_err() {
+                            return false;
+                        }
+                    }
+                    _ = looking.tick() => {}
+                    () = link.closed.cancelled() => return false,
                 }
-                sleep(LOOK).await;
             }
             true
         };
-        timeout(ANSWER.max(4 * link.round_trip()), answered).await.unwrap_or(false)
+        timeout(within.max(6 * link.round_trip()), answered).await.unwrap_or(false)
     }
 }

@@ -28,6 +28,8 @@ mod mesh;
 mod news;
 mod peers;
 pub mod rpc;
+#[cfg(test)]
+mod sim;
 mod start;
 pub mod text;
 mod transport;

@@ -278,6 +278,16 @@ impl Inner {
                 tracing::info!(node = %member.id, "node down");
                 let _ = self.events.send(MemberEvent::Down(member.id));
             }
+            MembershipNews::Seek(member) => {
+                if member.id == self.me().id {
+                    return;
+                }
+                let inner = self.clone();
+                self.spawn(async move {
+                    // If it is there, the new link says so; mostly it is not.
+                    let _ = inner.link_to(member.id, member.addr).await;
+                });
+            }
             MembershipNews::Renewed(me) => {
                 tracing::warn!(generation = me.generation, "declared dead by others, and back");
                 self.set_me(me);

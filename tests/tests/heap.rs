@@ -27,9 +27,11 @@ const CALLS: usize = 80;
 /// Enough that each of three connections has used all of its 64 streams for large messages, which
 /// keep their buffers.
 const LARGE: usize = 220;
-/// What so many calls may leave: the nodes talk to each other all the time, and so the heap varies by
-/// some hundred bytes. What each call leaves behind is more, if it is twenty bytes.
-const NOISE: isize = 20 * CALLS as isize;
+/// What a call may leave: the nodes talk to each other all the time, and so the heap varies by a
+/// kilobyte. What each call leaves behind is more, if it is twenty bytes.
+const NOISE: isize = 20;
+/// How often it is measured, if it seems to be more: what calls leave is left each time.
+const TRIES: usize = 5;
 
 /// Bytes in use. What is resized counts as allocated or freed by as much as it grows or shrinks.
 fn in_use() -> isize {
@@ -41,18 +43,20 @@ fn in_use() -> isize {
 async fn grows(name: &str, calls: usize, site: &Site, call: impl AsyncFn(ShopClient)) {
     let shop =
         ShopClient::new(&site.client).with(|o| o.policy(Policy::RoundRobin).timeout(5000 * MS));
-    let mut growth = [0; 2];
-    for growth in &mut growth {
+    let most = NOISE * calls as isize;
+    let mut growth = Vec::new();
+    while growth.len() <= TRIES && growth.get(1..).and_then(<[_]>::last).is_none_or(|g| *g >= most)
+    {
         let before = in_use();
         for _ in 0..calls {
             call(shop.clone()).await;
         }
         // Whatever was put off is done by then.
         sleep(Duration::from_secs(10)).await;
-        *growth = in_use() - before;
+        growth.push(in_use() - before);
     }
-    println!("{name}: {} bytes at first, then {} bytes", growth[0], growth[1]);
-    assert!(growth[1] < NOISE, "{name}: {calls} calls left {} bytes", growth[1]);
+    println!("{name}: {growth:?} bytes more after each {calls} calls");
+    assert!(growth.last() < Some(&most), "{name}: {calls} calls left {growth:?} bytes");
 }
 
 #[tokio::test(start_paused = true)]

@@ -85,6 +85,7 @@ impl<W> InFlight<W> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rand::{RngExt, SeedableRng};
 
     use super::*;
 
@@ -147,5 +148,47 @@ mod tests {
         assert!(table.forget(id));
         assert!(table.complete(id).is_none());
         assert_eq!(table.unclaimed(), 1);
+    }
+
+    /// 100 000 steps at random against a list: the same waiters, the same numbers, none leaked.
+    #[test]
+    fn the_table_is_a_list_of_who_waits() {
+        let mut rng = rand::rngs::StdRng::seed_from_u64(19);
+        let (mut table, mut list) = (InFlight::new(), Vec::<(u64, u64)>::new());
+        let (mut given, mut unclaimed) = (0, 0);
+        for step in 0..100_000_u64 {
+            // One that waits, one that has left, or one that has not come yet.
+            let id = match list.len() {
+                0 => rng.random_range(0..=given + 1),
+                _ if rng.random_range(0..4) == 0 => rng.random_range(0..=given + 1),
+                many => list[rng.random_range(0..many)].0,
+            };
+            let known = list.iter().position(|(number, _)| *number == id);
+            match rng.random_range(0..10) {
+                0..4 => {
+                    given += 1;
+                    assert_eq!(table.insert(step), Some(given));
+                    list.push((given, step));
+                }
+                4..7 => {
+                    unclaimed += u64::from(known.is_none());
+                    assert_eq!(table.complete(id), known.map(|at| list.remove(at).1));
+                }
+                7 => assert_eq!(table.forget(id), known.map(|at| list.remove(at)).is_some()),
+                8 => {
+                    unclaimed += u64::from(known.is_none());
+                    assert_eq!(table.get(id).copied(), known.map(|at| list[at].1));
+                    assert_eq!(table.find(id).copied(), known.map(|at| list[at].1));
+                }
+                _ => {
+                    let leaves = |waiter: &u64| waiter.is_multiple_of(17);
+                    let left: Vec<_> = list.extract_if(.., |(_, waiter)| leaves(waiter)).collect();
+                    assert_eq!(table.take_if(leaves), left);
+                }
+            }
+            assert_eq!((table.len(), table.unclaimed()), (list.len(), unclaimed), "step {step}");
+        }
+        assert_eq!(table.close(), list);
+        assert_eq!((table.len(), table.insert(0)), (0, None));
     }
 }

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use futures_util::poll;
+use rand::{RngExt, SeedableRng};
 
 use super::*;
 
@@ -207,4 +208,93 @@ async fn however_calls_come_and_go_the_counts_hold() {
     let all: Vec<_> = (0..MOST).map(|_| admitted(&service)).collect();
     assert!(matches!(service.enter(), Entry::Queued(_)));
     drop(all);
+}
+
+/// What a gate with a queue is, said plainly: who runs, and who waits in which order.
+#[derive(Default)]
+struct Plain {
+    running: Vec<u64>,
+    waiting: Vec<u64>,
+}
+
+impl Plain {
+    fn ends(&mut self, call: u64) {
+        self.running.retain(|running| *running != call);
+        if !self.waiting.is_empty() {
+            self.running.push(self.waiting.remove(0));
+        }
+    }
+}
+
+/// 100 000 steps at random against that: calls come, take their turn, give up and end.
+#[test]
+fn a_gate_is_places_and_a_line() {
+    const PLACES: usize = 4;
+    const QUEUE: usize = 6;
+    let mut rng = rand::rngs::StdRng::seed_from_u64(20);
+    let (gate, mut plain) = (Gate::new(PLACES, QUEUE), Plain::default());
+    let mut permits = std::collections::BTreeMap::new();
+    let mut line = std::collections::BTreeMap::new();
+    for call in 0..100_000_u64 {
+        let pick = |of: &[u64], draw: usize| of.get(draw % of.len().max(1)).copied();
+        let draw = rng.random_range(0..1000_usize);
+        match rng.random_range(0..10) {
+            0..5 => match gate.enter() {
+                Entry::Admitted(permit) => {
+                    assert!(plain.running.len() < PLACES && plain.waiting.is_empty());
+                    plain.running.push(call);
+                    permits.insert(call, permit);
+                }
+                Entry::Queued(waiting) => {
+                    assert!(plain.running.len() == PLACES && plain.waiting.len() < QUEUE);
+                    plain.waiting.push(call);
+                    line.insert(call, waiting);
+                }
+                Entry::Refused { .. } => {
+                    assert_eq!((plain.running.len(), plain.waiting.len()), (PLACES, QUEUE));
+                }
+            },
+            5 => match gate.pass() {
+                Some(pass) => {
+                    assert!(plain.running.len() < PLACES);
+                    plain.running.push(call);
+                    permits.insert(call, pass.keep());
+                }
+                None => assert_eq!(plain.running.len(), PLACES),
+            },
+            // A call that runs ends; or one whose turn has come without its looking is given up.
+            6..9 => {
+                if let Some(ends) = pick(&plain.running, draw) {
+                    plain.ends(ends);
+                    let (permit, unseen) = (permits.remove(&ends), line.remove(&ends));
+                    assert!(permit.is_some() != unseen.is_some(), "{ends} is in one place");
+                }
+            }
+            _ => {
+                if let Some(gone) = pick(&plain.waiting, draw) {
+                    plain.waiting.retain(|waiting| *waiting != gone);
+                    drop(line.remove(&gone));
+                }
+            }
+        }
+        if draw % 2 == 0 {
+            for (number, mut waiting) in std::mem::take(&mut line) {
+                match (&mut waiting).now_or_never() {
+                    Some(permit) => {
+                        assert!(plain.running.contains(&number));
+                        permits.insert(number, permit);
+                    }
+                    None => {
+                        assert!(plain.waiting.contains(&number));
+                        line.insert(number, waiting);
+                    }
+                }
+            }
+        }
+        let counts = (plain.running.len(), plain.waiting.len());
+        assert_eq!((gate.running(), gate.queued()), counts, "step {call}");
+    }
+    drop((permits, line));
+    assert_eq!((gate.running(), gate.queued()), (0, 0));
+    assert_eq!(Arc::strong_count(&gate), 1);
 }

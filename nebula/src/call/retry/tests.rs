@@ -250,3 +250,56 @@ proptest! {
         }
     }
 }
+
+/// 20 000 calls at random, with hedges, against plain counts: no node is asked twice in a round,
+/// what the budget grants is what was attempted beyond first attempts, and a call with a body that
+/// ran, or may have run and must not again, makes no attempt after it.
+#[test]
+fn calls_with_hedges_attempt_what_they_may() {
+    use rand::RngExt;
+    let mut rng = SmallRng::seed_from_u64(22);
+    let budget = RetryBudget::new(200, 50);
+    let (mut calls, mut retries) = (0_u64, 0_u64);
+    while calls < 20_000 {
+        budget.deposit();
+        calls += 1;
+        let (candidates, idempotent) = (rng.random_range(1..6_usize), rng.random_range(0..2) == 0);
+        let mut call = FailoverMachine::new(candidates, idempotent);
+        let (mut asked, mut attempts, mut over) = (1, 1, false);
+        while !over {
+            assert_eq!(call.has_next(), asked < candidates);
+            // Only calls that may run twice are hedged.
+            if idempotent && rng.random_range(0..3) == 0 {
+                let granted = call.hedge(&budget);
+                assert!(!granted || asked < candidates);
+                asked += usize::from(granted);
+                attempts += u32::from(granted);
+                retries += u64::from(granted);
+            }
+            let executed = match rng.random_range(0..8) {
+                0 => break,
+                1 => Executed::Yes,
+                2 | 3 => Executed::Unknown,
+                _ => Executed::No,
+            };
+            let failure = Failed { executed, again: rng.random_range(0..4) > 0, busy: None };
+            let step = call.on_failure(failure, LONG, &budget, &mut rng);
+            match step {
+                Step::GiveUp => over = true,
+                Step::TryNext => asked += 1,
+                Step::StartOver { after } => {
+                    assert!(after <= BACKOFF_CAP && asked == candidates);
+                    asked = 1;
+                }
+            }
+            if step != Step::GiveUp {
+                assert!(may_retry(executed, idempotent));
+                attempts += 1;
+                retries += 1;
+            }
+            assert!(asked <= candidates && attempts <= MAX_ATTEMPTS);
+            assert!(retries * 1000 <= 50_000 + 200 * calls);
+        }
+    }
+    assert!(retries * 1000 > 150 * calls, "{retries} retries: the budget was never used up");
+}

@@ -1,0 +1,121 @@
+//! What the machine believes of what it is told, and of its own suspicions.
+
+use bytes::Bytes;
+use foca::Timer;
+use tokio::time::Instant;
+
+use super::super::Member;
+use super::super::config::config_for;
+use super::super::hearsay::{Claim, Packet, Verdict};
+use super::super::news::MembershipNews;
+use super::Machine;
+use crate::identity::NodeId;
+
+impl Machine {
+    /// Leaves out of a packet what is not to be believed; none if nothing is left.
+    pub(super) fn screen(&mut self, packet: Bytes, now: Instant) -> Option<Bytes> {
+        let mut read = Packet::read(&packet)?;
+        self.forget_inventions(&read.from);
+        let accused = read.accused.is_some_and(|accused| accused == *self.foca.identity());
+        if accused && !self.hearsay.may_be_reborn(now) {
+            return None;
+        }
+        let said = read.claims.len();
+        let from = read.from.id;
+        read.claims.retain(|claim| self.believes(claim, Some(from), now));
+        // More hints than there may be nodes are about nodes that there are not.
+        let full = self.foca.custom_broadcast_backlog() >= self.max_members;
+        if read.claims.len() == said && !full {
+            return Some(packet);
+        }
+        Some(read.write(!full).into())
+    }
+
+    pub(super) fn believes(&mut self, claim: &Claim, from: Option<NodeId>, now: Instant) -> bool {
+        if from == Some(claim.id().id) && claim.state() == foca::State::Down {
+            self.is_gone(claim.id());
+        }
+        let mut members = self.foca.iter_membership_state();
+        let nodes = members.len();
+        let known = members.find(|known| known.id().id == claim.id().id);
+        let me = self.foca.identity();
+        match self.hearsay.judge(claim, from, me, (known, nodes), now) {
+            Verdict::Believe => true,
+            Verdict::Drop => false,
+            Verdict::Doubt => {
+                let known = known.map_or(0, |known| known.id().generation);
+                let dead = claim.state() == foca::State::Down;
+                let said = *claim.id();
+                self.finally.push(MembershipNews::Doubt { said, known, dead, from });
+                false
+            }
+        }
+    }
+
+    /// A node said that it leaves.
+    pub(super) fn is_gone(&mut self, member: &Member) {
+        if self.gone.len() < self.max_members {
+            self.gone.insert((member.id, member.generation));
+        }
+    }
+
+    /// A node says itself which life it is in: forgets a later one that others made up.
+    pub(super) fn forget_inventions(&mut self, member: &Member) {
+        if !self.hearsay.meet(&member.id) {
+            return;
+        }
+        let invented =
+            |known: &Member| known.id == member.id && known.generation > member.generation;
+        let known = self.foca.iter_membership_state().map(|known| *known.id()).find(invented);
+        let Some(known) = known else { return };
+        let down = foca::Member::new(known, u16::MAX, foca::State::Down);
+        // Neither fails: nothing is encoded, and nothing is sent.
+        let _ = self.foca.apply_many([down].into_iter(), false, &mut self.outputs);
+        let _ = self.foca.handle_timer(Timer::RemoveDown(known), &mut self.outputs);
+    }
+
+    /// A suspicion has run out. Probes are datagrams, and each may be lost; before their silence
+    /// makes a node dead, it is asked once more where nothing is lost, on its connection.
+    pub(super) fn ask(&mut self, timer: Timer<Member>) {
+        let Timer::ChangeSuspectToDown { member_id, .. } = &timer else { return };
+        if self.is_refuted(&timer) {
+            return;
+        }
+        let (said, known) = (*member_id, member_id.generation);
+        self.overdue.insert(said.id, timer);
+        self.finally.push(MembershipNews::Doubt { said, known, dead: true, from: None });
+    }
+
+    /// A doubt about the node, or a suspicion of it, was true or was not.
+    pub(super) fn settle(
+        &mut self,
+        node: &NodeId,
+        true_: bool,
+        now: Instant,
+    ) -> Result<(), foca::Error> {
+        match self.overdue.remove(node) {
+            Some(timer) if true_ && !self.is_refuted(&timer) => self.elapse(timer),
+            // It has time once more to hear of the suspicion, and to refute it.
+            Some(timer) if !true_ => {
+                let after = config_for(self.sized_for).suspect_to_down_after;
+                self.timer_number += 1;
+                self.timers.insert((now + after, self.timer_number), timer);
+            }
+            _ => {}
+        }
+        let claim = self.hearsay.settle(node, true_);
+        self.foca.apply_many(claim.into_iter(), true, &mut self.outputs)
+    }
+
+    /// Whether a suspicion that runs out is none any more. foca then declares nobody dead, but
+    /// tells the member that it was, which would take a new name for nothing.
+    fn is_refuted(&self, timer: &Timer<Member>) -> bool {
+        let Timer::ChangeSuspectToDown { member_id, incarnation, .. } = timer else { return false };
+        let mut known = self.foca.iter_membership_state();
+        !known.any(|known| {
+            known.id() == member_id
+                && known.incarnation() == *incarnation
+                && known.state() == foca::State::Suspect
+        })
+    }
+}
