@@ -111,8 +111,8 @@ async fn soak(site: &Site, time: Duration, servers: usize) -> Result<(), Box<dyn
     }
 }
 
-/// Looks at the processes that stay, sixty times in all, at least every minute and at most every two
-/// seconds.
+/// Looks at the processes that stay, 360 times in all, at least every minute and at most every two
+/// seconds: memory goes up and down, and the more samples, the better its slope is known.
 async fn sample(
     site: &Site,
     node: &Node,
@@ -121,7 +121,7 @@ async fn sample(
     time: Duration,
 ) -> Vec<Sample> {
     let start = Instant::now();
-    let every = (time / 60).clamp(2 * SECOND, 60 * SECOND);
+    let every = (time / 360).clamp(2 * SECOND, 60 * SECOND);
     let mut samples = Vec::new();
     println!(
         "seconds | calls | failed: idempotent, others | a server KiB, of which in use | client KiB, of which in use | tasks"
