@@ -18,7 +18,7 @@ use keeper::{Keeper, ShopClient};
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// How often a node goes and comes back before the heap is looked at.
-const TIMES: usize = 6;
+const TIMES: usize = 4;
 /// Longer than any connection, tombstone or record of the dead is kept; foca's memory of those that
 /// are gone for good is meant to last a day.
 const FORGOTTEN: Duration = Duration::from_secs(700);

@@ -89,7 +89,7 @@ async fn usable_everywhere(nodes: &[TestNode], back: &TestNode, life: u64) -> Du
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_leaves_is_known_to_have_left_by_everybody_within_two_periods() {
-    let rounds = tier("MEMBERS_ROUNDS", 10);
+    let rounds = tier("MEMBERS_ROUNDS", 7);
     let mut cluster = Cluster::new(SEED);
     let mut nodes = ten(&mut cluster).await;
     let mut times = Vec::new();
@@ -108,7 +108,7 @@ async fn a_node_that_leaves_is_known_to_have_left_by_everybody_within_two_period
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_is_back_with_its_key_is_usable_by_everybody_within_three_periods() {
-    let rounds = tier("MEMBERS_ROUNDS", 10);
+    let rounds = tier("MEMBERS_ROUNDS", 7);
     let mut cluster = Cluster::new(SEED + 1);
     let mut nodes = ten(&mut cluster).await;
     let mut lives = [1; NODES];

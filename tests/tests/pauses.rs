@@ -71,7 +71,7 @@ fn gone(site: &Site, before: &[Vec<Seen>], id: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_taken_for_dead_because_another_one_stands_still() {
-    let time = Duration::from_secs(tier("PAUSES_SECONDS", 3));
+    let time = Duration::from_secs(tier("PAUSES_SECONDS", 1));
     let dir = tempfile::tempdir().unwrap();
     let site = Site::new(dir.path(), env!("CARGO_BIN_EXE_node"));
     let node = site.node("client").start().await.unwrap();
