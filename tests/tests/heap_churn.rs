@@ -84,5 +84,6 @@ async fn nodes_that_come_and_go_leave_nothing_on_the_heap() {
          nodes that never come back"
     );
     assert!(back < NOISE, "{back}");
-    assert!(others < NOISE, "{others}");
+    // The two that stay remember a name, a number and a timer of each for a day.
+    assert!(others < NOISE + 1024 * TIMES as isize, "{others}");
 }
