@@ -24,7 +24,11 @@ fuzz target seconds="60":
     mkdir -p fuzz/target/inputs/{{target}} fuzz/artifacts
     cd fuzz && RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing" cargo run --target "$(rustc -vV | sed -n 's/^host: //p')" --bin {{target}} -- -max_total_time={{seconds}} -artifact_prefix=artifacts/{{target}}- target/inputs/{{target}} corpus/{{target}}
 
-# The long tiers of the tests, with their figures as a table: about five minutes, and the simulation.
+# The figures of rows of the table in docs/reliability.md: `just figure 17`, or all but the soak.
+figure *rows:
+    tests/figure {{rows}}
+
+# The long tiers of the tests and simulations, an hour or two, and their figures as a table.
 nightly:
     tests/nightly
 

@@ -25,6 +25,18 @@ impl Figures {
     }
 }
 
+/// Prints a row of the table of figures: its number in that table, the property, what it is to be,
+/// what it was, and of how much. `tests/figure` adds the command.
+pub fn row(
+    number: u8,
+    property: &str,
+    target: &str,
+    figure: impl fmt::Display,
+    sample: impl fmt::Display,
+) {
+    println!("| {number} | {property} | {target} | {figure} | {sample} |");
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, share) in [("p50", 500), ("p99", 990), ("p99.9", 999), ("longest", 1000)] {

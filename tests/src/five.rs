@@ -1,17 +1,13 @@
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use nebula::Node;
 use nebula::nodes::Topology;
 
 use crate::patience::until;
 use crate::store::{Mark, Store, serving};
-use crate::{Gate, Process, Relay, ReplicaClient, Site};
-
-/// How many addresses of this process's own are taken.
-static HOMES: AtomicU8 = AtomicU8::new(0);
+use crate::{Gate, Process, Relay, ReplicaClient, Site, home};
 
 /// Five servers that serve replicas, and a client in this process, under one topology.
 ///
@@ -154,15 +150,4 @@ impl Five {
 pub fn topology<'a>(names: impl IntoIterator<Item = &'a str>) -> Topology {
     let topology = names.into_iter().try_fold(Topology::new(), |t, name| t.node(name, ["ledger"]));
     topology.expect("names of their own")
-}
-
-/// An address of this machine at which nothing else listens. The whole of 127.0.0.0/8 is this
-/// machine on Linux, so a process that takes its number for an address has it for itself.
-fn home() -> SocketAddr {
-    let [.., high, low] = std::process::id().to_be_bytes();
-    let number = HOMES.fetch_add(1, Ordering::Relaxed);
-    assert!(number < 250, "no addresses are left");
-    let ip = Ipv4Addr::new(127, high.saturating_add(1), low, number + 1);
-    let free = UdpSocket::bind((ip, 0)).and_then(|socket| socket.local_addr());
-    free.expect("an address of this machine")
 }

@@ -6,6 +6,8 @@
 //! [`Site::judge`] compares the two. [`Load`] makes them at a steady rate, and [`Figures`] tells how
 //! long they took.
 //!
+//! What each process learned about who is there is in [`Members`].
+//!
 //! [`Five`] is a cluster of five servers, each with a [`Store`] too, for calls to several nodes;
 //! with a [`Relay`] between them their network can be cut.
 
@@ -13,8 +15,11 @@ mod book;
 mod contract;
 mod figures;
 mod five;
+mod heap;
+mod home;
 mod lifeline;
 mod load;
+mod members;
 mod oracle;
 mod patience;
 mod process;
@@ -26,10 +31,13 @@ mod traffic;
 
 pub use book::Book;
 pub use contract::{Ledger, LedgerClient, Overdrawn, Who};
-pub use figures::Figures;
+pub use figures::{Figures, row};
 pub use five::{Five, topology};
+pub use heap::{heap_file, heap_kib};
+pub use home::home;
 pub use lifeline::Lifeline;
 pub use load::Load;
+pub use members::{Members, Seen};
 pub use oracle::{Outcome, executions, judge};
 pub use patience::{PATIENCE, until};
 pub use process::{Frozen, Process};

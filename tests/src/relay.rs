@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 /// The largest datagram there is.
 const DATAGRAM: usize = 1 << 16;
 
-/// A network between processes on this machine that can be cut.
+/// A network between processes on this machine that can be cut, and loses what it is told to.
 ///
 /// Each node listens on an address of its own, and tells others that of its [`door`](Self::door),
 /// which passes datagrams on. Whom a datagram is from follows from the address it came from; each
@@ -29,8 +29,10 @@ struct Rules {
     names: Mutex<BTreeMap<SocketAddr, String>>,
     /// From whom nothing gets to whom.
     cuts: Mutex<BTreeSet<(String, String)>>,
+    loss: Mutex<Loss>,
     passed: AtomicU64,
     stopped: AtomicU64,
+    lost: AtomicU64,
     strangers: AtomicU64,
 }
 
@@ -74,6 +76,12 @@ impl Relay {
         lock(&self.rules.cuts).clear();
     }
 
+    /// Loses so many of a thousand datagrams from now on, in each direction. Which ones follows
+    /// from the seed and the order in which they come.
+    pub fn lose(&self, permille: u64, seed: u64) {
+        *lock(&self.rules.loss) = Loss { permille, seed };
+    }
+
     /// How many datagrams were passed on.
     pub fn passed(&self) -> u64 {
         self.rules.passed.load(Ordering::Relaxed)
@@ -82,6 +90,11 @@ impl Relay {
     /// How many datagrams were stopped by cuts.
     pub fn stopped(&self) -> u64 {
         self.rules.stopped.load(Ordering::Relaxed)
+    }
+
+    /// How many datagrams were lost.
+    pub fn lost(&self) -> u64 {
+        self.rules.lost.load(Ordering::Relaxed)
     }
 
     /// How many datagrams came from where no node lives.
@@ -98,9 +111,30 @@ impl Rules {
     /// Whether a datagram may pass. It is counted.
     fn lets(&self, from: &str, to: &str) -> bool {
         let cut = lock(&self.cuts).contains(&(from.to_owned(), to.to_owned()));
-        let count = if cut { &self.stopped } else { &self.passed };
+        let lost = !cut && lock(&self.loss).takes();
+        let count = match (cut, lost) {
+            (true, _) => &self.stopped,
+            (_, true) => &self.lost,
+            _ => &self.passed,
+        };
         count.fetch_add(1, Ordering::Relaxed);
-        !cut
+        !cut && !lost
+    }
+}
+
+/// Which datagrams are lost.
+#[derive(Debug, Default)]
+struct Loss {
+    permille: u64,
+    seed: u64,
+}
+
+impl Loss {
+    fn takes(&mut self) -> bool {
+        // Knuth's generator: what is lost is to be mixed, not secret.
+        let next = self.seed.wrapping_mul(6_364_136_223_846_793_005);
+        self.seed = next.wrapping_add(1_442_695_040_888_963_407);
+        (self.seed >> 33) % 1000 < self.permille
     }
 }
 
@@ -221,5 +255,30 @@ mod tests {
         until("a stranger is seen", async || relay.strangers() == 1).await;
         say(9, &a, to_b).await;
         assert_eq!(heard(&b).await, (9, back));
+    }
+
+    #[test]
+    fn of_a_thousand_as_many_are_lost_as_was_said() {
+        let lost = |permille| {
+            let mut loss = Loss { permille, seed: 1 };
+            (0..100_000).filter(|_| loss.takes()).count()
+        };
+        assert_eq!((lost(0), lost(1000)), (0, 100_000));
+        assert!((4_800..5_200).contains(&lost(50)), "{}", lost(50));
+    }
+
+    #[tokio::test]
+    async fn what_is_lost_does_not_arrive_and_is_counted() {
+        let mut relay = Relay::new();
+        let ((a, a_home), (b, b_home)) = (socket().await, socket().await);
+        relay.door("a", a_home).await.unwrap();
+        let to_b = relay.door("b", b_home).await.unwrap();
+        relay.lose(1000, 1);
+        a.send_to(&[1], to_b).await.unwrap();
+        until("one is lost", async || relay.lost() == 1).await;
+        relay.lose(0, 1);
+        a.send_to(&[2], to_b).await.unwrap();
+        assert_eq!(heard(&b).await.0, 2);
+        assert_eq!((relay.passed(), relay.stopped()), (1, 0));
     }
 }

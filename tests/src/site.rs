@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::oracle::{self, Outcome};
 use crate::patience::until;
-use crate::{LedgerClient, Process};
+use crate::{LedgerClient, Process, heap_file};
 
 /// One cluster's own place: its directory, realm and cookie, which no other cluster has.
 #[derive(Clone, Debug)]
@@ -116,6 +116,16 @@ impl Site {
     /// Where the books are.
     pub fn books(&self) -> PathBuf {
         self.dir.join("books")
+    }
+
+    /// Where it is written down whom each server took for alive and for dead.
+    pub fn members(&self) -> PathBuf {
+        self.dir.join("members")
+    }
+
+    /// What of the heap of a server was in use lately, in KiB; nothing if it has not said so yet.
+    pub fn heap_kib(&self, name: &str) -> Option<f64> {
+        fs::read_to_string(heap_file(&self.dir, name)).ok()?.parse().ok()
     }
 
     /// How many times a server has executed a method.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nebula::call::{Entry, Executed, FirstError, NoTarget, QuorumError, Replies, Reply, Votes};
 use nebula::prelude::*;
 use tempfile::TempDir;
-use tests::{Five, Mark, PATIENCE, Relay, Site, until};
+use tests::{Five, Mark, PATIENCE, Relay, Site, row, until};
 use tokio::join;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -285,7 +285,13 @@ async fn any_two_of_five_are_stopped() {
     as_before(&five).await;
     let nodes = five.client().nodes();
     let late = nodes.iter().map(|node| five.client().mesh().peer(&node.id()).late_replies);
-    println!("{} replies came after their callers had gone", late.sum::<u64>());
+    row(
+        15,
+        "the same, while two of five processes are stopped",
+        "each vote is that of another node, which has done it",
+        format!("0 others; {} replies came after their callers had gone", late.sum::<u64>()),
+        "40 calls to all, the first, most and four, over all 10 pairs",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -321,6 +327,13 @@ async fn any_two_of_five_are_cut_off() {
         five.relay().heal();
     }
     as_before(&five).await;
+    row(
+        15,
+        "the same, while two of five processes are cut off, in both directions or one",
+        "each vote is that of another node, which has done it",
+        "0 others",
+        "120 calls to all, the first, most and four, over all 10 pairs",
+    );
     assert!(five.relay().stopped() > 0);
     assert_eq!(five.relay().strangers(), 0, "everyone goes by the doors");
 }

@@ -2,6 +2,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use macula::{Faults, MemoryNetwork};
 use tokio::sync::watch;
@@ -17,7 +18,7 @@ use crate::error::Error;
 use crate::node::Node;
 
 /// How long the clock is looked at, at least, to see whether it stands still.
-const GLANCE: std::time::Duration = std::time::Duration::from_micros(20);
+const GLANCE: Duration = Duration::from_micros(20);
 
 /// Nodes in this process, on a network of their own, in virtual time.
 ///
@@ -30,6 +31,7 @@ pub struct Cluster {
 /// What the cluster and the handles of its nodes share.
 pub(super) struct Shared {
     seed: u64,
+    began: Instant,
     network: MemoryNetwork,
     machines: Mutex<Vec<Machine>>,
     /// Changes with every fault, start and stop.
@@ -54,6 +56,7 @@ impl Cluster {
         );
         let shared = Shared {
             seed,
+            began: Instant::now(),
             network: MemoryNetwork::new(seed),
             machines: Mutex::default(),
             changed: watch::Sender::new(()),
@@ -111,12 +114,15 @@ impl Cluster {
         self.shared.tell_doubt();
     }
 
-    /// Takes back every fault: partitions, cuts, pauses, and all that was said by
-    /// [`link`](Self::link) and the like. What was killed stays dead.
+    /// Takes back every fault: partitions, cuts, pauses, clocks that are wrong, and all that was
+    /// said by [`link`](Self::link) and the like. What was killed stays dead.
     pub fn repair(&self) {
         self.network().heal();
         self.network().faults(|_| Faults::none());
-        let addrs: Vec<_> = self.shared.lock().iter().map(|machine| machine.addr).collect();
+        let mut machines = self.shared.lock();
+        machines.iter_mut().for_each(|machine| machine.set_clock(0));
+        let addrs: Vec<_> = machines.iter().map(|machine| machine.addr).collect();
+        drop(machines);
         addrs.into_iter().for_each(|addr| self.network().resume(addr));
         self.shared.tell_doubt();
     }
@@ -159,6 +165,20 @@ impl Cluster {
     pub fn resume(&self, node: &TestNode) {
         self.network().resume(self.addr(node));
         self.shared.tell_doubt();
+    }
+
+    /// Sets the clock of a node ahead of the right time by so much, in place of what was said before,
+    /// until [`repair`](Self::repair). A node looks at its clock when it starts, so this takes hold
+    /// with its next life ([the module](super) says why that is all).
+    pub fn clock_ahead(&self, node: &TestNode, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.machine(node, |machine| machine.set_clock(by));
+    }
+
+    /// Sets the clock of a node behind the right time, as [`clock_ahead`](Self::clock_ahead) does.
+    pub fn clock_behind(&self, node: &TestNode, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.machine(node, |machine| machine.set_clock(-by));
     }
 
     /// Stops a node as a crash of its process would: nobody is told, its connections are gone, and
@@ -261,7 +281,7 @@ impl Shared {
             let mut machines = shared.lock();
             let running = machines.iter().filter(|machine| machine.running().is_some());
             let seeds: Vec<_> = running.map(|machine| machine.addr).collect();
-            machines[place].next_life(&shared.network, &seeds)
+            machines[place].next_life(&shared.network, &seeds, shared.began.elapsed())
         };
         let node = builder.start().await?;
         shared.machine(place, |machine| machine.set_node(node.clone()));

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use macula::MemoryNetwork;
 use macula::identity::SecretKey;
@@ -12,8 +13,9 @@ use crate::builder::NodeBuilder;
 use crate::node::Node;
 use crate::service::serve::Dispatch;
 
-/// Lives are this far apart, since a node that is declared dead counts on by itself.
-const LIFE: u64 = 1_000_000;
+/// The time of day at which a cluster begins, in milliseconds since 1970: in 2030, so that no clock
+/// that is years apart is before that year.
+const BEGIN: u64 = 1_893_456_000_000;
 /// The port of every node; their hosts differ.
 const PORT: u16 = 7000;
 
@@ -30,7 +32,10 @@ pub(super) struct Machine {
     fresh: Vec<Factory>,
     rng: StdRng,
     key: SecretKey,
-    lives: u64,
+    /// How far its clock is from the right time, in milliseconds.
+    clock: i64,
+    /// The number of the last life.
+    life: u64,
 }
 
 impl Machine {
@@ -45,7 +50,7 @@ impl Machine {
         let base = base.random_seed(rng.random());
         let [high, low] = place.to_be_bytes();
         let addr = SocketAddr::from((Ipv4Addr::new(10, 0, high, low), PORT));
-        Self { name, addr, node: None, base, fresh: Vec::new(), rng, key, lives: 0 }
+        Self { name, addr, node: None, base, fresh: Vec::new(), rng, key, clock: 0, life: 0 }
     }
 
     /// The builder of the node, as far as it is the same in all its lives.
@@ -58,21 +63,31 @@ impl Machine {
         (self.base, self.fresh) = (base, fresh);
     }
 
-    /// The builder of the next life, which joins by `seeds`.
+    /// Sets its clock apart from the right time, by so many milliseconds.
+    pub(super) fn set_clock(&mut self, apart: i64) {
+        self.clock = apart;
+    }
+
+    /// The builder of the next life, which joins by `seeds`. The cluster is so old.
     pub(super) fn next_life(
         &mut self,
         network: &MemoryNetwork,
         seeds: &[SocketAddr],
+        age: Duration,
     ) -> NodeBuilder {
-        self.lives += 1;
+        // As a node numbers its lives that keeps its key in a file: by its clock, and upwards.
+        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let now = BEGIN.saturating_add(age).saturating_add_signed(self.clock);
+        self.life = now.max(self.life + 1);
         let builder = self.base.again().memory(network.clone(), self.addr);
-        let builder = builder.key(self.key.clone(), self.lives * LIFE);
+        let builder = builder.key(self.key.clone(), self.life);
         let builder = seeds.iter().fold(builder, |builder, seed| builder.seed(seed.to_string()));
         self.fresh.iter().fold(builder, |builder, service| builder.serve_erased(service()))
     }
 
     /// The next life is that of another node.
     pub(super) fn change_key(&mut self) {
+        self.life = 0;
         self.key = SecretKey::from_bytes(self.rng.random());
     }
 

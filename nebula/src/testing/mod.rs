@@ -55,9 +55,10 @@
 //!   is tested with processes and SIGSTOP.)
 //! - **A crash stops what the library runs**: tasks, connections, handlers at their next await. What
 //!   a handler has spawned by itself is a task of the test, and lives on.
-//! - **Clocks cannot differ.** An offset would change nothing: calls carry the time that is left,
-//!   never the time of day. The time of day is read once in the life of a node, for the number
-//!   that tells this life from the ones before, and here the cluster counts lives itself.
+//! - **A wrong clock shows at a start alone.** Calls carry the time that is left, never the time of
+//!   day. That is read once in the life of a node, for the number that tells this life from the
+//!   ones before; [`Cluster::clock_ahead`] and [`Cluster::clock_behind`] are about that number.
+//!   Clocks that run too fast or too slowly are not offered: there is one virtual clock.
 //! - **Real work takes no virtual time.** However long a computation takes, the clock moves only
 //!   when all tasks wait; it does not while `spawn_blocking` runs something.
 //!

@@ -121,6 +121,6 @@ async fn equal_seeds_give_equal_nodes() {
 fn the_first_test_of_the_guide_is_the_one_that_runs() {
     let guide = include_str!("../../../docs/guide/testing.md");
     let test = include_str!("../../../examples/tests/partition.rs");
-    assert!(guide.contains(&format!("```rust\n{test}```\n")), "they differ");
+    assert!(guide.contains(&format!("```rust,test_harness\n{test}```\n")), "they differ");
     assert!(test.lines().count() <= 30);
 }

@@ -1,5 +1,7 @@
 //! Crashes, restarts and orderly ends.
 
+use std::time::Duration;
+
 use nebula::prelude::*;
 use nebula::testing::{Cluster, TestNode, ms};
 use tokio::time::Instant;
@@ -104,6 +106,61 @@ async fn a_restart_with_a_new_key_is_another_node() {
         tokio::time::sleep(ms(1000)).await;
         assert!(web.nodes().get(old).is_none(), "the node before came back");
     }
+}
+
+/// Ten years.
+const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_set_between_two_lives_keeps_nobody_out() {
+    let mut cluster = Cluster::new(7);
+    let db = cluster.node("db").serve(Book::new()).start().await;
+    let web = cluster.node("web").start().await;
+    let third = cluster.node("third").start().await;
+    cluster.settle().await;
+    let life = |node: &Node| web.mesh().record(&node.id()).unwrap().incarnation;
+    let usual = life(&db);
+
+    let usable = async |db: &TestNode| {
+        cluster.settle().await;
+        for node in [&web, &third] {
+            assert_eq!(known(node), ["db", "third", "web"]);
+            assert_eq!(NotesClient::new(node).echo(1).to(db.id()).await, Ok(1));
+        }
+        life(db)
+    };
+    cluster.clock_ahead(&db, FAR);
+    assert_eq!(life(&db), usual, "it has looked at its clock when it started");
+    let db = cluster.restart(&db).await;
+    let ahead = usable(&db).await;
+    assert!(ahead - usual >= FAR.as_millis() as u64);
+    cluster.clock_behind(&db, FAR);
+    let db = cluster.restart(&db).await;
+    assert_eq!(usable(&db).await, ahead + 1, "lives are counted upwards");
+
+    // Declared dead while it lives, it has counted on by itself, further than its file says.
+    for _ in 0..2 {
+        cluster.partition(&[&db], &[&web, &third]);
+        cluster.settle().await;
+        cluster.heal();
+        cluster.settle().await;
+    }
+    let counted = life(&db);
+    assert!(counted > ahead + 2, "{counted} after {ahead}");
+    let db = cluster.restart(&db).await;
+    let back = usable(&db).await;
+    assert!(back > counted, "{back} after {counted}");
+    // For a while longer, no echo of the old lives comes back.
+    for _ in 0..60 {
+        tokio::time::sleep(ms(1000)).await;
+        assert_eq!((life(&db), known(&web).len()), (back, 3));
+    }
+
+    // Another node, whose clock is right again.
+    cluster.repair();
+    let db = cluster.restart_as_new(&db).await;
+    let new = usable(&db).await;
+    assert!((usual..usual + FAR.as_millis() as u64 / 2).contains(&new), "{new}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,13 +4,24 @@
 //! `NODE_ADVERTISE` is the address that it tells others, if that is another one; `NODE_TOPOLOGY`
 //! the names of the servers that a majority counts, with blanks between them.
 
+use std::alloc::System;
 use std::env;
 use std::error::Error;
+use std::fs;
 use std::io::{Write, stderr, stdout};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nebula::Node;
-use tests::{Book, Lifeline, Store, topology};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tests::{Book, Lifeline, Members, Store, heap_file, heap_kib, topology};
+use tokio::time::sleep;
+
+#[global_allocator]
+static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// How often it says how much of its heap is in use.
+const SAY_HEAP: Duration = Duration::from_secs(2);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -37,7 +48,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let node = node.start().await?;
     store.on(&node);
+    Members::write(&node, &dir.join("members"))?;
     writeln!(stdout(), "ready {} {}", node.local_addr(), node.id())?;
+    let heap = heap_file(&dir, name);
+    fs::create_dir_all(heap.parent().ok_or("a directory")?)?;
+    tokio::spawn(async move {
+        loop {
+            // Renamed, so that nobody reads half a number. Where the directory is gone, so are those
+            // who read it.
+            let next = heap.with_extension("next");
+            let _ = fs::write(&next, heap_kib(&HEAP.stats()).to_string());
+            let _ = fs::rename(&next, &heap);
+            sleep(SAY_HEAP).await;
+        }
+    });
     lifeline.closed().await;
     node.shutdown().await?;
     Ok(())

@@ -45,6 +45,11 @@ impl Keeper {
         *self.0.borrow()
     }
 
+    /// The count, to wait for what it becomes.
+    pub(crate) fn watch(&self) -> watch::Receiver<Count> {
+        self.0.subscribe()
+    }
+
     async fn work(&self, call: u64, wait: Duration) -> u64 {
         let body = Body::begin(&self.0);
         if !wait.is_zero() {

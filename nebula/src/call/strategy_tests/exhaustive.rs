@@ -242,7 +242,11 @@ fn a_quorum_of_any_number_of_up_to_seven_nodes() {
             }
         }
     }
-    println!("{total} ends of a quorum");
+    println!(
+        "| 15 | a quorum never lies | reached ⇔ enough distinct nodes succeeded, told at the first \
+         event that decides | 0 deviations from a naive count | all {total} points of quorums of 1 \
+         to 7 nodes |"
+    );
 }
 
 #[test]
