@@ -1,7 +1,7 @@
 //! Every decoder of the mesh behind one form, for the fuzzer and for the tests that replay its
 //! corpus. Nothing here is for programs, or stable.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::directory::facts::{FactEntry, decode_batch, encode_batch};
 use crate::directory::record::{MethodRecord, NodeRecord, SealedRecord, ServiceRecord};
@@ -58,9 +58,9 @@ fn life(n: u8) -> Member {
 }
 
 fn encoded(message: &Message) -> Vec<u8> {
-    let mut out = BytesMut::new();
+    let mut out = Vec::new();
     message.encode(&mut out);
-    out.to_vec()
+    out
 }
 
 /// Cuts the bytes in two, and pushes the halves.
@@ -70,7 +70,7 @@ fn frame(bytes: &[u8]) {
     let mut taken = 0;
     let (first, second) = bytes.split_at(bytes.len() / 2);
     for half in [first, second] {
-        buffer.push(half);
+        buffer.push(Bytes::copy_from_slice(half));
         let _ = buffer.too_long_call(64);
         while let Ok(Some(frame)) = buffer.next_frame() {
             assert!(frame.len() <= LIMIT, "a frame over the limit");
@@ -81,19 +81,19 @@ fn frame(bytes: &[u8]) {
 }
 
 fn frames() -> Vec<Vec<u8>> {
-    let mut out = BytesMut::new();
+    let mut out = Vec::new();
     for message in messages() {
         put_frame(&mut out, |out| out.extend_from_slice(&message));
     }
-    vec![out.to_vec(), u32::MAX.to_le_bytes().to_vec()]
+    vec![out, u32::MAX.to_le_bytes().to_vec()]
 }
 
 fn message(bytes: &[u8]) {
     let Ok(message) = Message::decode(Bytes::copy_from_slice(bytes)) else { return };
     assert!(message.body_len() <= bytes.len());
-    let mut again = BytesMut::with_capacity(bytes.len() + 64);
+    let mut again = Vec::with_capacity(bytes.len() + 64);
     message.encode(&mut again);
-    assert_eq!(Message::decode(again.freeze()), Ok(message), "it reads back");
+    assert_eq!(Message::decode(again.into()), Ok(message), "it reads back");
 }
 
 fn messages() -> Vec<Vec<u8>> {
@@ -135,35 +135,35 @@ fn messages() -> Vec<Vec<u8>> {
 
 fn hello(bytes: &[u8]) {
     if let Ok(hello) = Hello::decode(Bytes::copy_from_slice(bytes)) {
-        let mut again = BytesMut::new();
+        let mut again = Vec::new();
         hello.encode(&mut again);
         assert_eq!(again, bytes);
     }
 }
 
 fn hellos() -> Vec<Vec<u8>> {
-    let mut out = BytesMut::new();
+    let mut out = Vec::new();
     Hello { versions: (1, 2), realm: REALM, proof: [9; 32] }.encode(&mut out);
-    vec![out.to_vec()]
+    vec![out]
 }
 
 fn welcome(bytes: &[u8]) {
     if let Ok(welcome) = Welcome::decode(Bytes::copy_from_slice(bytes)) {
-        let mut again = BytesMut::new();
+        let mut again = Vec::new();
         welcome.encode(&mut again);
         assert_eq!(again, bytes);
     }
 }
 
 fn welcomes() -> Vec<Vec<u8>> {
-    let mut out = BytesMut::new();
+    let mut out = Vec::new();
     Welcome { version: 1, proof: [9; 32] }.encode(&mut out);
-    vec![out.to_vec()]
+    vec![out]
 }
 
 fn introduction(bytes: &[u8]) {
     if let Ok(introduction) = Introduction::decode(bytes) {
-        let mut again = BytesMut::new();
+        let mut again = Vec::new();
         introduction.encode(&mut again);
         assert!(again.len() <= Introduction::LENGTH);
         assert_eq!(Introduction::decode(&again), Ok(introduction));
@@ -172,9 +172,9 @@ fn introduction(bytes: &[u8]) {
 
 fn introductions() -> Vec<Vec<u8>> {
     let encode = |joining| {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         Introduction { member: life(1), joining }.encode(&mut out);
-        out.to_vec()
+        out
     };
     vec![encode(true), encode(false)]
 }

@@ -18,7 +18,7 @@ pub(crate) const ANSWER: Duration = Duration::from_millis(400);
 /// then those that are told, who tell others; most hear of a death from the second.
 const ASKING: Duration = LAST_WORD.saturating_add(ANSWER.saturating_mul(2));
 /// How often a random node is asked for all members that it knows.
-const CATCH_UP: Duration = Duration::from_secs(5);
+const CATCH_UP: Duration = Duration::from_secs(20);
 /// How often one of the members that are down is looked for.
 const SEEK: Duration = Duration::from_secs(15);
 

@@ -30,14 +30,8 @@ impl Inner {
         let gone = || Failure::Unreachable("the connection has just closed".into());
         let link = match self.link(&node).filter(|link| link.lane.has_room()) {
             Some(link) => link,
-            None => {
-                let late = |_| Failure::Deadline { phase: Phase::Dial };
-                let link = timeout_at(term.deadline(), self.link_for(node)).await;
-                let link = link.map_err(late)??;
-                let ready = timeout_at(term.deadline(), link.lane.ready()).await;
-                ready.map_err(late)?.map_err(|_| gone())?;
-                link
-            }
+            // It is long, and hardly any call needs it.
+            None => Box::pin(self.ready_link(node, term)).await?,
         };
         let remaining = term.deadline().saturating_duration_since(Instant::now());
         if remaining.is_zero() {
@@ -58,11 +52,22 @@ impl Inner {
             sent.now();
         }
         if large {
-            Ok(pending.send_and_wait(message, answer).await)
+            Ok(Box::pin(pending.send_and_wait(message, answer)).await)
         } else {
             link.lane.push(&message).map_err(|_| gone())?;
             Ok(pending.wait(answer).await)
         }
+    }
+
+    /// A link that takes requests, as soon as there is one.
+    async fn ready_link(self: &Arc<Self>, node: NodeId, term: Term) -> Result<Arc<Link>, Failure> {
+        let late = |_| Failure::Deadline { phase: Phase::Dial };
+        let link = timeout_at(term.deadline(), self.link_for(node)).await;
+        let link = link.map_err(late)??;
+        let ready = timeout_at(term.deadline(), link.lane.ready()).await;
+        let gone = |_| Failure::Unreachable("the connection has just closed".into());
+        ready.map_err(late)?.map_err(gone)?;
+        Ok(link)
     }
 
     async fn link_for(self: &Arc<Self>, node: NodeId) -> Result<Arc<Link>, Failure> {

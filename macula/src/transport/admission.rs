@@ -6,7 +6,7 @@
 //! listener says nothing at all to a dialler whose proof does not hold: the connection is closed
 //! with a bare code, and the reason stays in our log.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 
 use crate::identity::NodeId;
@@ -164,9 +164,9 @@ fn exporter(connection: &Connection) -> Result<[u8; 32], AdmissionError> {
 
 async fn write(
     stream: &mut SendStream,
-    content: impl FnOnce(&mut BytesMut),
+    content: impl FnOnce(&mut Vec<u8>),
 ) -> Result<(), AdmissionError> {
-    let mut frame = BytesMut::new();
+    let mut frame = Vec::new();
     put_frame(&mut frame, content);
     stream.write_all(&frame).await.map_err(|_| AdmissionError::ClosedByPeer)
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
 
 use super::link::{CLOSE_DONE, Inbound, Link, Violation};
@@ -27,7 +27,7 @@ impl Link {
     ) -> Result<Option<SendStream>, quinn::WriteError> {
         let mut stream = ResetOnDrop(Some(self.connection.open_uni().await?));
         let (head, body) = message.split();
-        let mut frame = BytesMut::new();
+        let mut frame = Vec::new();
         let whole = head.len() + body.len();
         put_frame(&mut frame, |out| out.extend_from_slice(&head));
         if let (Some(prefix), Ok(whole)) = (frame.get_mut(..4), u32::try_from(whole)) {
@@ -61,7 +61,7 @@ impl Link {
                 return Ok(());
             };
             self.heard.store(true, Ordering::Relaxed);
-            frames.push(&chunk.bytes);
+            frames.push(chunk.bytes);
             if frames.len() < HEAD {
                 continue;
             }

@@ -1,6 +1,5 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::BytesMut;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +27,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Buffer {
-    bytes: BytesMut,
+    bytes: Vec<u8>,
     closed: bool,
 }
 
@@ -104,7 +103,7 @@ impl Lane {
         &self,
         mut stream: quinn::SendStream,
     ) -> Result<(), quinn::WriteError> {
-        let mut batch = BytesMut::new();
+        let mut batch = Vec::new();
         loop {
             let filled = self.0.filled.notified();
             let closed = {

@@ -352,7 +352,7 @@ impl Link {
         let mut frames = FrameBuffer::new(limits::LANE_FRAME);
         while let Ok(Some(chunk)) = stream.read_chunk(64 << 10, true).await {
             self.heard.store(true, Ordering::Relaxed);
-            frames.push(&chunk.bytes);
+            frames.push(chunk.bytes);
             while let Some(frame) = frames.next_frame()? {
                 inbound.message(self, Message::decode(frame)?)?;
             }

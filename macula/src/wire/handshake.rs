@@ -1,4 +1,4 @@
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use serde::{Deserialize, Serialize};
 
 use super::WireError;
@@ -23,7 +23,7 @@ impl Hello {
     /// proved nothing.
     pub(crate) const LENGTH: usize = 6 + 4 + 8 + 32;
 
-    pub(crate) fn encode(&self, out: &mut BytesMut) {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&MAGIC);
         out.put_u16_le(self.versions.0);
         out.put_u16_le(self.versions.1);
@@ -54,7 +54,7 @@ impl Welcome {
     /// The length of an encoded `Welcome`, in bytes.
     pub(crate) const LENGTH: usize = 2 + 32;
 
-    pub(crate) fn encode(&self, out: &mut BytesMut) {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u16_le(self.version);
         out.extend_from_slice(&self.proof);
     }
@@ -79,7 +79,7 @@ impl Introduction {
     /// The longest encoded introduction, in bytes.
     pub(crate) const LENGTH: usize = 256;
 
-    pub(crate) fn encode(&self, out: &mut BytesMut) {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         // Writing into memory fails for no value of this type.
         if let Ok(bytes) = postcard::to_allocvec(self) {
             out.extend_from_slice(&bytes);
@@ -105,16 +105,16 @@ mod tests {
     #[test]
     fn all_parts_round_trip_within_their_lengths() {
         let hello = Hello { versions: (1, 7), realm: [3; 8], proof: [9; 32] };
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         hello.encode(&mut out);
         assert_eq!(out.len(), Hello::LENGTH);
-        assert_eq!(Hello::decode(out.freeze()), Ok(hello));
+        assert_eq!(Hello::decode(out.into()), Ok(hello));
 
         let welcome = Welcome { version: 1, proof: [9; 32] };
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         welcome.encode(&mut out);
         assert_eq!(out.len(), Welcome::LENGTH);
-        assert_eq!(Welcome::decode(out.freeze()), Ok(welcome));
+        assert_eq!(Welcome::decode(out.into()), Ok(welcome));
 
         let member = Member {
             id: NodeId::from_bytes([255; 32]),
@@ -122,7 +122,7 @@ mod tests {
             generation: u64::MAX,
         };
         let introduction = Introduction { member, joining: true };
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         introduction.encode(&mut out);
         assert!(out.len() <= Introduction::LENGTH);
         assert_eq!(Introduction::decode(&out), Ok(introduction));

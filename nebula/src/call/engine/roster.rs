@@ -82,28 +82,41 @@ impl Roster {
         ask: &mut Ask<'_, M>,
         wait: Wait,
     ) -> Result<Self, Nobody> {
+        match Self::now(node, ask) {
+            Some(found) => found,
+            // It is long, and hardly any call needs it.
+            None => Box::pin(Self::wait_for(node, ask, wait)).await,
+        }
+    }
+
+    /// Finds them if everybody is known, so that there is nothing to wait for.
+    fn now<M: Method>(node: &Node, ask: &mut Ask<'_, M>) -> Option<Result<Self, Nobody>> {
         if node.has_stopped() {
             let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
-            return Err(Nobody::Final(
+            return Some(Err(Nobody::Final(
                 why.fault("the node that asks has been shut down: ask through one that runs"),
-            ));
+            )));
         }
         if let (Targets::Selector(selector), Some(declared)) = (&ask.targets, &ask.topology)
             && let Err(unknown) = declared.topology.check(selector)
         {
             let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
-            return Err(Nobody::Final(why.fault(&unknown.to_string())));
+            return Some(Err(Nobody::Final(why.fault(&unknown.to_string()))));
         }
-        // Mostly everybody is known, and there is nothing to wait for.
         let view = node.mesh().view();
-        if node.mesh().has_joined() && view.is_complete() {
-            return match Self::look(node, ask, &view) {
-                Ok(roster) => Ok(Self { complete: true, ..roster }),
-                Err(Nobody::Final(why)) => Err(Nobody::Final(why)),
-                Err(nobody) => Err(tried(node, nobody)),
-            };
-        }
-        drop(view);
+        let complete = node.mesh().has_joined() && view.is_complete();
+        complete.then(|| match Self::look(node, ask, &view) {
+            Ok(roster) => Ok(Self { complete: true, ..roster }),
+            Err(Nobody::Final(why)) => Err(Nobody::Final(why)),
+            Err(nobody) => Err(tried(node, nobody)),
+        })
+    }
+
+    async fn wait_for<M: Method>(
+        node: &Node,
+        ask: &mut Ask<'_, M>,
+        wait: Wait,
+    ) -> Result<Self, Nobody> {
         let mut news = node.mesh().watch_view();
         let mut joining = node.mesh().joining();
         let looks_anyway = Instant::now() + SETTLE;

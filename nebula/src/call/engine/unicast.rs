@@ -104,7 +104,7 @@ pub(crate) async fn run<M: Method>(
             Step::StartOver { after } => {
                 note(tried, &mut log);
                 ask.local = ask.local.or(here.clone());
-                roster = match look_again(&node, &mut ask, after).await {
+                roster = match Box::pin(look_again(&node, &mut ask, after)).await {
                     Ok(found) => found,
                     Err(found) => return Err(nobody::<M>(found, log)),
                 };
@@ -146,8 +146,9 @@ async fn attempt<M: Method>(
             let args = arguments.take(false)?;
             let times = (ask.started, ask.term);
             let (served, watch) = (Arc::clone(served), ask.watch.clone());
-            let mut local = Local::<M>::new(served, Some(node.clone()), Some(args), times, watch);
-            let tried = Tried::local((&mut local).await);
+            let local = Local::<M>::new(served, Some(node.clone()), Some(args), times, watch);
+            let mut local = Box::new(local);
+            let tried = Tried::local((&mut *local).await);
             arguments.give_back(local.take_args());
             Ok(tried)
         }
