@@ -74,6 +74,11 @@ impl Plan {
             traced: false,
         }
     }
+
+    /// Servers are chosen by what is known of their loads.
+    pub(super) fn way_is_by_load(&self) -> bool {
+        matches!(self.way, Way::One(Policy::LeastLoaded) | Way::Hedged(Policy::LeastLoaded))
+    }
 }
 
 /// A call.

@@ -48,7 +48,6 @@ pub(super) enum Event {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub(super) ask: usize,
-    pub(super) attempt: usize,
     pub(super) server: usize,
     pub(super) at: Time,
 }
@@ -148,7 +147,7 @@ impl Cluster {
 
     fn happens(&mut self, event: Event) -> Result<(), String> {
         match event {
-            Event::Call(caller) if self.quiet => drop(caller),
+            Event::Call(_) if self.quiet => {}
             Event::Call(caller) => {
                 let apart = self.world.rng.random_range(0..=2 * self.plan.apart);
                 self.world.plan(apart, Event::Call(caller));
@@ -232,8 +231,7 @@ impl Cluster {
         self.attempts.push(Attempt { ask, server, life, began, open, cancelled, watched });
         self.asks[ask].open.push(attempt);
         self.world.plan(self.trip(attempt), Event::Arrives(attempt));
-        if self.asks[ask].idempotent && self.plan.servers > 1 && away {
-            // One that was silent before is not waited for as long.
+        if away {
             self.world.plan(SILENT_AFTER, Event::Quiet(attempt));
         }
     }
@@ -268,7 +266,7 @@ impl Cluster {
     fn body(&mut self, attempt: usize) -> Result<(), String> {
         let Attempt { ask, server, life, .. } = self.attempts[attempt];
         let at = self.world.now();
-        self.runs.push(Run { ask, attempt, server, at });
+        self.runs.push(Run { ask, server, at });
         self.ran.entry(ask).or_default().push(server);
         let drawn = self.world.rng.random_range(self.plan.body / 2..=self.plan.body * 3 / 2);
         let (takes, said) = match self.servers[server].health {
@@ -303,13 +301,13 @@ impl Cluster {
 
     /// Something has come from a server.
     fn hears(&mut self, server: usize, attempt: usize, load: Option<u16>) {
-        let Attempt { ask, open, began, .. } = self.attempts[attempt];
+        let Attempt { ask, open, .. } = self.attempts[attempt];
         let (now, told) = (self.world.now(), self.plan.told_every.is_none());
         let known = &mut self.callers[self.asks[ask].caller].known[server];
         if let Some(load) = load {
             known.heard = now;
             known.silent = false;
-            known.trip = Some(known.trip.map_or(now - began, |_| 2 * self.plan.trip));
+            known.trip = Some(2 * self.plan.trip);
             if told {
                 let ours = known.in_flight.saturating_sub(usize::from(open));
                 known.foreign = Some((u32::from(load).saturating_sub(ours as u32), now));
@@ -406,6 +404,9 @@ impl Cluster {
         if !known.silent {
             known.silent = true;
             self.world.plan(PING_EVERY, Event::Ping(caller, server));
+        }
+        if !self.asks[ask].idempotent || self.plan.servers == 1 {
+            return Ok(());
         }
         // Word that it is not waited for any more cannot come before it is back.
         self.stuck.push(Event::Cancel(attempt));

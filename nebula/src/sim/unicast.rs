@@ -153,6 +153,10 @@ impl Cluster {
             }
             Some(Step::TryNext) => self.next(ask),
             Some(Step::StartOver { after }) => {
+                // The second attempt of the next round has a time of its own.
+                for second in self.asks[ask].timers.split_off(1) {
+                    self.world.cancel(second);
+                }
                 self.world.plan(after.as_micros() as Time, Event::Again(ask));
                 Ok(())
             }
