@@ -30,8 +30,8 @@ fn plan(seed: u64) -> Plan {
 }
 
 /// Has server 0 be sick for a while.
-fn hurt_and_healed(seed: u64, health: Health) -> Result<Cluster, String> {
-    let mut all = Cluster::new(seed, plan(seed));
+fn hurt_and_healed(seed: u64, plan: Plan, health: Health) -> Result<Cluster, String> {
+    let mut all = Cluster::new(seed, plan);
     all.run(HURT)?;
     all.becomes(0, health)?;
     all.run(HARM)?;
@@ -67,7 +67,7 @@ fn failed(all: &Cluster) -> impl Iterator<Item = &Ask> {
 #[test]
 fn one_that_is_down_is_left_alone() {
     seeds::each("scenarios::sick::one_that_is_down_is_left_alone", 50, |seed| {
-        let all = hurt_and_healed(seed, Health::Down)?;
+        let all = hurt_and_healed(seed, plan(seed), Health::Down)?;
         for ask in failed(&all) {
             let may_have = ask.told.is_some_and(|told| told.executed == Executed::Unknown);
             if ask.idempotent || ask.began >= HURT || !may_have {
@@ -91,7 +91,7 @@ fn one_that_is_down_is_left_alone() {
 fn one_that_is_silent_is_left_alone() {
     const KNOWN: Time = HURT + 3500 * MS;
     seeds::each("scenarios::sick::one_that_is_silent_is_left_alone", 50, |seed| {
-        let all = hurt_and_healed(seed, Health::Silent)?;
+        let all = hurt_and_healed(seed, plan(seed), Health::Silent)?;
         for ask in failed(&all) {
             let may_have = ask.told.is_some_and(|told| told.executed == Executed::Unknown);
             if ask.idempotent || ask.began >= KNOWN || !may_have {
@@ -106,6 +106,35 @@ fn one_that_is_silent_is_left_alone() {
         }
         Ok(())
     });
+}
+
+/// One that takes calls and never answers any: who has lost two calls to it asks it no more, but
+/// for one call after two seconds, on whose end all others wait; the next would come after 4 more.
+#[test]
+fn one_that_never_answers_costs_one_call_a_try() {
+    let name = "scenarios::sick::one_that_never_answers_costs_one_call_a_try";
+    let lost = seeds::each(name, 50, |seed| {
+        let plan = Plan { timeout: 500 * MS, ..plan(seed) };
+        let all = hurt_and_healed(seed, plan, Health::Slow(100_000))?;
+        for caller in 0..all.plan.callers {
+            let its = failed(&all).filter(|ask| ask.caller == caller);
+            let mut ends: Vec<_> = its.filter_map(|ask| Some(ask.told?.at)).collect();
+            ends.sort_unstable();
+            let Some(ejected) = ends.get(1) else { return Err("nobody lost two calls".into()) };
+            let tries = attempts(&all, caller, *ejected, HEALED);
+            if tries > 1 {
+                return Err(format!("caller {caller} tried it {tries} times after {ejected}"));
+            }
+        }
+        for ask in failed(&all) {
+            if ask.began >= HEALED || ask.told.is_some_and(|told| told.executed == Executed::Yes) {
+                return Err(format!("a call of {} is told {:?}", ask.began, ask.told));
+            }
+        }
+        Ok((failed(&all).count(), all.begun(HURT, HEALED).count()))
+    });
+    let (lost, calls) = lost.iter().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+    println!("{lost} of {calls} calls were lost to it");
 }
 
 /// Whoever answers at once with errors of its own is idle, and no less trusted for it. By the load
