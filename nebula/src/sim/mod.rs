@@ -15,12 +15,14 @@
 
 mod ask;
 mod caller;
+mod calling;
 mod cluster;
 mod figures;
 mod invariants;
 mod scenarios;
 mod seeds;
 mod server;
+mod serving;
 mod several;
 mod unicast;
 mod world;

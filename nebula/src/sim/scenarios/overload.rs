@@ -57,9 +57,9 @@ fn what_was_too_much_is_over_when_it_is_over() {
         if attempts > made * 12 / 10 + reserve {
             return Err(format!("{attempts} attempts of {made} calls"));
         }
-        // By turns and by chance some queue is full, or slow, now and then even so.
+        // By chance some queue is full, or slow, now and then even so; what feeds itself loses most.
         let lost = calls - ok;
-        if lost * 20 > calls {
+        if lost * 5 > calls {
             return Err(format!("{lost} of {calls} calls still fail"));
         }
         let all_done = all.runs.iter().filter(|run| (HARM / 4..HARM).contains(&run.at)).count();
