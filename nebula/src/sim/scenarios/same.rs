@@ -22,7 +22,7 @@ fn plan(seed: u64, traced: bool) -> Plan {
         Way::Quorum(2),
     ];
     let way = ways[(seed % 8) as usize];
-    // Whoever may run twice only is asked a second time.
+    // Only who may run twice is asked a second time.
     let idempotent = matches!(way, Way::Hedged(_)) || seed.is_multiple_of(3);
     let at_home = matches!(way, Way::One(_)) && seed.is_multiple_of(4);
     Plan {
