@@ -44,8 +44,10 @@ soak *seconds:
 # The simulations of the pure machines, for seconds; `SEED=7 just sim` replays one seed.
 sim:
     cargo test -p macula --lib sim::
+    cargo test -p nebula --lib sim::
 
 # The same with thousands of seeds, and the figures that docs/reliability.md quotes, for an hour.
 nightly-sim:
     SIM_SEEDS=20000 cargo test -p macula --lib --config profile.dev.package.macula.opt-level=3 sim:: -- --nocapture
+    SIM_SEEDS=20000 cargo test -p nebula --lib --config profile.dev.package.nebula.opt-level=3 sim:: -- --nocapture
     cargo test -p macula --lib --config profile.dev.package.macula.opt-level=3 sim::membership::targets -- --ignored --nocapture --test-threads 1

@@ -72,6 +72,8 @@ mod node;
 pub mod nodes;
 pub mod prelude;
 mod service;
+#[cfg(test)]
+mod sim;
 #[cfg(feature = "testing")]
 pub mod testing;
 

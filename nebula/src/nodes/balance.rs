@@ -18,7 +18,8 @@ pub(crate) fn two_choices<R: Rng>(
     while open.len() > 1 {
         let first = rng.random_range(0..open.len());
         let other = (first + rng.random_range(1..open.len())) % open.len();
-        let lighter = if load(open[other]) < load(open[first]) { other } else { first };
+        let other_is = (load(open[other]) < load(open[first])) != cfg!(mutant = "heavier_of_two");
+        let lighter = if other_is { other } else { first };
         order.push(open.swap_remove(lighter));
     }
     order.extend(open);

@@ -74,7 +74,8 @@ impl Outliers {
     pub(crate) fn begins(&mut self, node: &NodeId, now: Instant) -> bool {
         let ejected = self.nodes.get_mut(node).and_then(|account| account.ejected.as_mut());
         let due = ejected.filter(|ejected| !ejected.holds(now));
-        due.map(|ejected| ejected.tried = Some(now)).is_some()
+        let tries = (!cfg!(mutant = "all_try_the_ejected")).then_some(now);
+        due.map(|ejected| ejected.tried = tries).is_some()
     }
 
     /// The call that tried the node, and began at `began`, has ended.

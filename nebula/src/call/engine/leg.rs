@@ -114,7 +114,7 @@ pub(crate) async fn remote<M: Method>(
 }
 
 /// What the end of an attempt says about the node: whether it can be relied on to answer.
-fn verdict(result: &Result<Bytes, Failure>) -> Verdict {
+pub(crate) fn verdict(result: &Result<Bytes, Failure>) -> Verdict {
     use macula::rpc::Phase;
     match result {
         Ok(_)
@@ -215,7 +215,7 @@ impl Broken {
     }
 }
 
-fn executed(executed: macula::rpc::Executed) -> Executed {
+pub(crate) fn executed(executed: macula::rpc::Executed) -> Executed {
     match executed {
         macula::rpc::Executed::No => Executed::No,
         macula::rpc::Executed::Yes => Executed::Yes,
@@ -223,7 +223,7 @@ fn executed(executed: macula::rpc::Executed) -> Executed {
     }
 }
 
-fn phase(failure: &Failure) -> Phase {
+pub(crate) fn phase(failure: &Failure) -> Phase {
     match failure.phase() {
         macula::rpc::Phase::Dial => Phase::Dial,
         macula::rpc::Phase::Queue => Phase::Queue,
@@ -232,7 +232,7 @@ fn phase(failure: &Failure) -> Phase {
     }
 }
 
-fn outcome(failure: &Failure) -> Outcome {
+pub(crate) fn outcome(failure: &Failure) -> Outcome {
     match failure {
         Failure::Unreachable(why) => Outcome::Unreachable(why.as_str().into()),
         Failure::Deadline { .. } => Outcome::TimedOut,
