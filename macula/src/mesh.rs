@@ -22,6 +22,7 @@ use crate::join::Joining;
 use crate::join::local::Published;
 use crate::membership::{Member, Membership};
 use crate::quiet::{Kind, Quiet, Who};
+use crate::rpc::Calling;
 use crate::rpc::server::Services;
 use crate::rpc::{Request, Response};
 use crate::text::Safe;
@@ -182,8 +183,12 @@ impl Mesh {
 
     /// Asks one node, and waits for its reply until the deadline of the request. Dropping the
     /// future cancels the call there.
-    pub async fn call_to(&self, node: NodeId, request: Request) -> Response {
-        self.0.call(node, request).await
+    pub fn call_to(
+        &self,
+        node: NodeId,
+        request: Request,
+    ) -> impl Future<Output = Response> + Send + Unpin + use<> {
+        Calling::new(self.0.clone(), node, request)
     }
 
     /// Shares a small fact about this node, such as its load, with all others; at most 192 bytes.

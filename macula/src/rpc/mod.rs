@@ -11,6 +11,7 @@
 //! its [`Lease`], which tells the caller, who reckons by the same [`Term`].
 
 pub mod admission;
+mod calling;
 pub(crate) mod client;
 mod extension;
 mod failure;
@@ -22,6 +23,7 @@ mod service;
 
 pub use crate::limits::MAX_EXTENSIONS;
 use bytes::Bytes;
+pub(crate) use calling::Calling;
 pub use extension::{NotExtended, Term};
 pub use failure::{Executed, Failure, Phase};
 pub use lease::{Lease, Moved, Sent};

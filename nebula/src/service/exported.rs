@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use macula::rpc::{self, Incoming, Term};
 
-use super::input::{Fault, Input, Started};
+use super::input::{Input, Started};
 use super::served::Served;
 use crate::context::{Caller, Context};
 use crate::nodes::live::Callers;
@@ -54,22 +54,12 @@ impl rpc::Handler for Exported {
         let index = self.indices.get(call.method).copied().unwrap_or(u16::MAX);
         let started = self.served.dispatch().dispatch(index, cx, Input::Wire(call.body));
         match started {
-            Started::Body(body) => {
-                Box::pin(async move { body.await.map(Bytes::from).map_err(fault) })
-            }
-            Started::Refused(refused) => Box::pin(std::future::ready(Err(fault(refused)))),
+            Started::Body(body) => body,
+            Started::Refused(refused) => Box::pin(std::future::ready(Err(refused))),
             Started::Filled | Started::Unknown => {
                 let text = "the service does not have this method after all";
                 Box::pin(std::future::ready(Err(rpc::Fault::Malformed(text.into()))))
             }
         }
-    }
-}
-
-fn fault(fault: Fault) -> rpc::Fault {
-    match fault {
-        Fault::Malformed(text) => rpc::Fault::Malformed(text),
-        Fault::Panicked(text) => rpc::Fault::Panicked(text),
-        Fault::Unencodable(text) => rpc::Fault::Unwritable(text),
     }
 }

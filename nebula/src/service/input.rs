@@ -22,6 +22,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+pub use macula::rpc::Fault;
 
 use super::method::Method;
 use super::shape::ShapeOf;
@@ -110,7 +111,7 @@ pub enum Started {
     /// The body is in the slot.
     Filled,
     /// The body, ending with the encoded reply. Dropping it stops the handler.
-    Body(BoxFuture<'static, Result<Vec<u8>, Fault>>),
+    Body(BoxFuture<'static, Result<Bytes, Fault>>),
     /// The call was refused; nothing ran.
     Refused(Fault),
     /// The service has no such method, or the slot belongs to another one; nothing ran.
@@ -128,25 +129,11 @@ impl fmt::Debug for Started {
     }
 }
 
-/// Why a call that came as bytes has no reply.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Fault {
-    /// The arguments cannot be read. Nothing ran.
-    #[error("the arguments cannot be read: {0}")]
-    Malformed(String),
-    /// The body panicked. It ran, at least in part.
-    #[error("the handler panicked: {0}")]
-    Panicked(String),
-    /// The reply refuses to be written. The body ran to its end.
-    #[error("{0}")]
-    Unencodable(String),
-}
-
 /// Runs the body inside its scope, contains its panic, and encodes what it returns.
 async fn encoded<M: Method>(
     mut scope: Scope,
     body: impl Future<Output = M::Reply> + Send,
-) -> Result<Vec<u8>, Fault> {
+) -> Result<Bytes, Fault> {
     let mut body = pin!(body);
     let reply = poll_fn(|task| {
         let polled = scope.enter(|| catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task))));
@@ -161,8 +148,8 @@ async fn encoded<M: Method>(
     })
     .await?;
     let mut out = Vec::with_capacity(USUAL);
-    contained(|| M::Shape::encode(&reply, &mut out)).map_err(Fault::Unencodable)?;
-    Ok(out)
+    contained(|| M::Shape::encode(&reply, &mut out)).map_err(Fault::Unwritable)?;
+    Ok(out.into())
 }
 
 /// Reads or writes values of the application, whose `Serialize` and `Deserialize` may panic as
