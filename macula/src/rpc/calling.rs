@@ -151,7 +151,6 @@ impl Pending {
     }
 
     /// The request has ended, at its deadline at the latest: the link sees to that.
-
     fn took(&self, answer: Result<Response, RecvError>) -> Response {
         let lost = |_| Response { result: Err(Failure::Disconnected), load: None, term: self.term };
         let response = answer.unwrap_or_else(lost);

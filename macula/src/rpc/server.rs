@@ -126,6 +126,10 @@ impl Inner {
         let deadline = Instant::now() + remaining.min(MAX_TIME_LEFT);
         let lease = Lease::remote(Term::new(deadline, room, extensions), link, id);
         let caller = Caller { node: link.peer.id };
+        // A short body shares the memory of all that arrived with it, which must not be kept for as
+        // long as a call waits.
+        let waits = matches!(entry, Entry::Queued(_)) && body.len() <= LANE_THRESHOLD;
+        let body = if waits { Bytes::copy_from_slice(&body) } else { body };
         let incoming = Incoming { method: position, body, caller, lease: lease.clone() };
         let call = Call::new(node, link.clone(), id, lease);
         if self.is_draining() || link.is_parting() {
