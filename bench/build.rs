@@ -10,7 +10,10 @@ fn main() {
         .output_type("crate::peers::tonic::Body")
         .codec_path("tonic_prost::ProstCodec")
         .build();
-    Builder::new()
-        .compile(&[Service::builder().name("Echoer").package("bench").method(echo).build()]);
+    Builder::new().compile(&[Service::builder()
+        .name("Echoer")
+        .package("bench")
+        .method(echo)
+        .build()]);
     println!("cargo::rerun-if-changed=build.rs");
 }

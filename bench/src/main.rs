@@ -5,7 +5,8 @@ use bench::{Failure, compare, instructions, micro, profile, role};
 
 const USAGE: &str = "\
 give one of
-  compare [--quick] [--rounds N] [--slice MS] [--only id,id] [--part name,name] [--idle N] [--dry]
+  compare [--quick] [--rounds N] [--slice MS] [--only id,id] [--part name,name] [--dry]
+          [--idle CONNECTIONS] [--idle-nodes NODES]
   micro
   profile CANDIDATE CALLERS SECONDS [BYTES]
   instructions [--accept]

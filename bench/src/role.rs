@@ -54,10 +54,8 @@ pub fn runtime() -> Result<Runtime, Failure> {
 pub fn serve(mut args: Args) -> Result<(), Failure> {
     let id = args.next().ok_or("which candidate?")?;
     raise_limits()?;
-    let place = peers::Place {
-        nodes: args.next().map_or(Ok(1), |word| word.parse())?,
-        seed: args.next(),
-    };
+    let place =
+        peers::Place { nodes: args.next().map_or(Ok(1), |word| word.parse())?, seed: args.next() };
     runtime()?.block_on(async {
         with_peer!(id.as_str(), P => {
             let served = P::serve(place).await?;
@@ -151,9 +149,10 @@ impl<P: Peer> Driver<P> {
         let mark = meter.mark()?;
         let times = load::run(&self.peer, load).await?;
         let used = meter.since(mark)?;
-        if let Some(beside) = beside {
-            beside.await??;
-        }
+        let moved = match beside {
+            Some(beside) => beside.await??.count(),
+            None => 0,
+        };
         let calls = times.count() as f64;
         let sample = Sample {
             per_second: calls / used.lasted.as_secs_f64(),
@@ -162,6 +161,7 @@ impl<P: Peer> Driver<P> {
             cpu: used.cpu.as_secs_f64() * 1e6 / calls,
             server_memory: self.server_memory()?,
             client_memory: resident(std::process::id())? as f64 / MIB,
+            beside: (moved * bulk.unwrap_or(0)) as f64 / 1e6 / load.lasts.as_secs_f64(),
             others: used.others,
         };
         Ok(sample.to_string())
@@ -197,9 +197,8 @@ impl<P: Peer> Driver<P> {
             kept.push(peer);
         }
         let grown = (self.server_memory()? - before).max(0.0);
-        for peer in kept {
-            peer.close().await;
-        }
+        // Without goodbyes, which take nodes a second each; they end with this process.
+        drop(kept);
         Ok(format!("{}", grown * 1024.0 / clients as f64))
     }
 

@@ -19,15 +19,19 @@ pub struct Sample {
     pub server_memory: f64,
     /// Resident memory of the client, in MiB.
     pub client_memory: f64,
+    /// MB a second that a transfer beside it moved, in each direction; zero without one.
+    pub beside: f64,
     /// Cores that others kept busy meanwhile: near 0, or the figures are those of a busy machine.
     pub others: f64,
 }
 
+const FIGURES: usize = 8;
 /// The names of the figures, for the line that a client answers with.
-const NAMES: [&str; 7] = ["per_second", "p50", "p99", "cpu", "server", "client", "others"];
+const NAMES: [&str; FIGURES] =
+    ["per_second", "p50", "p99", "cpu", "server", "client", "beside", "others"];
 
 impl Sample {
-    fn figures(&self) -> [f64; 7] {
+    fn figures(&self) -> [f64; FIGURES] {
         [
             self.per_second,
             self.p50,
@@ -35,13 +39,14 @@ impl Sample {
             self.cpu,
             self.server_memory,
             self.client_memory,
+            self.beside,
             self.others,
         ]
     }
 
-    fn of(figures: [f64; 7]) -> Self {
-        let [per_second, p50, p99, cpu, server_memory, client_memory, others] = figures;
-        Self { per_second, p50, p99, cpu, server_memory, client_memory, others }
+    fn of(figures: [f64; FIGURES]) -> Self {
+        let [per_second, p50, p99, cpu, server_memory, client_memory, beside, others] = figures;
+        Self { per_second, p50, p99, cpu, server_memory, client_memory, beside, others }
     }
 }
 
@@ -60,7 +65,7 @@ impl FromStr for Sample {
     fn from_str(line: &str) -> Result<Self, Failure> {
         let parts = line.split_whitespace().filter_map(|part| part.split_once('='));
         let parts: BTreeMap<_, _> = parts.collect();
-        let mut figures = [0.0; 7];
+        let mut figures = [0.0; FIGURES];
         for (name, figure) in NAMES.iter().zip(&mut figures) {
             let text = parts.get(name).ok_or_else(|| format!("`{name}` is missing in: {line}"))?;
             *figure = text.parse()?;
@@ -81,7 +86,7 @@ impl Series {
 
     /// The median of each figure, taken by itself.
     pub fn median(&self) -> Sample {
-        let mut figures = [0.0; 7];
+        let mut figures = [0.0; FIGURES];
         for (at, figure) in figures.iter_mut().enumerate() {
             *figure = median(self.0.iter().map(|sample| sample.figures()[at]).collect());
         }
@@ -113,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_line_reads_back() {
-        let sample = Sample::of([1.5, 2.0, 3.25, 4.0, 5.0, 6.0, 0.125]);
+        let sample = Sample::of([1.5, 2.0, 3.25, 4.0, 5.0, 6.0, 0.125, 1e-9]);
         assert_eq!(sample.to_string().parse::<Sample>().unwrap(), sample);
         assert!("per_second=1".parse::<Sample>().is_err());
     }

@@ -1,8 +1,10 @@
-//! Five servers: a call to one of them, to all, and to all until three have answered.
+//! Five servers: calls to one of them, to whichever the policy takes, to all, and to all until
+//! three have answered.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use macula::identity::NodeId;
 use nebula::prelude::at_least;
 
 use super::{Plan, Results};
@@ -20,11 +22,13 @@ const QUORUM: usize = 3;
 /// Callers at once.
 const CALLERS: usize = 16;
 
-/// The three ways to call.
+/// The ways to call.
 #[derive(Clone, Debug, Default)]
 pub struct Fanout {
-    /// One node, as the policy chooses.
+    /// Always the same node, so that its calls share packets as those of all nodes do.
     pub one: Series,
+    /// One node, as the policy chooses.
+    pub spread: Series,
     /// All five.
     pub all: Series,
     /// All five, until three have answered.
@@ -46,8 +50,12 @@ pub fn run(plan: &Plan, results: &mut Results) -> Result<(), Failure> {
     let mut client = Client::of("nebula", &seed, &pids, None)?;
     let mut fanout = Fanout::default();
     for _ in 0..plan.rounds {
-        let ways =
-            [("one", &mut fanout.one), ("all", &mut fanout.all), ("quorum", &mut fanout.quorum)];
+        let ways = [
+            ("one", &mut fanout.one),
+            ("spread", &mut fanout.spread),
+            ("all", &mut fanout.all),
+            ("quorum", &mut fanout.quorum),
+        ];
         for (way, series) in ways {
             let order = format!("fanout {way} {}", plan.slice.as_millis());
             series.push(client.order(&order)?.parse()?);
@@ -70,7 +78,8 @@ pub async fn order(addr: &str, servers: &[u32], mut words: Args) -> Result<Strin
     let warm_up = Load { lasts: lasts / 5, ..load };
     let meter = Meter::with(servers);
     let (times, used) = match way.as_str() {
-        "one" => measure(&client, &meter, warm_up, load).await?,
+        "one" => measure(&One::of(&client)?, &meter, warm_up, load).await?,
+        "spread" => measure(&client, &meter, warm_up, load).await?,
         "all" => measure(&All(client.clone()), &meter, warm_up, load).await?,
         _ => measure(&Quorum(client.clone()), &meter, warm_up, load).await?,
     };
@@ -97,6 +106,32 @@ async fn measure<P: Peer>(
     let mark = meter.mark()?;
     let times = load::run(peer, load).await?;
     Ok((times, meter.since(mark)?))
+}
+
+/// Calls to one of the nodes.
+#[derive(Clone)]
+struct One(Nebula, NodeId);
+
+impl One {
+    fn of(client: &Nebula) -> Result<Self, Failure> {
+        let servers = client.echoer.echo(Bytes::new()).available_nodes();
+        let first = servers.first().ok_or("no server is known")?;
+        Ok(Self(client.clone(), first.id))
+    }
+}
+
+impl Peer for One {
+    async fn serve(place: Place) -> Result<Served, Failure> {
+        Nebula::serve(place).await
+    }
+
+    async fn connect(addr: &str) -> Result<Self, Failure> {
+        Self::of(&Nebula::connect(addr).await?)
+    }
+
+    async fn echo(&self, payload: Bytes) -> Result<Bytes, Failure> {
+        Ok(self.0.echoer.echo(payload).to(self.1).await?)
+    }
 }
 
 /// Calls that all nodes answer.

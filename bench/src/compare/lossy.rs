@@ -9,11 +9,11 @@ use macula::MemoryNetwork;
 use super::{Plan, Results};
 use crate::Failure;
 use crate::load::{self, Load, Times};
+use crate::peers::Peer;
 use crate::peers::nebula::Nebula;
 use crate::peers::quic::{On, endpoint};
 use crate::peers::quinn_mux::QuinnMux;
 use crate::peers::quinn_streams::QuinnStreams;
-use crate::peers::Peer;
 use crate::sample::median;
 
 const LOSS: f64 = 0.01;
@@ -48,11 +48,7 @@ pub struct Lossy {
 /// # Errors
 /// A call fails.
 pub fn run(_: &Plan, results: &mut Results) -> Result<(), Failure> {
-    results.lossy = Some(Lossy {
-        nebula: tail(nebula)?,
-        streams: tail(streams)?,
-        one: tail(one)?,
-    });
+    results.lossy = Some(Lossy { nebula: tail(nebula)?, streams: tail(streams)?, one: tail(one)? });
     Ok(())
 }
 
@@ -63,8 +59,10 @@ fn addr(n: u8) -> SocketAddr {
 fn tail(measure: impl AsyncFn(MemoryNetwork) -> Result<Times, Failure>) -> Result<Tail, Failure> {
     let (mut p50, mut p99) = (Vec::new(), Vec::new());
     for seed in SEEDS {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()?;
         let times = runtime.block_on(measure(MemoryNetwork::new(seed)))?;
         p50.push(times.percentile(50) / 1000.0);
         p99.push(times.percentile(99) / 1000.0);

@@ -21,8 +21,7 @@ use fanout::Fanout;
 use lossy::Lossy;
 
 /// The parts of a comparison, in the order in which they run.
-const PARTS: [&str; 8] =
-    ["calls", "pinned", "connect", "idle", "fanout", "start", "loss", "local"];
+const PARTS: [&str; 8] = ["calls", "pinned", "connect", "idle", "fanout", "start", "loss", "local"];
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -35,8 +34,11 @@ pub struct Plan {
     pub candidates: Vec<&'static Candidate>,
     /// Which parts.
     pub parts: Vec<String>,
-    /// How many idle peers to keep.
+    /// How many idle connections to keep.
     pub idle: usize,
+    /// How many idle nodes, where peers are nodes: each of them gossips with all others, so that
+    /// in one process far fewer of them find room.
+    pub idle_nodes: usize,
     /// Whether the documents stay as they are.
     pub dry: bool,
 }
@@ -48,10 +50,8 @@ pub struct Results {
     pub calls: BTreeMap<(&'static str, &'static str), Series>,
     /// Connections with their first call, by candidate.
     pub connect: BTreeMap<&'static str, Series>,
-    /// KiB of the server for an idle peer, by candidate.
-    pub idle: BTreeMap<&'static str, f64>,
-    /// How many idle peers there were.
-    pub idle_peers: usize,
+    /// KiB of the server for an idle peer, and how many there were, by candidate.
+    pub idle: BTreeMap<&'static str, (f64, usize)>,
     /// One node, all, and a quorum.
     pub fanout: Option<Fanout>,
     /// From the start of a process to the first answer to its node, in microseconds.
@@ -69,7 +69,8 @@ pub struct Results {
 impl Plan {
     fn read(mut args: Args) -> Result<Self, Failure> {
         let quick = args.flag("--quick");
-        let (rounds, slice, idle) = if quick { (2, 250, 100) } else { (5, 500, 1000) };
+        let (rounds, slice, idle, nodes) =
+            if quick { (2, 250, 200, 50) } else { (5, 500, 1000, 100) };
         let list = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
         let only = args.option("--only").map(list);
         let parts = args.option("--part").map(list);
@@ -78,6 +79,7 @@ impl Plan {
             rounds: args.number_option("--rounds", rounds)?,
             slice: Duration::from_millis(args.number_option("--slice", slice)?),
             idle: args.number_option("--idle", idle)?,
+            idle_nodes: args.number_option("--idle-nodes", nodes)?,
             candidates: CANDIDATES
                 .iter()
                 .filter(|one| only.as_ref().is_none_or(|ids| ids.iter().any(|id| id == one.id)))
@@ -99,7 +101,7 @@ impl Plan {
 /// A word is wrong, or a measurement that all others rest on fails.
 pub fn run(args: Args) -> Result<(), Failure> {
     let mut plan = Plan::read(args)?;
-    let mut results = Results { idle_peers: plan.idle, ..Results::default() };
+    let mut results = Results::default();
     if !nats::is_present() {
         plan.candidates.retain(|one| one.id != "nats");
         results.absent.push(("nats", "no `nats-server` on the path or in NATS_SERVER".into()));

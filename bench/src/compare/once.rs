@@ -39,12 +39,13 @@ pub fn connect(plan: &Plan, results: &mut Results) -> Result<(), Failure> {
 /// A process fails to start.
 pub fn idle(plan: &Plan, results: &mut Results) -> Result<(), Failure> {
     for candidate in plan.candidates.iter().filter(|one| one.many) {
-        eprintln!("        {}", candidate.id);
+        let peers = if candidate.nodes { plan.idle_nodes } else { plan.idle };
+        eprintln!("        {peers} of {}", candidate.id);
         let server = Server::start(&[candidate.id], None)?;
         let mut client = Client::start(candidate.id, &server, None)?;
-        match client.order(&format!("idle {}", plan.idle)) {
+        match client.order(&format!("idle {peers}")) {
             Ok(line) => {
-                results.idle.insert(candidate.id, line.parse()?);
+                results.idle.insert(candidate.id, (line.parse()?, peers));
             }
             Err(error) => eprintln!("        {} fails: {error}", candidate.id),
         }

@@ -16,7 +16,6 @@ pub struct Target {
     pub met: Option<bool>,
 }
 
-/// Bytes of a MiB.
 const NOT_MEASURED: &str = "not measured in this run";
 
 impl Results {
@@ -71,7 +70,8 @@ pub fn targets(results: &Results) -> Vec<Target> {
             "≤ 3 × alone",
             beside.map(|(beside, alone)| {
                 let ratio = beside.p99 / alone.p99;
-                let text = format!("{ratio:.2} × ({:.0} µs beside {:.0} µs)", beside.p99, alone.p99);
+                let text =
+                    format!("{ratio:.2} × ({:.0} µs beside {:.0} µs)", beside.p99, alone.p99);
                 (ratio <= 3.0, text)
             }),
         ),
@@ -109,9 +109,7 @@ pub fn targets(results: &Results) -> Vec<Target> {
         target(
             "memory of a server for an idle peer",
             "≤ 60 KiB",
-            idle.map(|kib| {
-                (kib <= 60.0, format!("{kib:.1} KiB, with {} of them", results.idle_peers))
-            }),
+            idle.map(|(kib, peers)| (kib <= 60.0, format!("{kib:.1} KiB, with {peers} of them"))),
         ),
         target(
             "start of a node to its first remote answer",

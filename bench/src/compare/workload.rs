@@ -30,7 +30,10 @@ pub const WORKLOADS: [Workload; 9] = [
     calls("c64-4k", "4 KiB, 64 callers", 64, 4 << 10),
     calls("bulk", "64 KiB, 8 callers", 8, 64 << 10),
     calls("large", "16 MiB, one at a time", 1, LARGE),
-    Workload { beside: Some(BULK), ..calls("beside", "64 B, one at a time, beside a transfer", 1, 64) },
+    Workload {
+        beside: Some(BULK),
+        ..calls("beside", "64 B, one at a time, beside a transfer", 1, 64)
+    },
     Workload { pinned: true, ..calls("pinned-seq", "64 B, one at a time, one core", 1, 64) },
     Workload { pinned: true, ..calls("pinned-c64", "64 B, 64 callers, one core", 64, 64) },
 ];

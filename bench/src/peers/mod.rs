@@ -88,6 +88,8 @@ pub struct Candidate {
     pub many: bool,
     /// The largest body that it takes.
     pub largest: usize,
+    /// Whether each client is a node that all others get to know.
+    pub nodes: bool,
 }
 
 const ANY: usize = usize::MAX;
@@ -96,8 +98,8 @@ const ANY: usize = usize::MAX;
 pub const CANDIDATES: &[Candidate] = &[
     candidate("quinn", "raw quinn, one stream", "QUIC, mutual TLS", true, ANY),
     candidate("quinn-streams", "raw quinn, a stream per call", "QUIC, mutual TLS", true, ANY),
-    candidate("nebula", "nebula, typed", "QUIC, mutual TLS", true, ANY),
-    candidate("macula", "macula, untyped", "QUIC, mutual TLS", true, ANY),
+    node("nebula", "nebula, typed"),
+    node("macula", "macula, untyped"),
     candidate("tls", "raw TLS, one stream", "TCP, mutual TLS", true, ANY),
     candidate("tarpc", "tarpc", "TCP, plain", true, ANY),
     candidate("tonic", "tonic (gRPC)", "TCP, plain", true, ANY),
@@ -115,23 +117,57 @@ const fn candidate(
     many: bool,
     largest: usize,
 ) -> Candidate {
-    Candidate { id, name, over, many, largest }
+    Candidate { id, name, over, many, largest, nodes: false }
+}
+
+const fn node(id: &'static str, name: &'static str) -> Candidate {
+    Candidate { nodes: true, ..candidate(id, name, "QUIC, mutual TLS", true, ANY) }
 }
 
 /// Runs a block with the type of the candidate of that id.
 macro_rules! with_peer {
     ($id:expr, $peer:ident => $body:block) => {
         match $id {
-            "quinn" => { type $peer = $crate::peers::quinn_mux::QuinnMux; $body }
-            "quinn-streams" => { type $peer = $crate::peers::quinn_streams::QuinnStreams; $body }
-            "nebula" => { type $peer = $crate::peers::nebula::Nebula; $body }
-            "macula" => { type $peer = $crate::peers::macula::Macula; $body }
-            "tls" => { type $peer = $crate::peers::tls_mux::TlsMux; $body }
-            "tarpc" => { type $peer = $crate::peers::tarpc::Tarpc; $body }
-            "tonic" => { type $peer = $crate::peers::tonic::Tonic; $body }
-            "irpc" => { type $peer = $crate::peers::irpc::Irpc; $body }
-            "nats" => { type $peer = $crate::peers::nats::Nats; $body }
-            "ractor" => { type $peer = $crate::peers::ractor::Ractor; $body }
+            "quinn" => {
+                type $peer = $crate::peers::quinn_mux::QuinnMux;
+                $body
+            }
+            "quinn-streams" => {
+                type $peer = $crate::peers::quinn_streams::QuinnStreams;
+                $body
+            }
+            "nebula" => {
+                type $peer = $crate::peers::nebula::Nebula;
+                $body
+            }
+            "macula" => {
+                type $peer = $crate::peers::macula::Macula;
+                $body
+            }
+            "tls" => {
+                type $peer = $crate::peers::tls_mux::TlsMux;
+                $body
+            }
+            "tarpc" => {
+                type $peer = $crate::peers::tarpc::Tarpc;
+                $body
+            }
+            "tonic" => {
+                type $peer = $crate::peers::tonic::Tonic;
+                $body
+            }
+            "irpc" => {
+                type $peer = $crate::peers::irpc::Irpc;
+                $body
+            }
+            "nats" => {
+                type $peer = $crate::peers::nats::Nats;
+                $body
+            }
+            "ractor" => {
+                type $peer = $crate::peers::ractor::Ractor;
+                $body
+            }
             other => Err(format!("there is no candidate `{other}`").into()),
         }
     };

@@ -59,8 +59,7 @@ impl Peer for QuinnMux {
     async fn connect(addr: &str) -> Result<Self, Failure> {
         // As a node does: one socket for all of its connections.
         static ENDPOINT: OnceCell<Endpoint> = OnceCell::const_new();
-        let endpoint =
-            ENDPOINT.get_or_try_init(async || endpoint(&On::Loopback, STREAMS)).await?;
+        let endpoint = ENDPOINT.get_or_try_init(async || endpoint(&On::Loopback, STREAMS)).await?;
         Self::dial(endpoint, addr.parse()?).await
     }
 

@@ -70,9 +70,7 @@ pub fn draw(results: &Results) -> String {
     for panel in &PANELS {
         let bars: Vec<_> = CANDIDATES
             .iter()
-            .filter_map(|one| {
-                Some((one, (panel.figure)(results.sample(panel.workload, one.id)?)))
-            })
+            .filter_map(|one| Some((one, (panel.figure)(results.sample(panel.workload, one.id)?))))
             .collect();
         let most = bars.iter().map(|(_, figure)| *figure).fold(f64::MIN_POSITIVE, f64::max);
         if bars.is_empty() {

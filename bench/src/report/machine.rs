@@ -20,7 +20,8 @@ pub fn describe(plan: &Plan, results: &Results) -> String {
         plan.rounds,
         plan.slice.as_millis(),
     );
-    let samples = results.calls.values().flat_map(|series| series.samples());
+    let series = results.calls.values().chain(results.connect.values());
+    let samples = series.flat_map(|series| series.samples());
     let others: Vec<_> = samples.map(|sample| sample.others).collect();
     let worst = others.iter().copied().fold(0.0, f64::max);
     let usual = median(others);

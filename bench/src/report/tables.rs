@@ -25,43 +25,62 @@ fn calls(text: &mut String, results: &Results, workload: &Workload) {
         return;
     }
     let raw = results.sample(workload.id, "quinn").unwrap_or_default();
-    let bodies = workload.bytes >= BODIES;
-    let (head, rule) = if bodies { (" MB/s |", "---:|") } else { ("", "") };
-    let _ = writeln!(text, "### {}\n", workload.title);
-    let _ = writeln!(
-        text,
-        "| candidate | calls/s |{head} p50 µs | p99 µs | CPU µs | ± | server, client MiB | \
-         calls/s to raw | CPU to raw |"
-    );
-    let _ = writeln!(text, "|---|---:|{rule}---:|---:|---:|---:|---:|---:|---:|");
+    let columns = columns(workload);
+    let heads: Vec<_> = columns.iter().map(|column| column.head).collect();
+    let _ = writeln!(text, "### {}\n\n| candidate | {} |", workload.title, heads.join(" | "));
+    let _ = writeln!(text, "|---|{}", "---:|".repeat(columns.len()));
     for candidate in CANDIDATES {
-        let Some(series) = results.calls.get(&(workload.id, candidate.id)) else {
-            if workload.suits(candidate) {
-                continue;
+        let cells: Vec<_> = match results.calls.get(&(workload.id, candidate.id)) {
+            Some(series) => {
+                let row = Row { sample: series.median(), spread: series.spread(), raw };
+                columns.iter().map(|column| (column.cell)(&row)).collect()
             }
-            let cells = " – |".repeat(if bodies { 9 } else { 8 });
-            let _ = writeln!(text, "| {} |{cells}", candidate.name);
-            continue;
+            None if workload.suits(candidate) => continue,
+            None => vec!["–".to_owned(); columns.len()],
         };
-        let sample = series.median();
-        let rate = sample.per_second * workload.bytes as f64 / 1e6;
-        let rate = if bodies { format!(" {rate:.0} |") } else { String::new() };
-        let _ = writeln!(
-            text,
-            "| {} | {} |{rate} {} | {} | {} | {:.0} % | {:.0}, {:.0} | {} | {} |",
-            candidate.name,
-            thousands(sample.per_second),
-            figure(sample.p50),
-            figure(sample.p99),
-            figure(sample.cpu),
-            series.spread() * 100.0,
-            sample.server_memory,
-            sample.client_memory,
-            over(sample.per_second, raw.per_second),
-            over(sample.cpu, raw.cpu),
-        );
+        let _ = writeln!(text, "| {} | {} |", candidate.name, cells.join(" | "));
     }
     text.push('\n');
+}
+
+/// What the cells of a row are made of.
+struct Row {
+    sample: Sample,
+    spread: f64,
+    raw: Sample,
+}
+
+struct Column {
+    head: &'static str,
+    cell: Box<dyn Fn(&Row) -> String>,
+}
+
+fn column(head: &'static str, cell: impl Fn(&Row) -> String + 'static) -> Column {
+    Column { head, cell: Box::new(cell) }
+}
+
+fn columns(workload: &Workload) -> Vec<Column> {
+    let bytes = workload.bytes as f64;
+    let mut columns = vec![column("calls/s", |row| thousands(row.sample.per_second))];
+    if workload.bytes >= BODIES {
+        let rate = move |row: &Row| format!("{:.0}", row.sample.per_second * bytes / 1e6);
+        columns.push(column("MB/s", rate));
+    }
+    columns.push(column("p50 µs", |row| figure(row.sample.p50)));
+    columns.push(column("p99 µs", |row| figure(row.sample.p99)));
+    if workload.beside.is_some() {
+        columns.push(column("transfer MB/s", |row| format!("{:.0}", row.sample.beside)));
+        columns.push(column("p99 to raw", |row| over(row.sample.p99, row.raw.p99)));
+        return columns;
+    }
+    columns.push(column("CPU µs", |row| figure(row.sample.cpu)));
+    columns.push(column("±", |row| format!("{:.0} %", row.spread * 100.0)));
+    columns.push(column("server, client MiB", |row| {
+        format!("{:.0}, {:.0}", row.sample.server_memory, row.sample.client_memory)
+    }));
+    columns.push(column("calls/s to raw", |row| over(row.sample.per_second, row.raw.per_second)));
+    columns.push(column("CPU to raw", |row| over(row.sample.cpu, row.raw.cpu)));
+    columns
 }
 
 fn connections(text: &mut String, results: &Results) {
@@ -72,8 +91,7 @@ fn connections(text: &mut String, results: &Results) {
     let _ = writeln!(
         text,
         "| candidate | over | connect + first call, p50 µs | p99 µs | to raw | \
-         KiB of the server for an idle peer, of {} |",
-        results.idle_peers
+         KiB of the server for an idle peer |",
     );
     let _ = writeln!(text, "|---|---|---:|---:|---:|---:|");
     let raw = results.connect.get("quinn").map_or(Sample::default(), |series| series.median());
@@ -92,7 +110,7 @@ fn connections(text: &mut String, results: &Results) {
             figure(sample.p50),
             figure(sample.p99),
             over(sample.p50, raw.p50),
-            idle.map_or("–".to_owned(), |kib| format!("{kib:.1}")),
+            idle.map_or("–".to_owned(), |(kib, peers)| format!("{kib:.1} (of {peers})")),
         );
     }
     text.push('\n');
@@ -100,11 +118,16 @@ fn connections(text: &mut String, results: &Results) {
 
 /// What only nodes have.
 fn nodes(text: &mut String, results: &Results) {
-    let mut rows = Vec::new();
+    let mut rows: Vec<(String, String)> = Vec::new();
     if let Some(fanout) = &results.fanout {
         let one = fanout.one.median();
-        let ways = [("one of 5 nodes", &fanout.one), ("`.all()` of 5", &fanout.all)];
-        for (what, series) in ways.into_iter().chain([("a quorum of 3 of 5", &fanout.quorum)]) {
+        let ways = [
+            ("one node", &fanout.one),
+            ("one of 5 nodes, as the policy says", &fanout.spread),
+            ("`.all()` of 5", &fanout.all),
+            ("a quorum of 3 of 5", &fanout.quorum),
+        ];
+        for (what, series) in ways {
             let sample = series.median();
             let figures = format!(
                 "{} calls/s, p50 {} µs, p99 {} µs, CPU {} µs ({} × one)",
@@ -157,7 +180,8 @@ pub fn targets(results: &Results) -> String {
             Some(false) => "**not met**",
             None => "–",
         };
-        let _ = writeln!(text, "| {} | {} | {} | {met} |", target.what, target.goal, target.measured);
+        let _ =
+            writeln!(text, "| {} | {} | {} | {met} |", target.what, target.goal, target.measured);
     }
     text
 }
@@ -190,7 +214,10 @@ mod tests {
     #[test]
     fn figures_are_readable() {
         assert_eq!([0.5, 12.34, 123.4].map(figure), ["0.50", "12.3", "123"]);
-        assert_eq!([1.0, 999.0, 1000.0, 1234567.0].map(thousands), ["1", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [1.0, 999.0, 1000.0, 1234567.0].map(thousands),
+            ["1", "999", "1,000", "1,234,567"]
+        );
         assert_eq!(over(1.0, 0.0), "–");
     }
 }
