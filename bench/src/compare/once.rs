@@ -12,14 +12,19 @@ const STARTS: usize = 9;
 /// Connections with their first call.
 ///
 /// # Errors
-/// A process fails.
+/// None: what one candidate fails in is said and left out.
 pub fn connect(plan: &Plan, results: &mut Results) -> Result<(), Failure> {
     let nodes = MANY.to_string();
+    let pair = |id| {
+        let server = Server::start(&[id, &nodes], None)?;
+        Ok::<_, Failure>((id, Client::start(id, &server, None)?, server))
+    };
     let mut pairs = Vec::new();
     for candidate in plan.candidates.iter().filter(|one| one.many) {
-        let server = Server::start(&[candidate.id, &nodes], None)?;
-        let client = Client::start(candidate.id, &server, None)?;
-        pairs.push((candidate.id, client, server));
+        match pair(candidate.id) {
+            Ok(pair) => pairs.push(pair),
+            Err(error) => eprintln!("        {} does not start: {error}", candidate.id),
+        }
     }
     let order = format!("connect {}", plan.slice.as_millis());
     for _ in 0..plan.rounds {
@@ -36,21 +41,25 @@ pub fn connect(plan: &Plan, results: &mut Results) -> Result<(), Failure> {
 /// How much memory of a server goes with each peer that only stays connected.
 ///
 /// # Errors
-/// A process fails to start.
+/// None: what one candidate fails in is said and left out.
 pub fn idle(plan: &Plan, results: &mut Results) -> Result<(), Failure> {
     for candidate in plan.candidates.iter().filter(|one| one.many) {
         let peers = if candidate.nodes { plan.idle_nodes } else { plan.idle };
         eprintln!("        {peers} of {}", candidate.id);
-        let server = Server::start(&[candidate.id], None)?;
-        let mut client = Client::start(candidate.id, &server, None)?;
-        match client.order(&format!("idle {peers}")) {
-            Ok(line) => {
-                results.idle.insert(candidate.id, (line.parse()?, peers));
+        match grown(candidate.id, peers) {
+            Ok(kib) => {
+                results.idle.insert(candidate.id, (kib, peers));
             }
             Err(error) => eprintln!("        {} fails: {error}", candidate.id),
         }
     }
     Ok(())
+}
+
+fn grown(id: &str, peers: usize) -> Result<f64, Failure> {
+    let server = Server::start(&[id], None)?;
+    let mut client = Client::start(id, &server, None)?;
+    Ok(client.order(&format!("idle {peers}"))?.parse()?)
 }
 
 /// The time from the first line of a process to the first answer that its node got.
