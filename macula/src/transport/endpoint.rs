@@ -1,8 +1,12 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use quinn::{ClientConfig, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn::{
+    ClientConfig, EndpointConfig, IdleTimeout, ServerConfig, TimeSource, TransportConfig, VarInt,
+};
+use tokio::time::Instant;
 
 use super::MemoryNetwork;
 use crate::error::StartError;
@@ -38,6 +42,7 @@ impl Endpoint {
         let mut server = ServerConfig::with_crypto(Arc::new(identity.server().map_err(crypto)?));
         server.transport_config(transport.clone());
         server.max_incoming(limits.max_admissions);
+        server.time_source(Arc::new(Uptime::new()));
         let mut client = ClientConfig::new(Arc::new(identity.client().map_err(crypto)?));
         client.transport_config(transport);
         let config = EndpointConfig::default();
@@ -84,6 +89,25 @@ impl Endpoint {
     /// Resolves when the peers have been told, or have had time to be.
     pub(crate) async fn drained(&self) {
         self.quinn.wait_idle().await;
+    }
+}
+
+/// The time by which tokens age: it goes with the clock of the runtime, so that nobody who sets the
+/// clock of the machine makes them old, nor a test whose time stands still.
+struct Uptime {
+    started: SystemTime,
+    since: Instant,
+}
+
+impl Uptime {
+    fn new() -> Self {
+        Self { started: SystemTime::now(), since: Instant::now() }
+    }
+}
+
+impl TimeSource for Uptime {
+    fn now(&self) -> SystemTime {
+        self.started + self.since.elapsed()
     }
 }
 
