@@ -82,7 +82,7 @@ impl Inner {
         incoming: quinn::Incoming,
         connection: &mut Option<Connection>,
     ) -> Result<Admitted, AdmissionError> {
-        let connection = connection.insert(incoming.await?);
+        let connection = connection.insert(self.endpoint.admit(incoming)?.await?);
         admission::listen(connection, &self.realm, &self.introduction()).await
     }
 
@@ -339,6 +339,7 @@ impl Inner {
             for link in self.all_links() {
                 let waiting = link.calls().len() > 0;
                 let (heard, trip) = (link.take_heard(), link.round_trip());
+                link.bound_unacknowledged(trip);
                 let pulse = crate::mesh::lock(&link.health).tick(waiting, heard, trip);
                 match pulse {
                     Pulse::Fine => {}

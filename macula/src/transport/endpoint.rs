@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use quinn::{
-    ClientConfig, EndpointConfig, IdleTimeout, ServerConfig, TimeSource, TransportConfig, VarInt,
+    ClientConfig, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TimeSource,
+    TransportConfig, VarInt,
 };
 use tokio::time::Instant;
 
@@ -17,6 +18,12 @@ use crate::limits::{self, Limits};
 /// Kernel buffers of the UDP socket; the system may give less.
 const SOCKET_BUFFER: usize = 4 << 20;
 
+/// The largest packets to peers elsewhere, in bytes: what fits an Ethernet frame.
+const FAR_PACKET: u16 = 1452;
+/// The largest packets to peers on this machine, in bytes. Ten of them, which leave at once, must not
+/// exceed what the system takes in one piece, 65 507.
+const NEAR_PACKET: u16 = 6500;
+
 /// Where a node listens.
 #[derive(Clone, Debug)]
 pub(crate) enum Listen {
@@ -28,7 +35,21 @@ pub(crate) enum Listen {
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     quinn: quinn::Endpoint,
-    client: ClientConfig,
+    client: ByPlace<ClientConfig>,
+    server: ByPlace<Arc<ServerConfig>>,
+}
+
+/// What differs between peers on this machine, whose packets cross no network, and all others.
+#[derive(Clone, Debug)]
+struct ByPlace<T> {
+    near: T,
+    far: T,
+}
+
+impl<T> ByPlace<T> {
+    fn of(&self, addr: SocketAddr) -> &T {
+        if addr.ip().to_canonical().is_loopback() { &self.near } else { &self.far }
+    }
 }
 
 impl Endpoint {
@@ -37,30 +58,52 @@ impl Endpoint {
         identity: &TlsIdentity,
         limits: &Limits,
     ) -> Result<Self, StartError> {
-        let transport = Arc::new(transport_config(limits));
+        let transport = ByPlace {
+            near: Arc::new(transport_config(limits, NEAR_PACKET)),
+            far: Arc::new(transport_config(limits, FAR_PACKET)),
+        };
         let crypto = |error| StartError::Crypto { reason: format!("{error}") };
         let mut server = ServerConfig::with_crypto(Arc::new(identity.server().map_err(crypto)?));
-        server.transport_config(transport.clone());
+        server.transport_config(transport.far);
         server.max_incoming(limits.max_admissions);
         server.time_source(Arc::new(Uptime::new()));
+        let mut near = server.clone();
+        near.transport_config(transport.near.clone());
+        let server = ByPlace { near: Arc::new(near), far: Arc::new(server) };
         let mut client = ClientConfig::new(Arc::new(identity.client().map_err(crypto)?));
-        client.transport_config(transport);
-        let config = EndpointConfig::default();
+        client.transport_config(server.far.transport.clone());
+        let mut near = client.clone();
+        near.transport_config(transport.near);
+        let client = ByPlace { near, far: client };
+        let mut config = EndpointConfig::default();
+        // What is offered to peers, and what a packet is read into.
+        let _ = config.max_udp_payload_size(NEAR_PACKET);
         let runtime = Arc::new(quinn::TokioRuntime);
         let quinn = match listen {
             Listen::Udp(addr) => {
                 let bind = |source| StartError::Bind { addr: *addr, source };
                 let socket = udp_socket(*addr).map_err(bind)?;
-                quinn::Endpoint::new(config, Some(server), socket, runtime).map_err(bind)?
+                quinn::Endpoint::new(
+                    config,
+                    Some(ServerConfig::clone(&server.far)),
+                    socket,
+                    runtime,
+                )
+                .map_err(bind)?
             }
             Listen::Memory(network, addr) => {
                 let bind = |source| StartError::Bind { addr: *addr, source };
                 let socket = network.bind(*addr).map_err(bind)?;
-                quinn::Endpoint::new_with_abstract_socket(config, Some(server), socket, runtime)
-                    .map_err(bind)?
+                quinn::Endpoint::new_with_abstract_socket(
+                    config,
+                    Some(ServerConfig::clone(&server.far)),
+                    socket,
+                    runtime,
+                )
+                .map_err(bind)?
             }
         };
-        Ok(Self { quinn, client })
+        Ok(Self { quinn, client, server })
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -73,12 +116,21 @@ impl Endpoint {
         addr: SocketAddr,
         expected: Option<NodeId>,
     ) -> Result<quinn::Connecting, quinn::ConnectError> {
-        self.quinn.connect_with(self.client.clone(), addr, &server_name(expected))
+        self.quinn.connect_with(self.client.of(addr).clone(), addr, &server_name(expected))
     }
 
     /// The next attempt of somebody to connect; none once the endpoint is closed.
     pub(crate) async fn accept(&self) -> Option<quinn::Incoming> {
         self.quinn.accept().await
+    }
+
+    /// Goes on with an attempt.
+    pub(crate) fn admit(
+        &self,
+        incoming: quinn::Incoming,
+    ) -> Result<quinn::Connecting, quinn::ConnectionError> {
+        let config = self.server.of(incoming.remote_address()).clone();
+        incoming.accept_with(config)
     }
 
     /// Closes all connections and stops accepting.
@@ -126,8 +178,11 @@ fn udp_socket(addr: SocketAddr) -> io::Result<UdpSocket> {
 
 /// Until a peer is admitted it may open one stream, on which we buffer 16 KiB, and have us buffer
 /// 64 KiB of datagrams; admission raises the former.
-fn transport_config(limits: &Limits) -> TransportConfig {
+fn transport_config(limits: &Limits, packet: u16) -> TransportConfig {
+    let mut discovery = MtuDiscoveryConfig::default();
+    discovery.upper_bound(packet);
     let mut transport = TransportConfig::default();
+    transport.mtu_discovery_config(Some(discovery));
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(0))

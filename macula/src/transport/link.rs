@@ -2,6 +2,7 @@ mod clock;
 mod parting;
 mod requests;
 mod waiter;
+mod window;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
@@ -29,11 +30,14 @@ use crate::wire::{FrameBuffer, Message, WireError};
 
 use clock::Clock;
 pub(crate) use waiter::Waiter;
+use window::Window;
 
 /// The code with which a connection is closed that is not needed any more.
 pub(crate) const CLOSE_DONE: VarInt = VarInt::from_u32(0);
 /// The label under which both ends derive the token of a link.
 const TOKEN_LABEL: &[u8] = b"EXPORTER-macula-link";
+/// Streams with long bodies have none.
+const LANE_PRIORITY: i32 = 1;
 /// Connections made within this time of each other may have been made at once.
 const TWINS: Duration = Duration::from_secs(3);
 /// For how long a load that was told is believed, in milliseconds.
@@ -57,6 +61,7 @@ pub(crate) struct Link {
     pub(crate) lane: Lane,
     pub(super) connection: Connection,
     clock: Clock,
+    window: Mutex<Window>,
     /// Requests of ours.
     pub(crate) calls: Mutex<InFlight<Waiter>>,
     /// Requests of the peer that were not done at once.
@@ -140,6 +145,7 @@ impl Link {
             token,
             since,
             clock: Clock::new(since),
+            window: Mutex::new(Window::new(connection.rtt())),
             lane: Lane::new(),
             trip_us: AtomicU64::new(micros(connection.rtt())),
             connection,
@@ -165,6 +171,9 @@ impl Link {
             unsent: AtomicUsize::new(0),
         });
         let (send, recv) = admitted.lane;
+        // Short messages go before whatever is waiting of long ones. The stream is not closed.
+        let _ = send.set_priority(LANE_PRIORITY);
+        link.bound_unacknowledged(link.last_round_trip());
         tokio::spawn(link.clone().keep_time());
         tokio::spawn(link.clone().run(send, recv, inbound));
         link
@@ -175,6 +184,13 @@ impl Link {
         let trip = self.connection.rtt();
         self.trip_us.store(micros(trip), Ordering::Relaxed);
         trip
+    }
+
+    /// Bounds what is on the way to the peer at once by the time to it and back.
+    pub(crate) fn bound_unacknowledged(&self, trip: Duration) {
+        if let Some(bytes) = crate::mesh::lock(&self.window).measured(trip) {
+            self.connection.set_send_window(bytes);
+        }
     }
 
     /// The same as of the last time it was asked, without a lock.
