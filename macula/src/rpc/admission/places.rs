@@ -61,6 +61,14 @@ impl<T> Places<T> {
         (self.counts.load(SeqCst) / ONE_TAKEN) as u8
     }
 
+    /// Whoever takes a place next, or did just now and has not looked yet, finds that
+    /// [`taken`](Self::taken) is one or none.
+    pub(super) fn count_anew(&self) {
+        let anew = |counts| (counts >= ONE_TAKEN).then_some(counts & (ONE_TAKEN - 1));
+        // If nobody has taken a place since the last time, nothing is to be done.
+        let _ = self.counts.fetch_update(SeqCst, SeqCst, anew);
+    }
+
     /// Takes a place if one is free. Nobody waits then: who waits holds all places taken.
     pub(super) fn take(&self) -> bool {
         let take = |counts| (running(counts) < self.most).then(|| after_taking(counts));
