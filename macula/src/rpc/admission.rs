@@ -7,10 +7,11 @@
 //! for what will be of no use, and no place goes to a call that is cut off shortly after.
 //!
 //! Limits: how long calls hold their places is an estimate: the mean of those sampled lately, which
-//! is one in sixteen, and each while the estimate is asked for in vain or sends calls away. The advice when to come
-//! back is between a millisecond and ten seconds. A call that has its turn begins, however little
-//! time it has left.
+//! is one in sixteen, and more while the estimate sends calls away or is too old for it. The advice
+//! when to come back is between a millisecond and ten seconds. A call that has its turn begins,
+//! however little time it has left.
 
+mod in_time;
 mod places;
 mod usual;
 
@@ -28,14 +29,9 @@ use usual::Usual;
 /// The largest number of calls that may run at once in one gate.
 pub const MAX_CONCURRENT: usize = 1 << 20;
 
-/// Two calls in this many have their time taken. Reading a clock costs about as much as entering.
-const SAMPLE_EVERY: u8 = 32;
-
-/// What a call that nobody has measured yet is taken to last.
-const UNMEASURED: Duration = Duration::from_millis(50);
-
-const RETRY_MIN: Duration = Duration::from_millis(1);
-const RETRY_MAX: Duration = Duration::from_secs(10);
+/// Of each 256 calls, the sixteen from this one on have their time taken. Reading a clock costs
+/// about as much as entering.
+const SAMPLED_FROM: u8 = 240;
 
 /// A bound on the calls that run at once, with a bounded queue before it.
 ///
@@ -73,7 +69,7 @@ impl Gate {
             outer,
             max_concurrent,
             max_queued: queue,
-            places: Places::new(max_concurrent),
+            places: Places::new(max_concurrent, SAMPLED_FROM),
             held: Usual::default(),
         })
     }
@@ -98,8 +94,7 @@ impl Gate {
         })
     }
 
-    /// Asks for a place for a call of which `fits` says whether it may wait so long for its turn,
-    /// and hold its place for so long then.
+    /// Asks for a place. `fits` says whether to wait so long for it and hold it for so long then.
     fn enter_if(self: &Arc<Self>, fits: impl Fn(Duration, Duration) -> bool) -> Entry {
         let waiting = match self.take_or_join(None, &fits) {
             Joined::Free => return self.enter_outer(fits),
@@ -136,7 +131,7 @@ impl Gate {
     }
 
     fn sampled(&self) -> Option<Instant> {
-        (self.places.taken() % SAMPLE_EVERY <= 1).then(Instant::now)
+        (self.places.taken() >= SAMPLED_FROM).then(Instant::now)
     }
 
     /// A place here and in the gate around this one becomes free, held since `since` if sampled.
@@ -178,7 +173,7 @@ impl Gate {
         )
     }
 
-    /// A place, if one is free, or else a turn, if the call `fits` that came through `inner`.
+    /// A place, if one is free, or a seat in the queue, if the call `fits`: one of `inner`, if any.
     fn take_or_join(
         &self,
         inner: Option<&Self>,
@@ -187,25 +182,10 @@ impl Gate {
         if self.places.take() {
             return Joined::Free;
         }
-        let in_time = self.held.sure().map(|held| {
-            // Whoever has its turn here keeps the place while it waits for the gate around this one.
-            let beyond = self.outer.as_ref().map_or(Duration::ZERO, |outer| outer.wait());
-            let turn = usual::turn(held.saturating_add(beyond), self.queued(), self.max_concurrent);
-            let held = inner.and_then(|inner| inner.held.sure()).unwrap_or(held);
-            fits(turn.saturating_add(beyond), held) || cfg!(mutant = "all_wait")
-        });
-        if in_time != Some(true) {
-            // Somebody is sent away for what is known, or is not since too little is: learn more.
-            inner.into_iter().chain([self]).for_each(|gate| gate.places.count_anew());
+        if self.queued() < self.max_queued && !self.is_in_time(inner, fits) {
+            return Joined::Full;
         }
-        if in_time == Some(false) { Joined::Full } else { self.places.join(self.max_queued) }
-    }
-
-    /// Until one more would have its turn, as far as that is known.
-    fn wait(&self) -> Duration {
-        let full = self.running() >= self.max_concurrent;
-        let held = self.held.sure().filter(|_| full).unwrap_or_default();
-        usual::turn(held, self.queued(), self.max_concurrent)
+        self.places.join(self.max_queued)
     }
 
     /// The same for a call that has waited before: it is not refused.
@@ -235,13 +215,6 @@ impl Gate {
     /// for, too.
     pub async fn idle(&self) {
         self.places.idle().await;
-    }
-
-    /// When a place is likely to be free for one more: the queue before it and itself, each for
-    /// the usual time, shared by all places.
-    fn retry_after(&self) -> Duration {
-        let held = self.held.guess().unwrap_or(UNMEASURED);
-        usual::turn(held, self.queued(), self.max_concurrent).clamp(RETRY_MIN, RETRY_MAX)
     }
 }
 

@@ -66,7 +66,7 @@ async fn the_advice_follows_the_time_that_calls_take() {
         other => panic!("{other:?}"),
     };
     let running = admitted(&gate);
-    assert_eq!(refused(&gate), UNMEASURED);
+    assert_eq!(refused(&gate), in_time::UNMEASURED);
     tokio::time::advance(Duration::from_secs(2)).await;
     drop(running);
     let running = admitted(&gate);
@@ -299,9 +299,9 @@ fn a_gate_is_places_and_a_line() {
     assert_eq!(Arc::strong_count(&gate), 1);
 }
 
-/// Calls that hold their places for so long, one after the other, until the gate knows.
+/// So many calls as a new gate samples hold their places for so long, one after the other.
 async fn taught(gate: &Arc<Gate>, held: Duration) {
-    for _ in 0..usize::from(SAMPLE_EVERY) * 8 {
+    for _ in SAMPLED_FROM..=255 {
         let running = admitted(gate);
         tokio::time::advance(held).await;
         drop(running);
@@ -354,9 +354,26 @@ async fn a_few_samples_send_nobody_away_and_come_soon_if_they_are_needed() {
         tokio::time::advance(100 * MS).await;
         drop(running);
     }
-    // All eight were timed, since there was always somebody who had to know.
+    // The next who asks is sent away, or some calls later; after many it is too long ago again.
+    for calls in 0..3 * u32::from(in_time::STALE_AFTER) {
+        let running = admitted(&gate);
+        tokio::time::advance(100 * MS).await;
+        if [1, 20, 50].contains(&calls) {
+            assert!(matches!(gate.enter_for(|| 150 * MS), Entry::Refused { .. }), "{calls} more");
+        }
+        drop(running);
+    }
+    // The first of these began before anybody had to know.
+    for calls in 0..=8 {
+        let running = admitted(&gate);
+        assert!(matches!(gate.enter_for(|| 150 * MS), Entry::Queued(_)), "{calls} later");
+        tokio::time::advance(MS).await;
+        drop(running);
+    }
+    // What was known then is forgotten.
     let running = admitted(&gate);
-    assert!(matches!(gate.enter_for(|| 150 * MS), Entry::Refused { .. }));
+    assert!(matches!(gate.enter_for(|| 3 * MS), Entry::Queued(_)));
+    assert!(matches!(gate.enter_for(|| 2 * MS), Entry::Refused { .. }));
     drop(running);
 }
 

@@ -36,6 +36,11 @@ impl Usual {
         self.samples.store(samples, Relaxed);
     }
 
+    /// What is known is old: the next samples replace it.
+    pub(super) fn doubt(&self) {
+        self.samples.store(0, Relaxed);
+    }
+
     /// The mean, if there is a sample.
     pub(super) fn guess(&self) -> Option<Duration> {
         Some(self.mean.load(Relaxed)).filter(|mean| *mean > 0).map(Duration::from_nanos)
@@ -87,6 +92,10 @@ mod tests {
         (0..100).for_each(|_| usual.add(9 * MS));
         usual.add(25 * MS);
         assert_eq!(usual.sure(), Some(10 * MS));
+        usual.doubt();
+        assert_eq!((usual.guess(), usual.sure()), (Some(10 * MS), None));
+        usual.add(MS);
+        assert_eq!(usual.guess(), Some(MS));
     }
 
     #[test]
