@@ -65,7 +65,8 @@ pub(super) fn turn(held: Duration, waiting: usize, places: usize) -> Duration {
 /// deadlines would be cut off after times that look short, and make the estimate worse.
 ///
 /// If `held` is more than `left` as it is, it says nothing of this call, whose handler may move its
-/// deadline, or be quicker than others; then it is enough to have its turn in time.
+/// deadline, or be quicker than others; then it is enough to have its turn in time. That callers
+/// allow for extensions says nothing: by default all do.
 pub(super) fn fits(wait: Duration, held: Duration, left: Duration) -> bool {
     let held = if held > left { Duration::ZERO } else { held };
     wait.saturating_add(wait / 4).saturating_add(held) <= left
