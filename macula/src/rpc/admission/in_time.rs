@@ -24,7 +24,7 @@ impl Gate {
             self.held.doubt();
         }
         let in_time = self.held.sure().map(|held| {
-            // Whoever has its turn here keeps the place while it waits for the gate around this one.
+            // Whoever has its turn here keeps its place while it waits for the gate around this.
             let beyond = self.outer.as_ref().map_or(Duration::ZERO, |outer| outer.wait());
             let turn = usual::turn(held.saturating_add(beyond), self.queued(), self.max_concurrent);
             let held = inner.and_then(|inner| inner.held.sure()).unwrap_or(held);
