@@ -59,7 +59,8 @@ use proc_macro::TokenStream;
 /// - `timeout = "2s"`: the default time limit of its calls, where a method sets none.
 /// - `max_concurrent = 64`: how many bodies of all its methods run at once on a node. A method's own
 ///   bound holds besides.
-/// - `queue = 256`: how many of its calls wait for their turn on a node; 0 refuses at once.
+/// - `queue = 256`: how many of its calls wait for their turn on a node; 0 refuses at once. A call
+///   that is not likely to be done in time if it waits is refused, too.
 /// - `stragglers = "cancel" | "finish"`: what becomes of calls left over after a decision, for
 ///   methods that do not say so themselves.
 /// - `max_extensions = 3`: how often a handler may extend its call, for methods that do not say so
@@ -88,7 +89,8 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// - `timeout = "2s"`: the default time limit of its calls, in `ms`, `s`, `m` or `h`; more than
 ///   zero, at most 24 hours.
 /// - `max_concurrent = 64`: how many of its bodies run at once on a node.
-/// - `queue = 256`: how many of its calls wait for their turn on a node; 0 refuses at once.
+/// - `queue = 256`: how many of its calls wait for their turn on a node; 0 refuses at once. A call
+///   that is not likely to be done in time if it waits is refused, too.
 /// - `on = "&db"`: the default selector of its calls.
 /// - `policy = "round_robin"`: which node its calls to one node ask first, as for `#[service]`.
 /// - `stragglers = "cancel" | "finish"`: what becomes of calls left over after a decision;

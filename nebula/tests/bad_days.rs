@@ -37,3 +37,5 @@ mod shapes;
 mod stragglers;
 #[path = "bad_days/targets.rs"]
 mod targets;
+#[path = "bad_days/waits.rs"]
+mod waits;

@@ -2,16 +2,21 @@
 //!
 //! Promise: never more than so many calls run at once, never more than so many wait, and waiting
 //! calls start in the order they came. Refusing costs a counter and nothing else, so that it
-//! stays cheap exactly when there is too much to do; what was refused has not run.
+//! stays cheap exactly when there is too much to do; what was refused has not run. A call that
+//! would have to wait, and is not likely to be done in time then, is refused at once: nobody waits
+//! for what will be of no use, and no place goes to a call that is cut off shortly after.
 //!
-//! Limits: the advice when to come back is an estimate from the calls sampled lately (one in
-//! sixteen), between a millisecond and ten seconds.
+//! Limits: how long calls hold their places is an estimate: the mean of those sampled lately, which
+//! is one in sixteen, and more while the estimate sends calls away or is too old for it. The advice
+//! when to come back is between a millisecond and ten seconds. A call that has its turn begins,
+//! however little time it has left.
 
+mod in_time;
 mod places;
+mod usual;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -19,21 +24,14 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use places::{Joined, Places, Ticket};
+use usual::Usual;
 
 /// The largest number of calls that may run at once in one gate.
 pub const MAX_CONCURRENT: usize = 1 << 20;
 
-/// One call in this many has its time taken. Reading a clock costs about as much as entering.
-const SAMPLE_EVERY: u8 = 16;
-
-/// The estimate moves by one part in this many with each sample.
-const SMOOTHING: u64 = 8;
-
-/// What a call that nobody has measured yet is taken to last.
-const UNMEASURED: Duration = Duration::from_millis(50);
-
-const RETRY_MIN: Duration = Duration::from_millis(1);
-const RETRY_MAX: Duration = Duration::from_secs(10);
+/// Of each 256 calls, the sixteen from this one on have their time taken. Reading a clock costs
+/// about as much as entering.
+const SAMPLED_FROM: u8 = 240;
 
 /// A bound on the calls that run at once, with a bounded queue before it.
 ///
@@ -43,8 +41,8 @@ pub struct Gate {
     max_concurrent: usize,
     max_queued: usize,
     places: Places<Place>,
-    /// Smoothed time that a call holds its place, in nanoseconds; zero before the first sample.
-    held_ns: AtomicU64,
+    /// How long calls hold their places.
+    held: Usual,
 }
 
 impl Gate {
@@ -71,15 +69,35 @@ impl Gate {
             outer,
             max_concurrent,
             max_queued: queue,
-            places: Places::new(max_concurrent),
-            held_ns: AtomicU64::new(0),
+            places: Places::new(max_concurrent, SAMPLED_FROM),
+            held: Usual::default(),
         })
     }
 
-    /// Asks for a place. Allocates only when the call has to wait.
+    /// Asks for a place, for a call that waits as long as it takes. Allocates only when the call
+    /// has to wait.
     pub fn enter(self: &Arc<Self>) -> Entry {
-        let waiting = match self.take_or_join() {
-            Joined::Free => return self.enter_outer(),
+        self.enter_if(|_, _| true)
+    }
+
+    /// The same for a call with so much time `left`, which is asked for only if it would have to
+    /// wait: it is refused if its expected wait, a quarter of it, and the mean time that calls hold
+    /// their places come to more than that. Where that mean alone is more, only the wait counts:
+    /// the handler may move the deadline once it runs, and not before.
+    ///
+    /// Nobody is refused for what fewer than eight samples say, nor if no time is left at all,
+    /// which is for the caller to notice.
+    pub fn enter_for(self: &Arc<Self>, left: impl Fn() -> Duration) -> Entry {
+        self.enter_if(|wait, held| {
+            let left = left();
+            left.is_zero() || usual::fits(wait, held, left)
+        })
+    }
+
+    /// Asks for a place. `fits` says whether to wait so long for it and hold it for so long then.
+    fn enter_if(self: &Arc<Self>, fits: impl Fn(Duration, Duration) -> bool) -> Entry {
+        let waiting = match self.take_or_join(None, &fits) {
+            Joined::Free => return self.enter_outer(fits),
             Joined::Queued(ticket) => Waiting { gate: Arc::clone(self), ticket },
             Joined::Full => return self.refuse(),
         };
@@ -113,21 +131,21 @@ impl Gate {
     }
 
     fn sampled(&self) -> Option<Instant> {
-        (self.places.taken() % SAMPLE_EVERY == 1).then(Instant::now)
+        (self.places.taken() >= SAMPLED_FROM).then(Instant::now)
     }
 
     /// A place here and in the gate around this one becomes free, held since `since` if sampled.
     fn leave(self: &Arc<Self>, since: Option<Instant>) {
         for gate in std::iter::once(self).chain(&self.outer) {
             if let Some(since) = since {
-                gate.sample(since.elapsed());
+                gate.held.add(since.elapsed());
             }
             gate.give_back();
         }
     }
 
     /// Goes on with a place in this gate to the one around it.
-    fn enter_outer(self: &Arc<Self>) -> Entry {
+    fn enter_outer(self: &Arc<Self>, fits: impl Fn(Duration, Duration) -> bool) -> Entry {
         let Some(outer) = &self.outer else {
             return Entry::Admitted(Permit::new(Arc::clone(self)));
         };
@@ -135,7 +153,7 @@ impl Gate {
             // Its calls do not wait, here or there.
             0 if outer.places.take() => Joined::Free,
             0 => Joined::Full,
-            _ => outer.take_or_join(),
+            _ => outer.take_or_join(Some(self), fits),
         };
         let waiting = match joined {
             Joined::Free => return Entry::Admitted(Permit::new(Arc::clone(self))),
@@ -155,8 +173,19 @@ impl Gate {
         )
     }
 
-    fn take_or_join(&self) -> Joined<Place> {
-        if self.places.take() { Joined::Free } else { self.places.join(self.max_queued) }
+    /// A place, if one is free, or a seat in the queue, if the call `fits`: one of `inner`, if any.
+    fn take_or_join(
+        &self,
+        inner: Option<&Self>,
+        fits: impl Fn(Duration, Duration) -> bool,
+    ) -> Joined<Place> {
+        if self.places.take() {
+            return Joined::Free;
+        }
+        if self.queued() < self.max_queued && !self.is_in_time(inner, fits) {
+            return Joined::Full;
+        }
+        self.places.join(self.max_queued)
     }
 
     /// The same for a call that has waited before: it is not refused.
@@ -186,28 +215,6 @@ impl Gate {
     /// for, too.
     pub async fn idle(&self) {
         self.places.idle().await;
-    }
-
-    /// When a place is likely to be free for one more: the queue before it and itself, each for
-    /// the usual time, shared by all places.
-    fn retry_after(&self) -> Duration {
-        let held = match self.held_ns.load(Relaxed) {
-            0 => UNMEASURED,
-            nanoseconds => Duration::from_nanos(nanoseconds),
-        };
-        let ahead = u32::try_from(self.queued() + 1).unwrap_or(u32::MAX);
-        let places = u32::try_from(self.max_concurrent).unwrap_or(u32::MAX);
-        (held.saturating_mul(ahead) / places).clamp(RETRY_MIN, RETRY_MAX)
-    }
-
-    fn sample(&self, held: Duration) {
-        let held = u64::try_from(held.as_nanos()).unwrap_or(u64::MAX).max(1);
-        // Samples that race lose one of the two, which an estimate can bear.
-        let next = match self.held_ns.load(Relaxed) {
-            0 => held,
-            known => known - known / SMOOTHING + held / SMOOTHING,
-        };
-        self.held_ns.store(next.max(1), Relaxed);
     }
 }
 

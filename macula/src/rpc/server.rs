@@ -117,7 +117,7 @@ impl Inner {
         if link.serving.load(Ordering::Relaxed) >= self.limits.max_calls_per_peer {
             return refuse(Status::Overloaded { retry_after: TOO_MANY });
         }
-        let entry = match method.gate.enter() {
+        let entry = match method.gate.enter_for(|| remaining) {
             Entry::Refused { retry_after } => return refuse(Status::Overloaded { retry_after }),
             entry => entry,
         };

@@ -32,7 +32,7 @@ pub enum CallError<E = Infallible> {
     Cancelled(Log),
     /// The connection was lost or never came about. Whether the method ran is in the log.
     Disconnected(Log),
-    /// The node had no room for the call, which did not run there.
+    /// The node had no room for the call, or none soon enough, and it did not run there.
     Overloaded {
         /// When to try again at the earliest.
         retry_after: Duration,

@@ -302,7 +302,9 @@ impl<M: Method> Local<M> {
                     if self.served.draining() {
                         return Poll::Ready(Err(self.draining()));
                     }
-                    match self.served.gate(M::INFO.position()).enter() {
+                    let deadline = self.term.deadline();
+                    let left = || deadline.saturating_duration_since(Instant::now());
+                    match self.served.gate(M::INFO.position()).enter_for(left) {
                         Entry::Admitted(permit) => self.run(permit)?,
                         Entry::Queued(waiting) => self.stage = Stage::Queued(waiting),
                         Entry::Refused { retry_after } => {

@@ -137,6 +137,10 @@ impl<'a, M: Method, Targets> Call<'a, M, Targets> {
     /// calls took lately (50 ms before anything is known), takes the answer that comes first, and
     /// cancels the other. The second request counts as a retry in the node's retry budget.
     ///
+    /// That time follows what it measures: if more than one in twenty calls of the method is slow,
+    /// it becomes the time of the slow ones, and second nodes are asked later, by which hedging
+    /// helps less.
+    ///
     /// It is said last: what is left is to await the call, or to give it a timeout.
     pub fn hedge(mut self) -> Hedged<'a, M>
     where

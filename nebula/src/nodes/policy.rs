@@ -31,6 +31,11 @@ const EXPLORE: u32 = 16;
 /// every policy. Calls to several nodes (`all`, `first`, `quorum`) ask all of them, so it means
 /// nothing there.
 ///
+/// A node that fails at once with the method's own errors, or panics, looks idle, since such an
+/// answer says nothing about the node: `LeastLoaded` and `LocalFirst` favour it, and of two nodes
+/// it may get four of five calls. Shut a node down that cannot do its work, or use `RoundRobin` or
+/// `Random`, by which it gets its share and no more.
+///
 /// The names for attributes and texts are those of the variants in `snake_case`.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]

@@ -62,9 +62,9 @@ impl Server {
         self.running.len() + self.waiting.len()
     }
 
-    /// A request comes to the gate.
-    pub(super) fn admit(&mut self, attempt: usize) -> Admission {
-        match self.gate.enter() {
+    /// A request comes to the gate, with so much time left.
+    pub(super) fn admit(&mut self, attempt: usize, left: Duration) -> Admission {
+        match self.gate.enter_for(|| left) {
             Entry::Admitted(permit) => {
                 self.running.insert(attempt, permit);
                 Admission::Runs

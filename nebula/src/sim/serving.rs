@@ -1,6 +1,8 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 //! What servers do, and what becomes of them.
 
+use std::time::Duration;
+
 use macula::rpc::{Failure, Phase};
 use rand::RngExt;
 
@@ -53,7 +55,8 @@ impl Cluster {
             self.answers(attempt, Said::Failure(late));
             return Ok(());
         }
-        let admitted = self.servers[server].admit(attempt);
+        let left = Duration::from_micros(self.asks[ask].deadline - self.world.now());
+        let admitted = self.servers[server].admit(attempt, left);
         self.longest = self.longest.max(self.servers[server].load());
         match admitted {
             Admission::Runs => self.body(attempt)?,

@@ -38,10 +38,11 @@ pub(super) struct Ticket<T> {
 }
 
 impl<T> Places<T> {
-    pub(super) fn new(most: usize) -> Self {
+    /// So many places at most, of which the count of those who took one begins at `taken`.
+    pub(super) fn new(most: usize, taken: u8) -> Self {
         Self {
             most: (most as u64).clamp(1, (1 << RUNNING_BITS) - 1),
-            counts: AtomicU64::new(0),
+            counts: AtomicU64::new(u64::from(taken) * ONE_TAKEN),
             queue: Mutex::new(Queue { next: 0, waiting: BTreeMap::new() }),
             idle: Notify::new(),
             idlers: AtomicUsize::new(0),
@@ -59,6 +60,17 @@ impl<T> Places<T> {
     /// How many have taken a place, of which the lowest eight bits count.
     pub(super) fn taken(&self) -> u8 {
         (self.counts.load(SeqCst) / ONE_TAKEN) as u8
+    }
+
+    /// Sets the lowest eight bits of how many have [taken](Self::taken) a place to `to`, unless
+    /// they are more already.
+    pub(super) fn recount(&self, to: u8) {
+        let up = |counts| {
+            let up = (counts & (ONE_TAKEN - 1)) | (u64::from(to) * ONE_TAKEN);
+            (counts < up).then_some(up)
+        };
+        // If they are, nothing is to be done.
+        let _ = self.counts.fetch_update(SeqCst, SeqCst, up);
     }
 
     /// Takes a place if one is free. Nobody waits then: who waits holds all places taken.

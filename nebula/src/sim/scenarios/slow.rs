@@ -35,7 +35,8 @@ fn by_the_load_a_slow_one_gets_less() {
 }
 
 /// Twenty times as slow as nine others: with a second attempt the slowest of a hundred calls is
-/// faster, and such attempts are one call in five and the reserve at most.
+/// faster, and such attempts are one call in five and the reserve at most. Without, only who is
+/// refused there since it could not be done in time is asked for elsewhere.
 #[test]
 fn a_second_attempt_helps_and_costs_its_budget() {
     let name = "scenarios::slow::a_second_attempt_helps_and_costs_its_budget";
@@ -51,9 +52,9 @@ fn a_second_attempt_helps_and_costs_its_budget() {
             let extra = all.callers[0].attempts - all.callers[0].calls;
             Ok::<_, String>((permille(&times, 990), extra, all.callers[0].calls))
         };
-        let ((without, none, _), (with, extra, calls)) =
+        let ((without, refused, _), (with, extra, calls)) =
             (run(Way::One(policy))?, run(Way::Hedged(policy))?);
-        if none > 0 || extra > calls / 5 + 50 {
+        if refused > calls / 5 || extra > calls / 5 + 50 {
             return Err(format!("{extra} second attempts of {calls} calls"));
         }
         Ok((policy, without, with, extra, calls))

@@ -48,8 +48,9 @@ fn a_vote_is_what_was_heard() {
     let figures = seeds::each("scenarios::votes::a_vote_is_what_was_heard", 50, |seed| {
         let mut all = Cluster::new(seed, plan(seed, seed.is_multiple_of(2)));
         blows(&mut all, 25)?;
-        // Slow bodies that began before go on until their deadlines.
-        all.run(all.plan.timeout)?;
+        // Slow bodies that began before go on until their deadlines, and then the gates learn how
+        // fast they are again.
+        all.run(all.plan.timeout + 100 * MS)?;
         let healed = all.world.now();
         all.run(SECOND / 4)?;
         all.finish()?;
