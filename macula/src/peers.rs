@@ -339,7 +339,6 @@ impl Inner {
             for link in self.all_links() {
                 let waiting = link.calls().len() > 0;
                 let (heard, trip) = (link.take_heard(), link.round_trip());
-                link.bound_unacknowledged(trip);
                 let pulse = crate::mesh::lock(&link.health).tick(waiting, heard, trip);
                 match pulse {
                     Pulse::Fine => {}

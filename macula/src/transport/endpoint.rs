@@ -10,6 +10,7 @@ use quinn::{
 use tokio::time::Instant;
 
 use super::MemoryNetwork;
+use super::congestion::BoundedConfig;
 use crate::error::StartError;
 use crate::identity::NodeId;
 use crate::identity::tls::{TlsIdentity, server_name};
@@ -183,6 +184,7 @@ fn transport_config(limits: &Limits, packet: u16) -> TransportConfig {
     discovery.upper_bound(packet);
     let mut transport = TransportConfig::default();
     transport.mtu_discovery_config(Some(discovery));
+    transport.congestion_controller_factory(Arc::new(BoundedConfig::default()));
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(0))

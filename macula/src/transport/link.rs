@@ -2,7 +2,6 @@ mod clock;
 mod parting;
 mod requests;
 mod waiter;
-mod window;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
@@ -30,7 +29,6 @@ use crate::wire::{FrameBuffer, Message, WireError};
 
 use clock::Clock;
 pub(crate) use waiter::Waiter;
-use window::Window;
 
 /// The code with which a connection is closed that is not needed any more.
 pub(crate) const CLOSE_DONE: VarInt = VarInt::from_u32(0);
@@ -61,7 +59,6 @@ pub(crate) struct Link {
     pub(crate) lane: Lane,
     pub(super) connection: Connection,
     clock: Clock,
-    window: Mutex<Window>,
     /// Requests of ours.
     pub(crate) calls: Mutex<InFlight<Waiter>>,
     /// Requests of the peer that were not done at once.
@@ -145,7 +142,6 @@ impl Link {
             token,
             since,
             clock: Clock::new(since),
-            window: Mutex::new(Window::new(connection.rtt())),
             lane: Lane::new(),
             trip_us: AtomicU64::new(micros(connection.rtt())),
             connection,
@@ -173,7 +169,6 @@ impl Link {
         let (send, recv) = admitted.lane;
         // Short messages go before whatever is waiting of long ones. The stream is not closed.
         let _ = send.set_priority(LANE_PRIORITY);
-        link.bound_unacknowledged(link.last_round_trip());
         tokio::spawn(link.clone().keep_time());
         tokio::spawn(link.clone().run(send, recv, inbound));
         link
@@ -184,13 +179,6 @@ impl Link {
         let trip = self.connection.rtt();
         self.trip_us.store(micros(trip), Ordering::Relaxed);
         trip
-    }
-
-    /// Bounds what is on the way to the peer at once by the time to it and back.
-    pub(crate) fn bound_unacknowledged(&self, trip: Duration) {
-        if let Some(bytes) = crate::mesh::lock(&self.window).measured(trip) {
-            self.connection.set_send_window(bytes);
-        }
     }
 
     /// The same as of the last time it was asked, without a lock.

@@ -3,6 +3,7 @@
 
 pub(crate) mod admission;
 mod body;
+mod congestion;
 pub(crate) mod endpoint;
 pub(crate) mod lane;
 pub(crate) mod link;
