@@ -93,3 +93,6 @@ impl Inner {
         timeout(within.max(6 * link.round_trip()), answered).await.unwrap_or(false)
     }
 }
+
+#[cfg(test)]
+mod tests;
