@@ -191,7 +191,7 @@ impl Machine {
                     return;
                 }
             },
-            MembershipInput::Settled(node, true_) => self.settle(&node, true_, now),
+            MembershipInput::Settled(said, true_) => self.settle(&said, true_, now),
             MembershipInput::Rise(generation) => {
                 let me = *self.foca.identity();
                 let risen = Member { generation: generation.max(me.generation), ..me };

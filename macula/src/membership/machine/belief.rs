@@ -86,25 +86,34 @@ impl Machine {
         self.finally.push(MembershipNews::Doubt { said, known, dead: true, from: None });
     }
 
-    /// A doubt about the node, or a suspicion of it, was true or was not.
+    /// A doubt about this life of a node, or a suspicion of it, was true or was not. What is said of
+    /// another life of it at the same time is another question.
     pub(super) fn settle(
         &mut self,
-        node: &NodeId,
+        said: &Member,
         true_: bool,
         now: Instant,
     ) -> Result<(), foca::Error> {
-        match self.overdue.remove(node) {
+        let overdue = self.overdue.get(&said.id).and_then(suspected);
+        let overdue = overdue.filter(|(member, _)| member.generation == said.generation);
+        match overdue.and_then(|_| self.overdue.remove(&said.id)) {
             Some(timer) if true_ && !self.is_refuted(&timer) => self.elapse(timer),
-            // It has time once more to hear of the suspicion, and to refute it.
-            Some(timer) if !true_ => {
+            // It has time once more to hear of the suspicion, and to refute it. Each probe that
+            // failed meanwhile has given it some already.
+            Some(timer) if !true_ && !self.is_pending(&timer) => {
                 let after = config_for(self.sized_for).suspect_to_down_after;
                 self.timer_number += 1;
                 self.timers.insert((now + after, self.timer_number), timer);
             }
             _ => {}
         }
-        let claim = self.hearsay.settle(node, true_);
+        let claim = self.hearsay.settle(said, true_);
         self.foca.apply_many(claim.into_iter(), true, &mut self.outputs)
+    }
+
+    /// Whether the same suspicion runs out later as well.
+    fn is_pending(&self, timer: &Timer<Member>) -> bool {
+        self.timers.values().any(|other| suspected(other) == suspected(timer))
     }
 
     /// Whether a suspicion that runs out is none any more. foca then declares nobody dead, but
@@ -118,4 +127,10 @@ impl Machine {
                 && known.state() == foca::State::Suspect
         })
     }
+}
+
+/// Whom a suspicion is about, and in which incarnation.
+fn suspected(timer: &Timer<Member>) -> Option<(Member, u16)> {
+    let Timer::ChangeSuspectToDown { member_id, incarnation, .. } = timer else { return None };
+    Some((*member_id, *incarnation))
 }

@@ -165,7 +165,7 @@ fn a_suspect_is_asked_before_it_is_declared_dead() {
             assert!(!down(&news));
             asked = news.iter().any(|news| asks_for(news, &two));
         }
-        let settled = MembershipInput::Settled(two.id, !answers);
+        let settled = MembershipInput::Settled(two, !answers);
         assert_eq!(down(&run(&mut one, Some(settled), now, now)), !answers);
     }
 }
@@ -182,7 +182,7 @@ fn who_is_down_is_looked_for() {
     let table = postcard::to_allocvec(deaths.as_slice()).unwrap();
     run(&mut one, Some(MembershipInput::Table(table.into())), now, now);
     for peer in [3, 4] {
-        run(&mut one, Some(MembershipInput::Settled(member(peer).id, true)), now, now);
+        run(&mut one, Some(MembershipInput::Settled(member(peer), true)), now, now);
     }
     run(&mut one, Some(MembershipInput::Left(member(5))), now, now);
     let mut sought = std::collections::BTreeSet::new();
@@ -216,7 +216,7 @@ fn what_is_found_out_about_one_doubt_settles_no_other() {
     let doubted = |news: &MembershipNews| matches!(news, MembershipNews::Doubt { said, dead: false, .. } if *said == invented);
     assert!(told.iter().any(doubted));
     // It does not answer, so it is dead; its record has not come yet.
-    let settled = MembershipInput::Settled(two.id, true);
+    let settled = MembershipInput::Settled(two, true);
     let news = run(&mut one, Some(settled), now, now);
     assert!(news.iter().any(|news| matches!(news, MembershipNews::Down(down) if *down == two)));
     let up = |news: &MembershipNews| matches!(news, MembershipNews::Up(up) if *up == invented);
@@ -236,7 +236,7 @@ fn who_answers_no_probe_is_not_asked_more_and_more_often() {
             now += SECOND / 300;
             if run(&mut one, None, now, now).iter().any(|news| asks_for(news, &two)) {
                 times += 1;
-                let answered = MembershipInput::Settled(two.id, false);
+                let answered = MembershipInput::Settled(two, false);
                 run(&mut one, Some(answered), now, now);
             }
         }
