@@ -244,3 +244,25 @@ fn who_answers_no_probe_is_not_asked_more_and_more_often() {
     }
     assert!(asked[50..].iter().all(|times| (1..=3).contains(times)), "a second: {asked:?}");
 }
+
+/// A cluster at its limit takes in nobody else, however they come, and who is in it may start anew.
+#[test]
+fn a_cluster_at_its_limit_takes_in_nobody_else() {
+    let (now, mut one) = (start(), Machine::new(member(1), 1, 2));
+    for peer in [2, 3] {
+        run(&mut one, Some(MembershipInput::Alive(member(peer))), now, now);
+    }
+    let is_up = |news: &[MembershipNews], who: Member| {
+        news.iter().any(|news| matches!(news, MembershipNews::Up(up) if *up == who))
+    };
+    let again = Member { generation: 2, ..member(2) };
+    let news = run(&mut one, Some(MembershipInput::Alive(again)), now, now);
+    assert!(is_up(&news, again), "a member is back");
+    let news = run(&mut one, Some(MembershipInput::Alive(member(4))), now, now);
+    assert!(!is_up(&news, member(4)), "one too many, by its connection");
+    let mut four = machine(4);
+    run(&mut four, Some(MembershipInput::Alive(member(1))), now, now);
+    let said = packets_to(&run(&mut four, None, now, now + 2 * SECOND), 1).pop().unwrap();
+    let news = run(&mut one, Some(MembershipInput::Datagram(said)), now, now);
+    assert!(!is_up(&news, member(4)), "one too many, by what it says");
+}
