@@ -178,7 +178,7 @@ impl Machine {
                 self.foca.handle_data(&packet, &mut self.outputs)
             }
             MembershipInput::Alive(member) => {
-                if self.foca.iter_members().count() >= self.max_members {
+                if !self.has_room_for(&member) {
                     tracing::warn!("the cluster is at its limit of {} nodes", self.max_members);
                     return;
                 }

@@ -15,6 +15,9 @@ impl Machine {
     /// Leaves out of a packet what is not to be believed; none if nothing is left.
     pub(super) fn screen(&mut self, packet: Bytes, now: Instant) -> Option<Bytes> {
         let mut read = Packet::read(&packet)?;
+        if !self.has_room_for(&read.from) {
+            return None;
+        }
         self.forget_inventions(&read.from);
         let accused = read.accused.is_some_and(|accused| accused == *self.foca.identity());
         if accused && !self.hearsay.may_be_reborn(now) {
@@ -29,6 +32,14 @@ impl Machine {
             return Some(packet);
         }
         Some(read.write(!full).into())
+    }
+
+    /// Whether a node may speak for itself here: one that is known, in whatever life, or one more.
+    pub(super) fn has_room_for(&self, member: &Member) -> bool {
+        let mut known = self.foca.iter_membership_state();
+        let room = self.foca.num_members() < self.max_members
+            && known.len() < self.max_members.saturating_mul(2);
+        room || known.any(|known| known.id().id == member.id)
     }
 
     pub(super) fn believes(&mut self, claim: &Claim, from: Option<NodeId>, now: Instant) -> bool {
