@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::RngExt;
-use tokio::time::{interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::identity::NodeId;
 use crate::membership::{ANSWER, LAST_WORD, Member};
@@ -74,22 +74,26 @@ impl Inner {
         let Some(link) = self.link(node) else { return false };
         // No other `Ping` has such a number.
         let number = rand::rng().random_range(1..=u64::MAX);
-        let answered = async {
-            let mut asking = interval(AGAIN);
-            let mut looking = interval(LOOK);
-            while link.pong.load(Ordering::Relaxed) != number {
-                tokio::select! {
-                    _ = asking.tick() => {
-                        if link.lane.push(&Message::Ping(number)).is_err() {
-                            return false;
-                        }
-                    }
-                    _ = looking.tick() => {}
-                    () = link.closed.cancelled() => return false,
-                }
+        let within = within.max(6 * link.round_trip());
+        let mut looking = interval(LOOK);
+        // Time is counted in looks: that this process stood still is not held against the node.
+        looking.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for look in 0..=within.div_duration_f64(LOOK) as u64 {
+            tokio::select! {
+                _ = looking.tick() => {}
+                () = link.closed.cancelled() => return false,
             }
-            true
-        };
-        timeout(within.max(6 * link.round_trip()), answered).await.unwrap_or(false)
+            if link.pong.load(Ordering::Relaxed) == number {
+                return true;
+            }
+            let asks = look.is_multiple_of((AGAIN.as_millis() / LOOK.as_millis()) as u64);
+            if asks && link.lane.push(&Message::Ping(number)).is_err() {
+                return false;
+            }
+        }
+        false
     }
 }
+
+#[cfg(test)]
+mod tests;

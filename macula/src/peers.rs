@@ -304,7 +304,7 @@ impl Inner {
                 let inner = self.clone();
                 self.spawn(async move {
                     let true_ = inner.find_out(said, known, dead, from).await;
-                    inner.membership.tell(MembershipInput::Settled(said.id, true_)).await;
+                    inner.membership.tell(MembershipInput::Settled(said, true_)).await;
                 });
             }
             MembershipNews::Hint { hint, from } => self.on_hint(&hint, from),

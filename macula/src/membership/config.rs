@@ -20,7 +20,7 @@ const ASKING: Duration = LAST_WORD.saturating_add(ANSWER.saturating_mul(2));
 /// How often a random node is asked for all members that it knows.
 const CATCH_UP: Duration = Duration::from_secs(20);
 /// How often one of the members that are down is looked for.
-const SEEK: Duration = Duration::from_secs(15);
+pub(super) const SEEK: Duration = Duration::from_secs(15);
 
 pub(super) fn config_for(size: u32) -> Config {
     let mut config = Config::new_lan(NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN));

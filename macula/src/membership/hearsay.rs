@@ -119,11 +119,15 @@ impl Hearsay {
         Verdict::Doubt
     }
 
-    /// A doubt has been settled: gives back the claim, if it was true.
-    pub(super) fn settle(&mut self, node: &NodeId, true_: bool) -> Option<Claim> {
-        let claim = self.doubted.remove(node).filter(|_| true_);
+    /// A doubt about this life of a node has been settled: gives back the claim, if it was true.
+    pub(super) fn settle(&mut self, said: &Member, true_: bool) -> Option<Claim> {
+        let doubted = self.doubted.get(&said.id)?;
+        if doubted.id().generation != said.generation {
+            return None;
+        }
+        let claim = self.doubted.remove(&said.id).filter(|_| true_);
         if claim.is_some() {
-            self.rumoured.remove(node);
+            self.rumoured.remove(&said.id);
         }
         claim
     }
@@ -261,10 +265,11 @@ mod tests {
         };
         assert_eq!(judge(&mut hearsay, 5), Verdict::Doubt);
         assert_eq!(judge(&mut hearsay, 6), Verdict::Drop);
-        assert_eq!(hearsay.settle(&life(2, 0).id, false), None);
+        assert_eq!(hearsay.settle(&life(2, 5), false), None);
         assert_eq!(judge(&mut hearsay, 6), Verdict::Doubt);
-        assert_eq!(hearsay.settle(&life(2, 0).id, true), Some(Claim::down(life(2, 6))));
-        assert_eq!(hearsay.settle(&life(2, 0).id, true), None);
+        assert_eq!(hearsay.settle(&life(2, 5), true), None, "that is another life");
+        assert_eq!(hearsay.settle(&life(2, 6), true), Some(Claim::down(life(2, 6))));
+        assert_eq!(hearsay.settle(&life(2, 6), true), None);
     }
 
     #[test]

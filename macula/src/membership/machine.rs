@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use super::Member;
-use super::config::config_for;
+use super::config::{SEEK, config_for};
 use super::gossip::{Hints, Inbox};
 use super::hearsay::Hearsay;
 use super::news::{MembershipInput, MembershipNews};
@@ -99,11 +99,29 @@ impl Machine {
             match timer {
                 Timer::ChangeSuspectToDown { .. } => self.ask(timer),
                 Timer::PeriodicAnnounceDown(_) => {
-                    self.seek();
-                    self.elapse(timer);
+                    let sought = self.seek();
+                    match self.foca.num_members() {
+                        0 => self.seek_alone(sought, timer, now),
+                        _ => self.elapse(timer),
+                    }
                 }
                 _ => self.elapse(timer),
             }
+        }
+    }
+
+    /// foca speaks to nobody once it knows nobody alive, which is when it matters most; and a name
+    /// that it took meanwhile is known to nobody.
+    fn seek_alone(&mut self, sought: Option<Member>, timer: Timer<Member>, now: Instant) {
+        if let Some(sought) = sought
+            && let Err(error) = self.foca.announce(sought, &mut self.outputs)
+        {
+            tracing::debug!(%error, "a member that is down was not spoken to");
+        }
+        let seeks = |timer: &Timer<Member>| matches!(timer, Timer::PeriodicAnnounceDown(_));
+        if !self.timers.values().any(seeks) {
+            self.timer_number += 1;
+            self.timers.insert((now + SEEK, self.timer_number), timer);
         }
     }
 
@@ -133,7 +151,7 @@ impl Machine {
     /// Two nodes that took each other for dead meet again through those that both know; if all of
     /// these have started anew since, nobody is left who could tell either. Who said goodbye is
     /// gone.
-    fn seek(&mut self) {
+    fn seek(&mut self) -> Option<Member> {
         let known = self.foca.iter_membership_state();
         let down = known.filter(|known| known.state() == foca::State::Down);
         let life = |member: &Member| (member.id, member.generation);
@@ -144,6 +162,7 @@ impl Machine {
         let turn = self.searches.checked_rem(lost.len());
         let sought = turn.and_then(|turn| lost.get(turn)).copied();
         self.finally.extend(sought.map(MembershipNews::Seek));
+        sought
     }
 
     /// Takes an input in; [`flush`](Self::flush) is to follow.
@@ -159,7 +178,7 @@ impl Machine {
                 self.foca.handle_data(&packet, &mut self.outputs)
             }
             MembershipInput::Alive(member) => {
-                if self.foca.iter_members().count() >= self.max_members {
+                if !self.has_room_for(&member) {
                     tracing::warn!("the cluster is at its limit of {} nodes", self.max_members);
                     return;
                 }
@@ -191,7 +210,7 @@ impl Machine {
                     return;
                 }
             },
-            MembershipInput::Settled(node, true_) => self.settle(&node, true_, now),
+            MembershipInput::Settled(said, true_) => self.settle(&said, true_, now),
             MembershipInput::Rise(generation) => {
                 let me = *self.foca.identity();
                 let risen = Member { generation: generation.max(me.generation), ..me };

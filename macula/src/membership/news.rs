@@ -18,8 +18,9 @@ pub(crate) enum MembershipInput {
     Left(Member),
     /// The member table of a peer that we joined.
     Table(Bytes),
-    /// What became of a [`Doubt`](MembershipNews::Doubt) about this node: whether it was true.
-    Settled(NodeId, bool),
+    /// What became of the [`Doubt`](MembershipNews::Doubt) about this life of a node: whether it was
+    /// true.
+    Settled(Member, bool),
     /// This node has to live on in this generation at least.
     Rise(u64),
     /// Tell the member table.

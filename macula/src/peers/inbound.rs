@@ -29,6 +29,8 @@ impl Inbound for Inner {
             Message::Cancel { id } => link.cancel(id),
             Message::Extend { id, by } => self.on_extend(link, id, by),
             Message::Ping(number) => link.answer(&Message::Pong(number))?,
+            // Zero asks for any sound of the peer, and is no answer to whoever asked for more.
+            Message::Pong(0) => {}
             Message::Pong(number) => link.pong.store(number, Ordering::Relaxed),
             Message::Record(bytes) => self.on_record(link, bytes),
             Message::Summary(theirs) => self.on_summary(link, theirs),

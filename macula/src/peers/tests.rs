@@ -127,3 +127,35 @@ async fn a_call_that_ended_without_an_answer_is_not_said_not_to_have_run() {
     theirs.closed.cancelled().await;
     assert!(!theirs.is_done());
 }
+
+/// Two nodes that met through a third one, which is gone, and then lost each other for a while:
+/// nobody else could tell either that the other one lives.
+#[tokio::test(start_paused = true)]
+async fn the_last_two_find_each_other_again() {
+    let network = MemoryNetwork::new(1);
+    let gone = node(&network, "gone", 3).start().await.unwrap();
+    let seed = gone.addr().to_string();
+    let one = node(&network, "one", 1).seed(seed.clone()).start().await.unwrap();
+    let other = node(&network, "other", 2).seed(seed).start().await.unwrap();
+    let second = Duration::from_secs(1);
+    let knows = |of: &Mesh, node: &Mesh| of.0.state().alive.contains_key(&node.id());
+    while !knows(&one, &other) || !knows(&other, &one) {
+        tokio::time::sleep(second).await;
+    }
+    gone.shutdown(second).await;
+    tokio::time::sleep(10 * second).await;
+    assert!(knows(&one, &other) && knows(&other, &one));
+    network.partition(one.addr(), other.addr());
+    for _ in 0..60 {
+        tokio::time::sleep(second).await;
+    }
+    assert!(!knows(&one, &other) && !knows(&other, &one));
+    network.heal();
+    for _ in 0..300 {
+        tokio::time::sleep(second).await;
+        if knows(&one, &other) && knows(&other, &one) {
+            return;
+        }
+    }
+    panic!("each is alone for good");
+}

@@ -153,11 +153,7 @@ impl Pending {
     /// The request has ended, at its deadline at the latest: the link sees to that.
     fn took(&self, answer: Result<Response, RecvError>) -> Response {
         let lost = |_| Response { result: Err(Failure::Disconnected), load: None, term: self.term };
-        let response = answer.unwrap_or_else(lost);
-        if matches!(response.result, Err(Failure::Deadline { phase: Phase::Run })) {
-            self.cancel();
-        }
-        response
+        answer.unwrap_or_else(lost)
     }
 
     /// Tells the peer that nobody waits any more, if it has the request.
@@ -178,3 +174,6 @@ impl Drop for Pending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,9 @@ impl Machine {
     /// Leaves out of a packet what is not to be believed; none if nothing is left.
     pub(super) fn screen(&mut self, packet: Bytes, now: Instant) -> Option<Bytes> {
         let mut read = Packet::read(&packet)?;
+        if !self.has_room_for(&read.from) {
+            return None;
+        }
         self.forget_inventions(&read.from);
         let accused = read.accused.is_some_and(|accused| accused == *self.foca.identity());
         if accused && !self.hearsay.may_be_reborn(now) {
@@ -29,6 +32,14 @@ impl Machine {
             return Some(packet);
         }
         Some(read.write(!full).into())
+    }
+
+    /// Whether a node may speak for itself here: one that is known, in whatever life, or one more.
+    pub(super) fn has_room_for(&self, member: &Member) -> bool {
+        let mut known = self.foca.iter_membership_state();
+        let room = self.foca.num_members() < self.max_members
+            && known.len() < self.max_members.saturating_mul(2);
+        room || known.any(|known| known.id().id == member.id)
     }
 
     pub(super) fn believes(&mut self, claim: &Claim, from: Option<NodeId>, now: Instant) -> bool {
@@ -86,25 +97,34 @@ impl Machine {
         self.finally.push(MembershipNews::Doubt { said, known, dead: true, from: None });
     }
 
-    /// A doubt about the node, or a suspicion of it, was true or was not.
+    /// A doubt about this life of a node, or a suspicion of it, was true or was not. What is said of
+    /// another life of it at the same time is another question.
     pub(super) fn settle(
         &mut self,
-        node: &NodeId,
+        said: &Member,
         true_: bool,
         now: Instant,
     ) -> Result<(), foca::Error> {
-        match self.overdue.remove(node) {
+        let overdue = self.overdue.get(&said.id).and_then(suspected);
+        let overdue = overdue.filter(|(member, _)| member.generation == said.generation);
+        match overdue.and_then(|_| self.overdue.remove(&said.id)) {
             Some(timer) if true_ && !self.is_refuted(&timer) => self.elapse(timer),
-            // It has time once more to hear of the suspicion, and to refute it.
-            Some(timer) if !true_ => {
+            // It has time once more to hear of the suspicion, and to refute it. Each probe that
+            // failed meanwhile has given it some already.
+            Some(timer) if !true_ && !self.is_pending(&timer) => {
                 let after = config_for(self.sized_for).suspect_to_down_after;
                 self.timer_number += 1;
                 self.timers.insert((now + after, self.timer_number), timer);
             }
             _ => {}
         }
-        let claim = self.hearsay.settle(node, true_);
+        let claim = self.hearsay.settle(said, true_);
         self.foca.apply_many(claim.into_iter(), true, &mut self.outputs)
+    }
+
+    /// Whether the same suspicion runs out later as well.
+    fn is_pending(&self, timer: &Timer<Member>) -> bool {
+        self.timers.values().any(|other| suspected(other) == suspected(timer))
     }
 
     /// Whether a suspicion that runs out is none any more. foca then declares nobody dead, but
@@ -118,4 +138,10 @@ impl Machine {
                 && known.state() == foca::State::Suspect
         })
     }
+}
+
+/// Whom a suspicion is about, and in which incarnation.
+fn suspected(timer: &Timer<Member>) -> Option<(Member, u16)> {
+    let Timer::ChangeSuspectToDown { member_id, incarnation, .. } = timer else { return None };
+    Some((*member_id, *incarnation))
 }

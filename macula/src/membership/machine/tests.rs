@@ -165,7 +165,7 @@ fn a_suspect_is_asked_before_it_is_declared_dead() {
             assert!(!down(&news));
             asked = news.iter().any(|news| asks_for(news, &two));
         }
-        let settled = MembershipInput::Settled(two.id, !answers);
+        let settled = MembershipInput::Settled(two, !answers);
         assert_eq!(down(&run(&mut one, Some(settled), now, now)), !answers);
     }
 }
@@ -182,7 +182,7 @@ fn who_is_down_is_looked_for() {
     let table = postcard::to_allocvec(deaths.as_slice()).unwrap();
     run(&mut one, Some(MembershipInput::Table(table.into())), now, now);
     for peer in [3, 4] {
-        run(&mut one, Some(MembershipInput::Settled(member(peer).id, true)), now, now);
+        run(&mut one, Some(MembershipInput::Settled(member(peer), true)), now, now);
     }
     run(&mut one, Some(MembershipInput::Left(member(5))), now, now);
     let mut sought = std::collections::BTreeSet::new();
@@ -197,4 +197,72 @@ fn who_is_down_is_looked_for() {
         }
     }
     assert_eq!(sought.into_iter().collect::<Vec<_>>(), [3, 4]);
+}
+
+/// A node is asked about two things at once: whether it is alive, by this node, and whether it has
+/// a later life, as somebody else says. That it does not answer says nothing of the other.
+#[test]
+fn what_is_found_out_about_one_doubt_settles_no_other() {
+    let (mut one, mut now, two) = suspicious();
+    run(&mut one, Some(MembershipInput::Alive(member(3))), now, now);
+    let mut asked = false;
+    while !asked {
+        now += SECOND / 10;
+        asked = run(&mut one, None, now, now).iter().any(|news| asks_for(news, &two));
+    }
+    let invented = Member { generation: 1_000_000, ..two };
+    let table = postcard::to_allocvec([foca::Member::alive(invented)].as_slice()).unwrap();
+    let told = run(&mut one, Some(MembershipInput::Table(table.into())), now, now);
+    let doubted = |news: &MembershipNews| matches!(news, MembershipNews::Doubt { said, dead: false, .. } if *said == invented);
+    assert!(told.iter().any(doubted));
+    // It does not answer, so it is dead; its record has not come yet.
+    let settled = MembershipInput::Settled(two, true);
+    let news = run(&mut one, Some(settled), now, now);
+    assert!(news.iter().any(|news| matches!(news, MembershipNews::Down(down) if *down == two)));
+    let up = |news: &MembershipNews| matches!(news, MembershipNews::Up(up) if *up == invented);
+    assert!(!news.iter().any(up), "an invented life is believed unseen");
+}
+
+/// A member that answers when asked, but no probe, is asked at the same pace for good: each probe
+/// that fails makes a timer, and none of them makes others.
+#[test]
+fn who_answers_no_probe_is_not_asked_more_and_more_often() {
+    let (mut one, mut now, two) = suspicious();
+    let mut asked = Vec::new();
+    for _ in 0..60 {
+        let (end, mut times) = (now + SECOND, 0);
+        while now < end {
+            // Timers are a little late, as they are.
+            now += SECOND / 300;
+            if run(&mut one, None, now, now).iter().any(|news| asks_for(news, &two)) {
+                times += 1;
+                let answered = MembershipInput::Settled(two, false);
+                run(&mut one, Some(answered), now, now);
+            }
+        }
+        asked.push(times);
+    }
+    assert!(asked[50..].iter().all(|times| (1..=3).contains(times)), "a second: {asked:?}");
+}
+
+/// A cluster at its limit takes in nobody else, however they come, and who is in it may start anew.
+#[test]
+fn a_cluster_at_its_limit_takes_in_nobody_else() {
+    let (now, mut one) = (start(), Machine::new(member(1), 1, 2));
+    for peer in [2, 3] {
+        run(&mut one, Some(MembershipInput::Alive(member(peer))), now, now);
+    }
+    let is_up = |news: &[MembershipNews], who: Member| {
+        news.iter().any(|news| matches!(news, MembershipNews::Up(up) if *up == who))
+    };
+    let again = Member { generation: 2, ..member(2) };
+    let news = run(&mut one, Some(MembershipInput::Alive(again)), now, now);
+    assert!(is_up(&news, again), "a member is back");
+    let news = run(&mut one, Some(MembershipInput::Alive(member(4))), now, now);
+    assert!(!is_up(&news, member(4)), "one too many, by its connection");
+    let mut four = machine(4);
+    run(&mut four, Some(MembershipInput::Alive(member(1))), now, now);
+    let said = packets_to(&run(&mut four, None, now, now + 2 * SECOND), 1).pop().unwrap();
+    let news = run(&mut one, Some(MembershipInput::Datagram(said)), now, now);
+    assert!(!is_up(&news, member(4)), "one too many, by what it says");
 }

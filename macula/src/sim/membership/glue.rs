@@ -89,9 +89,9 @@ impl Cluster {
                 };
                 if begun && dead {
                     let patience = if from.is_none() { LAST_WORD } else { ANSWER };
-                    self.ask(index, subject, patience.as_micros() as Time);
+                    self.ask(index, said, patience.as_micros() as Time);
                 } else {
-                    self.take(index, MembershipInput::Settled(said.id, begun));
+                    self.take(index, MembershipInput::Settled(said, begun));
                 }
             }
             MembershipNews::Introduced => self.nodes[index].introduced = true,
@@ -196,13 +196,14 @@ impl Cluster {
     }
 
     /// Asks a node, on the connection to it, whether it is alive.
-    fn ask(&mut self, from: usize, to: usize, patience: Time) {
+    fn ask(&mut self, from: usize, said: Member, patience: Time) {
+        let to = index_of(&said.id);
         let (now, question) = (self.world.now(), self.world.rng.next_u64());
         let node = &mut self.nodes[from];
         let Some(link) = node.links.get(&to).copied() else {
-            return self.take(from, MembershipInput::Settled(id_of(to), true));
+            return self.take(from, MembershipInput::Settled(said, true));
         };
-        node.questions.insert(question, id_of(to));
+        node.questions.insert(question, said);
         let (life, lives) = (node.life, (node.life, link.life));
         let end = Event::Answered { to: from, life, question, alive: false };
         self.world.plan(now + patience, end);
@@ -224,8 +225,8 @@ impl Cluster {
     }
 
     pub(super) fn answered(&mut self, to: usize, question: u64, alive: bool) {
-        if let Some(subject) = self.nodes[to].questions.remove(&question) {
-            self.take(to, MembershipInput::Settled(subject, !alive));
+        if let Some(said) = self.nodes[to].questions.remove(&question) {
+            self.take(to, MembershipInput::Settled(said, !alive));
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) struct Node {
     /// The same of the seeds.
     pub(super) seeds: BTreeMap<usize, (u32, Time)>,
     /// Questions whether somebody is alive that are not answered.
-    pub(super) questions: BTreeMap<u64, NodeId>,
+    pub(super) questions: BTreeMap<u64, Member>,
     /// When it is woken, and the event that does it.
     pub(super) wake: Option<(Time, u64)>,
     /// Packets and bytes.

@@ -13,6 +13,7 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use super::Link;
 use crate::rpc::{Failure, Phase};
+use crate::wire::Message;
 
 /// There is no deadline.
 const NEVER: u64 = u64::MAX;
@@ -87,8 +88,11 @@ impl Link {
         if late.is_empty() {
             return;
         }
-        for (_, waiter) in late {
-            // Whoever waits tells the peer.
+        for (id, waiter) in late {
+            // Whoever waits may never look again, and the peer may have more time for it by now.
+            if !cfg!(mutant = "cancel_forgotten") {
+                let _ = self.lane.push(&Message::Cancel { id });
+            }
             waiter.end(Err(Failure::Deadline { phase: Phase::Run }), None);
         }
         // Perhaps the peer is not there any more.

@@ -1,0 +1,65 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::time::{advance, sleep};
+
+use super::*;
+use crate::identity::Cookie;
+use crate::transport::link::Link;
+use crate::{MemoryNetwork, Mesh};
+
+const MS: Duration = Duration::from_millis(1);
+/// How long a datagram is on its way.
+const WAY: Duration = Duration::from_millis(20);
+
+async fn node(network: &MemoryNetwork, host: u8, seed: Option<&Mesh>) -> Mesh {
+    let addr = SocketAddr::from(([10, 0, 0, host], 7000));
+    let cookie = Cookie::new(&b"of a test"[..]).unwrap();
+    let builder = Mesh::builder("n").realm("test").cookie(cookie).memory(network.clone(), addr);
+    match seed {
+        Some(seed) => builder.seed(seed.addr().to_string()).start().await.unwrap(),
+        None => builder.start().await.unwrap(),
+    }
+}
+
+/// Two nodes, and the link to the second.
+async fn two() -> (Mesh, Mesh, Arc<Link>) {
+    let network = MemoryNetwork::new(1);
+    let one = node(&network, 1, None).await;
+    let other = node(&network, 2, Some(&one)).await;
+    network.delay(WAY);
+    loop {
+        if let Some(link) = one.0.link(&other.id()) {
+            sleep(Duration::from_secs(1)).await;
+            return (one, other, link);
+        }
+        sleep(MS).await;
+    }
+}
+
+/// Whether calls still have an answer is asked by a `Ping` as well, whose `Pong` comes behind.
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_not_lost_to_that_of_another_question() {
+    let (one, other, link) = two().await;
+    let asks = tokio::spawn(async move {
+        let mut asks = interval(AGAIN);
+        loop {
+            asks.tick().await;
+            sleep(2 * MS).await;
+            link.lane.push(&Message::Ping(0)).unwrap();
+        }
+    });
+    let answers = one.0.answers(&other.id(), ANSWER).await;
+    asks.abort();
+    assert!(answers, "it answered each time");
+}
+
+/// The time in which this process stood still is none in which others could answer.
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_our_own_is_no_silence_of_others() {
+    let (one, other, _link) = two().await;
+    let asking = tokio::spawn(async move { one.0.answers(&other.id(), LAST_WORD).await });
+    sleep(MS).await;
+    advance(Duration::from_secs(5)).await;
+    assert!(asking.await.unwrap(), "it answers as soon as it is heard");
+}
