@@ -90,7 +90,8 @@ async fn nobody_is_taken_for_dead_because_another_one_stands_still() {
     let start = Instant::now();
     while start.elapsed() < time {
         let frozen = servers[SLOW].freeze().await;
-        // It is suspected after a period of a second at least, and then has four to say no.
+        // It is suspected after a period of a second at least, and then has three seconds and more to
+        // say no: about half of them before it is asked on its connection.
         let block = draw.between(SECOND / 2, 7 * SECOND / 2);
         sleep(block).await;
         frozen.thaw().await;
