@@ -1,9 +1,11 @@
 //! One of two nodes goes while calls flow: `cargo run -p examples --bin failover`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nebula::prelude::*;
+use tokio::sync::Notify;
 
 #[service(global)]
 trait Work {
@@ -13,16 +15,21 @@ trait Work {
     async fn slow(&self) -> String;
 }
 
-struct Worker(&'static str);
+struct Worker {
+    name: &'static str,
+    /// A slow call has begun here.
+    slow: Arc<Notify>,
+}
 
 impl Work for Worker {
     async fn quick(&self) -> String {
-        self.0.into()
+        self.name.into()
     }
 
     async fn slow(&self) -> String {
+        self.slow.notify_one();
         tokio::time::sleep(Duration::from_secs(60)).await;
-        self.0.into()
+        self.name.into()
     }
 }
 
@@ -32,8 +39,10 @@ fn node(name: &str) -> nebula::NodeBuilder {
 
 #[tokio::main]
 async fn main() -> nebula::Result<()> {
-    let a = node("a").serve(Worker("a")).start().await?;
-    let b = node("b").serve(Worker("b")).start().await?;
+    let slow = Arc::<Notify>::default();
+    let worker = |name| Worker { name, slow: slow.clone() };
+    let a = node("a").serve(worker("a")).start().await?;
+    let b = node("b").serve(worker("b")).start().await?;
     let client = node("client").start().await?;
     examples::assembled(&client, 3).await?;
     let work = WorkClient::new(&client);
@@ -54,9 +63,7 @@ async fn main() -> nebula::Result<()> {
         let work = work.clone();
         async move { work.slow().timeout(Duration::from_secs(30)).await }
     });
-    while b.mesh().serving() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    slow.notified().await;
     println!("{}", b.shutdown().await.expect_err("a slow call outlives the grace period"));
     let error = call.await.expect("the task ends").expect_err("the node has gone");
     println!("{error:#}");
