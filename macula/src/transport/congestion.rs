@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use quinn::congestion::{Controller, ControllerFactory, ControllerMetrics, CubicConfig};
 use quinn_proto::RttEstimator;
 
-/// So much may always be on the way, in bytes.
-const LEAST: u64 = 256 << 10;
+/// So much may always be on the way, in bytes: with less, acknowledgements that are put off for 25 ms
+/// stop the flow.
+const LEAST: u64 = 1 << 20;
 /// What the fastest network carries that is reckoned with: ten gigabits a second.
 const BYTES_A_MICRO: u64 = 1250;
 /// For how long the shortest round trip holds, at least, and at most twice as long.
