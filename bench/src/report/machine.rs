@@ -14,6 +14,7 @@ pub fn describe(plan: &Plan, results: &Results) -> String {
     let model = info.lines().find_map(|line| line.strip_prefix("model name"));
     let model = model.map_or("an unknown processor", |text| text.trim_matches([' ', '\t', ':']));
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel = kernel.split('-').next().unwrap_or_default();
     let mut text = format!(
         "{cores} cores of {model}, Linux {}; {} turns of {} ms each, medians of each figure.\n",
         kernel.trim(),
