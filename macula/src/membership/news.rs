@@ -49,7 +49,8 @@ pub(crate) enum MembershipNews {
         from: Option<Member>,
     },
     /// Somebody says that this life of a node is over, or that there is one that follows the known
-    /// one; or its time to refute a suspicion has passed, `from` nobody. To be answered by
+    /// one; or its time to refute a suspicion has passed. `from` is nobody where that is our own
+    /// suspicion, and where a member table says it. To be answered by
     /// [`Settled`](MembershipInput::Settled).
     Doubt {
         said: Member,

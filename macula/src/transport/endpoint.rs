@@ -80,28 +80,18 @@ impl Endpoint {
         // What is offered to peers, and what a packet is read into.
         let _ = config.max_udp_payload_size(NEAR_PACKET);
         let runtime = Arc::new(quinn::TokioRuntime);
+        let accepts = Some(ServerConfig::clone(&server.far));
         let quinn = match listen {
             Listen::Udp(addr) => {
                 let bind = |source| StartError::Bind { addr: *addr, source };
                 let socket = udp_socket(*addr).map_err(bind)?;
-                quinn::Endpoint::new(
-                    config,
-                    Some(ServerConfig::clone(&server.far)),
-                    socket,
-                    runtime,
-                )
-                .map_err(bind)?
+                quinn::Endpoint::new(config, accepts, socket, runtime).map_err(bind)?
             }
             Listen::Memory(network, addr) => {
                 let bind = |source| StartError::Bind { addr: *addr, source };
                 let socket = network.bind(*addr).map_err(bind)?;
-                quinn::Endpoint::new_with_abstract_socket(
-                    config,
-                    Some(ServerConfig::clone(&server.far)),
-                    socket,
-                    runtime,
-                )
-                .map_err(bind)?
+                quinn::Endpoint::new_with_abstract_socket(config, accepts, socket, runtime)
+                    .map_err(bind)?
             }
         };
         Ok(Self { quinn, client, server })

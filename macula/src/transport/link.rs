@@ -1,4 +1,5 @@
 mod clock;
+mod load;
 mod parting;
 mod requests;
 mod waiter;
@@ -38,8 +39,6 @@ const TOKEN_LABEL: &[u8] = b"EXPORTER-macula-link";
 const LANE_PRIORITY: i32 = 1;
 /// Connections made within this time of each other may have been made at once.
 const TWINS: Duration = Duration::from_secs(3);
-/// For how long a load that was told is believed, in milliseconds.
-const LOAD_HOLDS_MS: u64 = 2000;
 /// How many digests, tables and batches of records a peer may have us send at once: as many as a
 /// directory of the greatest size is pulled in, twice.
 const TRANSFERS: usize = 32;
@@ -219,24 +218,6 @@ impl Link {
     /// Whether both were made at about the same time, as when one side dials twice at once.
     pub(crate) fn is_twin_of(&self, other: &Self) -> bool {
         self.since.saturating_duration_since(other.since) < TWINS
-    }
-
-    /// The peer has told its load, while it had so many calls of ours.
-    pub(crate) fn note_load(&self, load: u16, ours: usize) {
-        let ours = u16::try_from(ours).unwrap_or(u16::MAX);
-        self.load.store(load, Ordering::Relaxed);
-        self.foreign.store(load.saturating_sub(ours), Ordering::Relaxed);
-        self.load_at.store(self.age_ms(), Ordering::Relaxed);
-    }
-
-    /// The load that the peer told lately, and what of it was not ours. What it told long ago says
-    /// nothing any more, and would keep callers away for as long as they stay away.
-    pub(crate) fn recent_load(&self) -> (u16, u16) {
-        let age = self.age_ms().saturating_sub(self.load_at.load(Ordering::Relaxed));
-        if age >= LOAD_HOLDS_MS {
-            return (0, 0);
-        }
-        (self.load.load(Ordering::Relaxed), self.foreign.load(Ordering::Relaxed))
     }
 
     fn age_ms(&self) -> u64 {

@@ -91,6 +91,7 @@ impl Link {
         for (id, waiter) in late {
             // Whoever waits may never look again, and the peer may have more time for it by now.
             if !cfg!(mutant = "cancel_forgotten") {
+                // On a closed link there is nothing left to cancel.
                 let _ = self.lane.push(&Message::Cancel { id });
             }
             waiter.end(Err(Failure::Deadline { phase: Phase::Run }), None);
