@@ -3,6 +3,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -23,8 +24,8 @@ use crate::join::local::Published;
 use crate::membership::{Member, Membership};
 use crate::quiet::{Kind, Quiet, Who};
 use crate::rpc::Calling;
+use crate::rpc::Request;
 use crate::rpc::server::Services;
-use crate::rpc::{Request, Response};
 use crate::text::Safe;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::link::Link;
@@ -62,6 +63,8 @@ pub(crate) struct Inner {
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) events: broadcast::Sender<MemberEvent>,
     pub(crate) joining: watch::Sender<Joining>,
+    /// Read without a lock, and true only when that is.
+    joined: AtomicBool,
     /// A peer has told whom it knows.
     pub(crate) introduced: watch::Sender<bool>,
     /// Calls of peers that run or wait here.
@@ -130,6 +133,11 @@ impl Mesh {
         self.0.view.load_full()
     }
 
+    /// The same, for a short look. Costs no lock, and is not counted.
+    pub fn with_view<T>(&self, look: impl FnOnce(&Arc<View>) -> T) -> T {
+        look(&self.0.view.load())
+    }
+
     /// The last record known of a node, also for half a minute after it has gone.
     pub fn record(&self, node: &NodeId) -> Option<Arc<NodeRecord>> {
         self.0.state().replica.get(node).map(|sealed| sealed.record().clone())
@@ -153,7 +161,13 @@ impl Mesh {
 
     /// Whether this node has joined its cluster.
     pub fn has_joined(&self) -> bool {
-        self.0.joining.borrow().joined
+        // It joins once: what watchers are told is looked at until then.
+        let joined = &self.0.joined;
+        joined.load(Ordering::Acquire) || {
+            let now = self.0.joining.borrow().joined;
+            joined.fetch_or(now, Ordering::Release);
+            now
+        }
     }
 
     /// How this node stands with a peer.
@@ -183,12 +197,14 @@ impl Mesh {
 
     /// Asks one node, and waits for its reply until the deadline of the request. Dropping the
     /// future cancels the call there.
-    pub fn call_to(
-        &self,
-        node: NodeId,
-        request: Request,
-    ) -> impl Future<Output = Response> + Send + Unpin + use<> {
+    pub fn call_to(&self, node: NodeId, request: Request) -> Calling {
         Calling::new(self.0.clone(), node, request)
+    }
+
+    /// The same, and sends the request before it returns if there is a connection: `now` is the
+    /// time, and `waker` is woken when there is something to poll for.
+    pub fn call_now(&self, node: NodeId, request: Request, now: Instant, waker: &Waker) -> Calling {
+        Calling::sent(&self.0, node, request, now, waker)
     }
 
     /// Shares a small fact about this node, such as its load, with all others; at most 192 bytes.
@@ -320,6 +336,7 @@ impl Inner {
             changed: watch::Sender::new(0),
             events: broadcast::Sender::new(1024),
             joining: watch::Sender::new(Joining::default()),
+            joined: AtomicBool::new(false),
             introduced: watch::Sender::new(false),
             serving: AtomicUsize::new(0),
             served: Notify::new(),

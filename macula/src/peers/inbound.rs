@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::MEMBERSHIP;
 use crate::Limits;
@@ -17,14 +18,19 @@ use crate::transport::link::{Inbound, Link, Violation};
 use crate::wire::Message;
 
 impl Inbound for Inner {
-    fn message(&self, link: &Arc<Link>, message: Message) -> Result<(), Violation> {
+    fn message(
+        &self,
+        link: &Arc<Link>,
+        message: Message,
+        now: &mut Instant,
+    ) -> Result<(), Violation> {
         match message {
             Message::Request { id, method, key, remaining, room, extensions, body } => {
                 let what = Asked { method, key, remaining, room, extensions, body };
-                return self.on_request(link, id, what);
+                return self.on_request(link, id, what, now);
             }
             Message::Reply { id, load, status, body } => {
-                self.on_reply(link, id, load, status, body);
+                self.on_reply(link, id, load, status, body, *now);
             }
             Message::Cancel { id } => link.cancel(id),
             Message::Extend { id, by } => self.on_extend(link, id, by),

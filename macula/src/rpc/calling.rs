@@ -1,10 +1,10 @@
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use tokio::sync::oneshot::{self, error::RecvError};
+use futures_util::future::{BoxFuture, poll_fn};
 use tokio::time::Instant;
 
 use super::{Failure, Phase, Request, Response, Term};
@@ -14,24 +14,52 @@ use crate::mesh::Inner;
 use crate::transport::link::{Link, Waiter};
 use crate::wire::Message;
 
+// Written by hand to be small: with a link at hand and a body that fits the lane, there is nothing
+// to wait for but the reply.
 /// A request to one node. It is sent at the first poll, and cancelled if this is dropped before the
 /// reply has come.
-///
-/// It is written by hand to be small: with a link at hand and a body that fits the lane, there is
-/// nothing to wait for but the reply.
-pub(crate) struct Calling(State);
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Calling(State);
 
 enum State {
     Start(Arc<Inner>, NodeId, Request),
-    Waits(Pending, oneshot::Receiver<Response>),
+    Waits(Pending),
     /// A link must be found first, or the body goes on a stream of its own.
     Longer(BoxFuture<'static, Response>),
+    /// It could not be sent.
+    Unsent(Response),
     Over,
 }
 
 impl Calling {
     pub(crate) fn new(inner: Arc<Inner>, node: NodeId, request: Request) -> Self {
         Self(State::Start(inner, node, request))
+    }
+
+    /// Whether it is sent, and the waker that it was given will be woken at its end: until then
+    /// there is nothing to poll for.
+    pub fn is_sent(&self) -> bool {
+        matches!(self.0, State::Waits(_))
+    }
+
+    /// One that is sent already, if that is possible at once, which is `now`. `waker` is woken when
+    /// there is something to poll for.
+    pub(crate) fn sent(
+        inner: &Arc<Inner>,
+        node: NodeId,
+        request: Request,
+        now: Instant,
+        waker: &Waker,
+    ) -> Self {
+        let term = request.term;
+        let begun = begin(inner, node, request, now, waker);
+        Self(begun.unwrap_or_else(|failure| State::Unsent(failed(failure, term))))
+    }
+}
+
+impl fmt::Debug for Calling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calling").field("is_sent", &self.is_sent()).finish_non_exhaustive()
     }
 }
 
@@ -41,25 +69,22 @@ impl Future for Calling {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         loop {
             let response = match &mut self.0 {
-                State::Start(..) => {
-                    let State::Start(inner, node, request) =
-                        std::mem::replace(&mut self.0, State::Over)
-                    else {
-                        continue;
-                    };
-                    let term = request.term;
-                    match begin(inner, node, request) {
-                        Ok(next) => self.0 = next,
-                        Err(failure) => return Poll::Ready(failed(failure, term)),
+                State::Waits(pending) => ready!(pending.poll(cx)),
+                State::Longer(longer) => ready!(longer.poll_unpin(cx)),
+                State::Over => return Poll::Pending,
+                State::Start(..) | State::Unsent(_) => {
+                    match std::mem::replace(&mut self.0, State::Over) {
+                        State::Unsent(response) => return Poll::Ready(response),
+                        State::Start(inner, node, request) => {
+                            *self = Self::sent(&inner, node, request, Instant::now(), cx.waker());
+                        }
+                        _ => {}
+                    }
+                    if self.is_sent() {
+                        return Poll::Pending;
                     }
                     continue;
                 }
-                State::Waits(pending, answer) => {
-                    let answer = ready!(answer.poll_unpin(cx));
-                    pending.took(answer)
-                }
-                State::Longer(longer) => ready!(longer.poll_unpin(cx)),
-                State::Over => return Poll::Pending,
             };
             self.0 = State::Over;
             return Poll::Ready(response);
@@ -72,51 +97,57 @@ fn failed(failure: Failure, term: Term) -> Response {
 }
 
 /// Sends the request if that is possible at once.
-fn begin(inner: Arc<Inner>, node: NodeId, request: Request) -> Result<State, Failure> {
+fn begin(
+    inner: &Arc<Inner>,
+    node: NodeId,
+    request: Request,
+    now: Instant,
+    waker: &Waker,
+) -> Result<State, Failure> {
     let limit = inner.limits.max_body;
     if request.body.len() > limit {
         return Err(Failure::RequestTooLarge { limit });
     }
-    match inner.link(&node).filter(|link| link.lane.has_room()) {
-        Some(link) => send(link, request),
-        None => Ok(State::Longer(Box::pin(async move {
-            let term = request.term;
-            let sent = inner.ready_link(node, term).await.and_then(|link| send(link, request));
-            match sent {
-                Ok(sent) => Calling(sent).await,
-                Err(failure) => failed(failure, term),
-            }
-        }))),
+    if let Some(link) = inner.link(&node).filter(|link| link.lane.has_room()) {
+        return send(link, request, now, waker);
     }
+    let inner = inner.clone();
+    Ok(State::Longer(Box::pin(async move {
+        let term = request.term;
+        let link = inner.ready_link(node, term).await;
+        match link.and_then(|link| send(link, request, Instant::now(), Waker::noop())) {
+            Ok(sent) => Calling(sent).await,
+            Err(failure) => failed(failure, term),
+        }
+    })))
 }
 
 /// Sends the request on this link.
-fn send(link: Arc<Link>, request: Request) -> Result<State, Failure> {
+fn send(link: Arc<Link>, request: Request, now: Instant, waker: &Waker) -> Result<State, Failure> {
     let Request { method, key, body, term, moved, sent, leave_if_silent } = request;
-    let remaining = term.deadline().saturating_duration_since(Instant::now());
+    let remaining = term.deadline().saturating_duration_since(now);
     if remaining.is_zero() {
         return Err(Failure::Deadline { phase: Phase::Dial });
     }
     let gone = || Failure::Unreachable("the connection has just closed".into());
-    let (reply, answer) = oneshot::channel();
-    let waiter = Waiter { reply, leaves_if_silent: leave_if_silent, term, moved };
+    let waiter = Waiter { leaves_if_silent: leave_if_silent, term, moved };
     let large = body.len() > limits::LANE_THRESHOLD;
-    let id = link.calls().insert(waiter, large).ok_or_else(gone)?;
+    let id = link.calls().insert(waiter, large, waker.clone()).ok_or_else(gone)?;
     link.expect(term.deadline());
-    let mut pending = Pending { link, id, term, handed_over: !large };
+    let mut pending = Pending { link, id, term, handed_over: !large, ended: false };
     let (room, extensions) = (term.room(), term.extensions());
     let message = Message::Request { id, method, key, remaining, room, extensions, body };
     if let Some(sent) = sent {
         sent.now();
     }
     if large {
-        return Ok(State::Longer(Box::pin(pending.send_and_wait(message, answer))));
+        return Ok(State::Longer(Box::pin(pending.send_and_wait(message))));
     }
     if pending.link.lane.push(&message).is_err() {
         pending.handed_over = false;
         return Err(gone());
     }
-    Ok(State::Waits(pending, answer))
+    Ok(State::Waits(pending))
 }
 
 /// A request that has a number. Dropping it cancels the request unless its reply has come.
@@ -128,32 +159,31 @@ struct Pending {
     /// The peer may have it, or get it. One that is not handed over as a whole is taken back with
     /// its stream, and there is nothing to cancel.
     handed_over: bool,
+    /// Its reply has been handed out.
+    ended: bool,
 }
 
 impl Pending {
-    async fn send_and_wait(
-        mut self,
-        message: Message,
-        mut answer: oneshot::Receiver<Response>,
-    ) -> Response {
+    /// The request has ended, at its deadline at the latest: the link sees to that.
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Response> {
+        let ended = ready!(self.link.calls().poll(self.id, cx.waker()));
+        self.ended = true;
+        let lost = || failed(Failure::Disconnected, self.term);
+        Poll::Ready(ended.unwrap_or_else(lost))
+    }
+
+    async fn send_and_wait(mut self, message: Message) -> Response {
         let link = self.link.clone();
         let upload = link.send_alone(message);
         tokio::pin!(upload);
         tokio::select! {
             biased;
-            answer = &mut answer => return self.took(answer),
+            response = poll_fn(|cx| self.poll(cx)) => return response,
             // A peer that refuses the body says so in its reply; a lost connection ends the wait.
             _ = &mut upload => {}
         }
         self.handed_over = true;
-        let answer = answer.await;
-        self.took(answer)
-    }
-
-    /// The request has ended, at its deadline at the latest: the link sees to that.
-    fn took(&self, answer: Result<Response, RecvError>) -> Response {
-        let lost = |_| Response { result: Err(Failure::Disconnected), load: None, term: self.term };
-        answer.unwrap_or_else(lost)
+        poll_fn(|cx| self.poll(cx)).await
     }
 
     /// Tells the peer that nobody waits any more, if it has the request.
@@ -168,7 +198,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         // The table is not locked any more when it does.
-        let waited = self.link.calls().forget(self.id);
+        let waited = !self.ended && self.link.calls().forget(self.id);
         if waited {
             self.cancel();
         }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Failure, Phase, Term};
 use crate::identity::NodeId;
 use crate::mesh::Inner;
-use crate::transport::link::Link;
+use crate::transport::link::{Link, Waiter};
 use crate::wire::Status;
 
 impl Inner {
@@ -47,22 +47,25 @@ impl Inner {
         load: u16,
         status: Status,
         body: Bytes,
+        now: Instant,
     ) {
         let limit = self.limits.max_body;
         let result = match (status, body.len() > limit) {
             (Status::Done, true) => Err(Failure::ReplyTooLarge { limit }),
             (status, _) => outcome(status, body),
         };
-        let (waiter, ours) = {
+        let (waker, ours) = {
             let mut calls = link.calls();
-            (calls.complete(id), calls.len())
+            let end = |waiter: Waiter| waiter.end(result, Some(load));
+            (calls.complete(id, end), calls.len())
         };
-        link.note_load(load, ours);
-        let Some(waiter) = waiter else {
-            tracing::debug!(peer = %link.peer.id, id, "a reply came that nobody waits for");
-            return;
-        };
-        waiter.end(result, Some(load));
+        link.note_load(load, ours, now);
+        match waker {
+            Some(waker) => waker.wake(),
+            None => {
+                tracing::debug!(peer = %link.peer.id, id, "a reply came that nobody waits for");
+            }
+        }
     }
 
     /// The peer says that a request of ours may take longer.

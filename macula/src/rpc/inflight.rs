@@ -1,93 +1,203 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::BTreeMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::task::{Poll, Waker};
 
-/// The requests of one connection that still wait for their reply.
+/// The requests of one connection that still wait for their reply, and the ends of those whose
+/// caller has not looked yet.
 ///
 /// Each number is given once in the life of the table, so a reply that comes late, twice or
 /// uncalled for finds nobody and is only counted. Requests that travel alone have odd numbers, those
 /// on the lane even ones: a cancellation, which is always on the lane, overtakes the former only.
+///
+/// A call ends here and its caller finds the end here, so that a call needs no channel of its own.
 #[derive(Debug)]
-pub(crate) struct InFlight<W> {
+pub(crate) struct InFlight<W, E> {
     next: u64,
-    waiting: BTreeMap<u64, W>,
+    calls: Numbered<State<W, E>>,
+    /// How many of them wait.
+    waiting: usize,
     unclaimed: u64,
     closed: bool,
 }
 
-impl<W> InFlight<W> {
-    pub(crate) const fn new() -> Self {
-        Self { next: 2, waiting: BTreeMap::new(), unclaimed: 0, closed: false }
+/// Callers choose the numbers, one after the other, so no peer can make them collide; and nothing
+/// is told in the order of this map.
+#[expect(clippy::disallowed_types, reason = "whatever leaves it together is put in order")]
+type Numbered<T> = std::collections::HashMap<u64, T, BuildHasherDefault<NumberHasher>>;
+
+#[derive(Debug)]
+enum State<W, E> {
+    Waits(W, Waker),
+    /// On the way from the one to the other.
+    Ending,
+    Ended(E),
+}
+
+/// A table that has had more calls than this at once gives their room back when it is empty.
+const ROOM: usize = 1024;
+
+impl<W, E> InFlight<W, E> {
+    pub(crate) fn new() -> Self {
+        Self { next: 2, calls: Numbered::default(), waiting: 0, unclaimed: 0, closed: false }
     }
 
     /// Takes the waiter of a request, which may travel `alone`, and gives its number; none once the
-    /// table is closed.
-    pub(crate) fn insert(&mut self, waiter: W, alone: bool) -> Option<u64> {
+    /// table is closed. `waker` is woken at its end.
+    pub(crate) fn insert(&mut self, waiter: W, alone: bool, waker: Waker) -> Option<u64> {
         if self.closed {
             return None;
         }
         let id = self.next + u64::from(alone);
         self.next += 2;
-        self.waiting.insert(id, waiter);
+        self.calls.insert(id, State::Waits(waiter, waker));
+        self.waiting += 1;
         Some(id)
     }
 
-    /// The waiter whose reply has come.
-    pub(crate) fn complete(&mut self, id: u64) -> Option<W> {
-        let mut waiter = self.waiting.remove(&id);
-        if cfg!(mutant = "late_reply_to_another") && waiter.is_none() {
-            waiter = self.waiting.pop_first().map(|(_, other)| other);
+    /// Ends the call with what `end` makes of its waiter. Whoever is to be woken is woken when the
+    /// table is not locked any more; none if nobody waits under this number.
+    pub(crate) fn complete(&mut self, id: u64, end: impl FnOnce(W) -> E) -> Option<Waker> {
+        let mut id = id;
+        if cfg!(mutant = "late_reply_to_another") && self.find_waiting(id).is_none() {
+            id = self.numbers(|_| true).first().copied().unwrap_or(id);
         }
-        if waiter.is_none() {
+        let waker = self.end(id, end);
+        if waker.is_none() {
             self.unclaimed += 1;
         }
-        waiter
+        waker
     }
 
     /// The waiter that a peer has word for.
     pub(crate) fn find(&mut self, id: u64) -> Option<&mut W> {
-        let waiter = self.waiting.get_mut(&id);
-        if waiter.is_none() {
+        if self.find_waiting(id).is_none() {
             self.unclaimed += 1;
         }
-        waiter
+        self.find_waiting(id)
     }
 
-    /// Forgets a waiter that has gone; false if its reply has come already.
+    /// Hands out the end of a call, which is forgotten then. Until there is one, `waker` is who is
+    /// woken. Ready with nothing if there is no such call.
+    pub(crate) fn poll(&mut self, id: u64, waker: &Waker) -> Poll<Option<E>> {
+        match self.calls.get_mut(&id) {
+            Some(State::Waits(_, known)) => {
+                known.clone_from(waker);
+                Poll::Pending
+            }
+            _ => match self.remove(id) {
+                Some(State::Ended(end)) => Poll::Ready(Some(end)),
+                _ => Poll::Ready(None),
+            },
+        }
+    }
+
+    /// Forgets a call that nobody wants to know of any more; false if it has ended already.
     pub(crate) fn forget(&mut self, id: u64) -> bool {
-        self.waiting.remove(&id).is_some()
+        let waited = matches!(self.remove(id), Some(State::Waits(..)));
+        self.waiting -= usize::from(waited);
+        waited
     }
 
-    /// Takes out the waiters for whom `leaves` holds.
-    pub(crate) fn take_if(&mut self, leaves: impl Fn(&W) -> bool) -> Vec<(u64, W)> {
-        self.waiting.extract_if(.., |_, waiter| leaves(waiter)).collect()
+    /// Ends the calls for whose waiters `leaves` holds, in the order of their numbers, and gives
+    /// them with who is to be woken.
+    pub(crate) fn end_if(
+        &mut self,
+        leaves: impl Fn(&W) -> bool,
+        mut end: impl FnMut(W) -> E,
+    ) -> Vec<(u64, Waker)> {
+        let leaving = self.numbers(leaves).into_iter();
+        leaving.filter_map(|id| Some((id, self.end(id, &mut end)?))).collect()
     }
 
-    /// Takes out all waiters and takes no more.
-    pub(crate) fn close(&mut self) -> Vec<(u64, W)> {
+    /// Ends all calls and takes no more. Gives who is to be woken.
+    pub(crate) fn close(&mut self, end: impl FnMut(W) -> E) -> Vec<(u64, Waker)> {
         self.closed = true;
-        std::mem::take(&mut self.waiting).into_iter().collect()
+        self.end_if(|_| true, end)
     }
 
     /// All who wait.
     pub(crate) fn waiters(&self) -> impl Iterator<Item = &W> {
-        self.waiting.values()
+        self.calls.values().filter_map(|state| match state {
+            State::Waits(waiter, _) => Some(waiter),
+            State::Ending | State::Ended(_) => None,
+        })
     }
 
+    /// How many wait.
     pub(crate) fn len(&self) -> usize {
-        self.waiting.len()
+        self.waiting
     }
 
     /// How many replies, and words about a call, found nobody waiting.
     pub(crate) fn unclaimed(&self) -> u64 {
         self.unclaimed
     }
+
+    fn end(&mut self, id: u64, end: impl FnOnce(W) -> E) -> Option<Waker> {
+        let state = self.calls.get_mut(&id).filter(|state| matches!(state, State::Waits(..)))?;
+        let State::Waits(waiter, waker) = std::mem::replace(state, State::Ending) else {
+            return None;
+        };
+        *state = State::Ended(end(waiter));
+        self.waiting -= 1;
+        Some(waker)
+    }
+
+    fn remove(&mut self, id: u64) -> Option<State<W, E>> {
+        let removed = self.calls.remove(&id);
+        if self.calls.is_empty() && self.calls.capacity() > ROOM {
+            self.calls = Numbered::default();
+        }
+        removed
+    }
+
+    fn find_waiting(&mut self, id: u64) -> Option<&mut W> {
+        match self.calls.get_mut(&id) {
+            Some(State::Waits(waiter, _)) => Some(waiter),
+            _ => None,
+        }
+    }
+
+    /// The numbers of those who wait and for whom `which` holds, in order.
+    fn numbers(&self, which: impl Fn(&W) -> bool) -> Vec<u64> {
+        let waits = |state: &State<W, E>| matches!(state, State::Waits(w, _) if which(w));
+        let calls = self.calls.iter().filter(|(_, state)| waits(state));
+        let mut numbers: Vec<_> = calls.map(|(id, _)| *id).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+}
+
+/// Spreads numbers that are given one after the other. Fibonacci hashing (Knuth, "The Art of
+/// Computer Programming", volume 3, 6.4); the map takes bits of both halves.
+#[derive(Debug, Default)]
+struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(26)
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
     use proptest::prelude::*;
-    use rand::{RngExt, SeedableRng};
 
     use super::*;
 
@@ -96,7 +206,9 @@ mod tests {
         Insert(bool),
         Complete(u64),
         Forget(u64),
-        TakeEven,
+        Poll(u64),
+        Find(u64),
+        EndEven,
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -104,94 +216,126 @@ mod tests {
             3 => any::<bool>().prop_map(Step::Insert),
             2 => (0..80_u64).prop_map(Step::Complete),
             1 => (0..80_u64).prop_map(Step::Forget),
-            1 => Just(Step::TakeEven),
+            2 => (0..80_u64).prop_map(Step::Poll),
+            1 => (0..80_u64).prop_map(Step::Find),
+            1 => Just(Step::EndEven),
         ]
     }
 
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What is known of a call outside of the table.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    enum Known {
+        Waits,
+        Ended,
+        Gone,
+    }
+
     proptest! {
+        /// Each call ends once, is handed out once, to the one who made it, and wakes only him.
         #[test]
-        fn every_waiter_leaves_exactly_once(steps in prop::collection::vec(step(), 0..80)) {
+        fn every_call_ends_and_is_handed_out_once(
+            steps in prop::collection::vec(step(), 0..120),
+        ) {
             let mut table = InFlight::new();
-            let (mut entered, mut left) = (Vec::new(), Vec::new());
+            let mut calls: BTreeMap<u64, (Known, Arc<Woken>)> = BTreeMap::new();
+            let mut unclaimed = 0;
+            let end = |number: u64| number + 1000;
             for step in steps {
                 match step {
                     Step::Insert(alone) => {
-                        let number = 2 * (entered.len() as u64 + 1) + u64::from(alone);
-                        prop_assert_eq!(table.insert(number, alone), Some(number));
-                        entered.push(number);
+                        let number = 2 * (calls.len() as u64 + 1) + u64::from(alone);
+                        let woken = Arc::<Woken>::default();
+                        let id = table.insert(number, alone, woken.clone().into());
+                        prop_assert_eq!(id, Some(number));
+                        calls.insert(number, (Known::Waits, woken));
                     }
                     Step::Complete(id) => {
-                        let waiter = table.complete(id);
-                        prop_assert!(waiter.is_none_or(|waiter| waiter == id), "another's reply");
-                        left.extend(waiter);
-                    }
-                    Step::Forget(id) => {
-                        if table.forget(id) {
-                            left.push(id);
+                        let waker = table.complete(id, end);
+                        let waited = calls.get_mut(&id).filter(|(known, _)| *known == Known::Waits);
+                        prop_assert_eq!(waker.is_some(), waited.is_some());
+                        unclaimed += u64::from(waker.is_none());
+                        if let (Some(waker), Some((known, woken))) = (waker, waited) {
+                            waker.wake();
+                            *known = Known::Ended;
+                            prop_assert_eq!(woken.0.load(Ordering::Relaxed), 1, "of another call");
                         }
                     }
-                    Step::TakeEven => {
-                        left.extend(table.take_if(|waiter| waiter % 2 == 0).iter().map(|w| w.1));
+                    Step::Forget(id) => {
+                        let known = calls.get_mut(&id).map(|(known, _)| known);
+                        let waited = known.as_ref().is_some_and(|known| **known == Known::Waits);
+                        prop_assert_eq!(table.forget(id), waited);
+                        if let Some(known) = known {
+                            *known = Known::Gone;
+                        }
+                    }
+                    Step::Poll(id) => {
+                        let woken = Arc::<Woken>::default();
+                        let polled = table.poll(id, &woken.clone().into());
+                        let expected = match calls.get_mut(&id) {
+                            Some((Known::Waits, waker)) => {
+                                *waker = woken;
+                                Poll::Pending
+                            }
+                            Some((known @ Known::Ended, _)) => {
+                                *known = Known::Gone;
+                                Poll::Ready(Some(end(id)))
+                            }
+                            Some((Known::Gone, _)) | None => Poll::Ready(None),
+                        };
+                        prop_assert_eq!(polled, expected);
+                    }
+                    Step::Find(id) => {
+                        let waits = matches!(calls.get(&id), Some((Known::Waits, _)));
+                        prop_assert_eq!(table.find(id).copied(), waits.then_some(id));
+                        unclaimed += u64::from(!waits);
+                    }
+                    Step::EndEven => {
+                        let ended = table.end_if(|number| number % 2 == 0, end);
+                        let ended: Vec<_> = ended.into_iter().map(|(id, _)| id).collect();
+                        let mut expected = Vec::new();
+                        for (id, (known, _)) in &mut calls {
+                            if id % 2 == 0 && *known == Known::Waits {
+                                expected.push(*id);
+                                *known = Known::Ended;
+                            }
+                        }
+                        prop_assert_eq!(ended, expected, "in order");
                     }
                 }
-                prop_assert_eq!(table.len(), entered.len() - left.len());
+                let waiting = calls.values().filter(|(known, _)| *known == Known::Waits).count();
+                prop_assert_eq!(table.len(), waiting);
+                prop_assert_eq!(table.waiters().count(), waiting);
+                prop_assert_eq!(table.unclaimed(), unclaimed);
             }
-            left.extend(table.close().into_iter().map(|(_, waiter)| waiter));
-            left.sort_unstable();
-            prop_assert_eq!(left, entered);
-            prop_assert_eq!(table.insert(0, false), None);
+            let left = calls.iter().filter(|(_, (known, _))| *known == Known::Waits);
+            let left: Vec<u64> = left.map(|(id, _)| *id).collect();
+            let closed: Vec<_> = table.close(end).into_iter().map(|(id, _)| id).collect();
+            prop_assert_eq!(closed, left);
+            prop_assert_eq!(table.len(), 0);
+            prop_assert_eq!(table.insert(0, false, Waker::noop().clone()), None);
         }
     }
 
     #[test]
-    fn late_replies_are_counted() {
+    fn the_room_of_many_calls_is_given_back() {
         let mut table = InFlight::new();
-        let id = table.insert((), true).unwrap();
-        assert!(table.forget(id));
-        assert!(table.complete(id).is_none());
-        assert_eq!(table.unclaimed(), 1);
-    }
-
-    /// 100 000 steps at random against a list: the same waiters, the same numbers, none leaked.
-    #[test]
-    fn the_table_is_a_list_of_who_waits() {
-        let mut rng = rand::rngs::StdRng::seed_from_u64(19);
-        let (mut table, mut list) = (InFlight::new(), Vec::<(u64, u64)>::new());
-        let (mut given, mut unclaimed) = (0, 0);
-        for step in 0..100_000_u64 {
-            // One that waits, one that has left, or one that has not come yet.
-            let id = match list.len() {
-                0 => rng.random_range(0..=given + 1),
-                _ if rng.random_range(0..4) == 0 => rng.random_range(0..=given + 1),
-                many => list[rng.random_range(0..many)].0,
-            };
-            let known = list.iter().position(|(number, _)| *number == id);
-            match rng.random_range(0..10) {
-                0..4 => {
-                    let alone = step.is_multiple_of(3);
-                    given += 2;
-                    let number = given + u64::from(alone);
-                    assert_eq!(table.insert(step, alone), Some(number));
-                    list.push((number, step));
-                }
-                4..7 => {
-                    unclaimed += u64::from(known.is_none());
-                    assert_eq!(table.complete(id), known.map(|at| list.remove(at).1));
-                }
-                7 => assert_eq!(table.forget(id), known.map(|at| list.remove(at)).is_some()),
-                8 => {
-                    unclaimed += u64::from(known.is_none());
-                    assert_eq!(table.find(id).copied(), known.map(|at| list[at].1));
-                }
-                _ => {
-                    let leaves = |waiter: &u64| waiter.is_multiple_of(17);
-                    let left: Vec<_> = list.extract_if(.., |(_, waiter)| leaves(waiter)).collect();
-                    assert_eq!(table.take_if(leaves), left);
-                }
-            }
-            assert_eq!((table.len(), table.unclaimed()), (list.len(), unclaimed), "step {step}");
+        let waker = Waker::noop();
+        let ids: Vec<_> =
+            (0..10_000).filter_map(|n| table.insert(n, false, waker.clone())).collect();
+        assert!(table.calls.capacity() >= 10_000);
+        for id in ids {
+            let _ = table.complete(id, |waiter| waiter);
+            assert!(table.poll(id, waker).is_ready());
         }
-        assert_eq!(table.close(), list);
-        assert_eq!((table.len(), table.insert(0, false)), (0, None));
+        assert_eq!(table.calls.capacity(), 0);
     }
 }

@@ -23,7 +23,7 @@ mod service;
 
 pub use crate::limits::MAX_EXTENSIONS;
 use bytes::Bytes;
-pub(crate) use calling::Calling;
+pub use calling::Calling;
 pub use extension::{NotExtended, Term};
 pub use failure::{Executed, Failure, Phase};
 pub use lease::{Lease, Moved, Sent};

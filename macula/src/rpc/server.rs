@@ -89,6 +89,7 @@ impl Inner {
         link: &Arc<Link>,
         id: u64,
         asked: Asked,
+        now: &mut Instant,
     ) -> Result<(), Violation> {
         let Asked { method, key, remaining, room, extensions, body } = asked;
         let refuse = |status| {
@@ -123,7 +124,7 @@ impl Inner {
         };
         let Some(node) = self.this() else { return refuse(Status::Draining) };
         // A peer's clock is no concern of ours, and neither is a time beyond all reason.
-        let deadline = Instant::now() + remaining.min(MAX_TIME_LEFT);
+        let deadline = *now + remaining.min(MAX_TIME_LEFT);
         let lease = Lease::remote(Term::new(deadline, room, extensions), link, id);
         let caller = Caller { node: link.peer.id };
         // A short body shares the memory of all that arrived with it, which must not be kept for as
@@ -138,7 +139,7 @@ impl Inner {
             return Ok(());
         }
         match entry {
-            Entry::Admitted(permit) => call.start(service, method, incoming, permit),
+            Entry::Admitted(permit) => call.start(service, method, incoming, permit, now),
             Entry::Queued(turn) => {
                 link.begin(id, incoming.lease.cancelled().clone())?;
                 let (service, lease) = (service.clone(), incoming.lease.clone());
@@ -184,13 +185,14 @@ impl Call {
         Self { node, link, id, lease, answered: false }
     }
 
-    /// Polls the handler once in place, and spawns what is left.
+    /// Polls the handler once in place, and spawns what is left. It is `now`, and later then.
     fn start(
         self,
         service: &Arc<Service>,
         method: &Method,
         incoming: Incoming,
         permit: Permit,
+        now: &mut Instant,
     ) -> Result<(), Violation> {
         let wary = method.wary.load(Ordering::Relaxed);
         if method.spawn || wary > 0 {
@@ -200,11 +202,12 @@ impl Call {
             tokio::spawn(async move { self.run_spawned(&service, incoming, permit).await });
             return Ok(());
         }
-        let began = Instant::now();
+        let began = *now;
         let mut run = guarded(service, incoming);
         // Whoever is woken by this poll is polled again at once by the task that is spawned.
         let polled = run.poll_unpin(&mut Context::from_waker(Waker::noop()));
-        if began.elapsed() > FIRST_POLL {
+        *now = Instant::now();
+        if now.saturating_duration_since(began) > FIRST_POLL {
             method.wary.store(WARY, Ordering::Relaxed);
         }
         match polled {

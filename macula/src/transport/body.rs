@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
+use tokio::time::Instant;
 
-use super::link::{CLOSE_DONE, Inbound, Link, Violation};
+use super::link::{CLOSE_DONE, Inbound, Link, Violation, Waiter};
 use crate::limits;
 use crate::rpc::Failure;
 use crate::wire::{FrameBuffer, Message, Status, put_frame};
@@ -71,7 +72,7 @@ impl Link {
                 return self.refuse_body(call, max_body, inbound.load());
             }
             if let Some(frame) = frames.next_frame()? {
-                return inbound.message(self, Message::decode(frame)?);
+                return inbound.message(self, Message::decode(frame)?, &mut Instant::now());
             }
         }
     }
@@ -90,9 +91,10 @@ impl Link {
                 self.answer(&reply)
             }
             Err(reply) => {
-                let waiter = self.calls().complete(reply);
-                if let Some(waiter) = waiter {
-                    waiter.end(Err(Failure::ReplyTooLarge { limit }), None);
+                let end = |waiter: Waiter| waiter.end(Err(Failure::ReplyTooLarge { limit }), None);
+                let waker = self.calls().complete(reply, end);
+                if let Some(waker) = waker {
+                    waker.wake();
                 }
                 Ok(())
             }

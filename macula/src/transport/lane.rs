@@ -98,26 +98,32 @@ impl Lane {
         self.0.emptied.notify_waiters();
     }
 
-    /// Writes what is appended until the lane or the stream is closed.
+    /// Writes what is appended until the lane or the stream is closed. `more` tells whether others
+    /// are likely to append at this moment.
     pub(crate) async fn drive(
         &self,
         mut stream: quinn::SendStream,
+        more: impl Fn() -> bool,
     ) -> Result<(), quinn::WriteError> {
         let mut batch = Vec::new();
         loop {
             let filled = self.0.filled.notified();
-            let closed = {
-                let mut buffer = self.buffer();
-                std::mem::swap(&mut buffer.bytes, &mut batch);
-                buffer.closed
+            let (empty, closed) = {
+                let buffer = self.buffer();
+                (buffer.bytes.is_empty(), buffer.closed)
             };
-            if batch.is_empty() {
+            if empty {
                 if closed {
                     return finish(stream).await;
                 }
                 filled.await;
-                continue;
             }
+            if more() {
+                // The first of many who were woken by one read wakes this task, which would run
+                // before the others: let them append first, so that it leaves as one piece.
+                tokio::task::yield_now().await;
+            }
+            std::mem::swap(&mut self.buffer().bytes, &mut batch);
             self.0.emptied.notify_waiters();
             tokio::select! {
                 written = stream.write_all(&batch) => written?,

@@ -1,6 +1,7 @@
 mod clock;
 mod load;
 mod parting;
+mod pulse;
 mod requests;
 mod waiter;
 
@@ -23,9 +24,9 @@ use crate::identity::NodeId;
 use crate::limits::{self, Limits};
 use crate::membership::Member;
 use crate::quiet::Kind;
-use crate::rpc::Failure;
 use crate::rpc::health::Health;
 use crate::rpc::inflight::InFlight;
+use crate::rpc::{Failure, Response};
 use crate::wire::{FrameBuffer, Message, WireError};
 
 use clock::Clock;
@@ -42,6 +43,9 @@ const TWINS: Duration = Duration::from_secs(3);
 /// How many digests, tables and batches of records a peer may have us send at once: as many as a
 /// directory of the greatest size is pulled in, twice.
 const TRANSFERS: usize = 32;
+/// For so many messages that came together the clock is read once. Most take less than a
+/// microsecond; handlers that are run in place read it again.
+const DATED: u32 = 16;
 /// The code for a peer that sent what no peer of ours sends.
 const CLOSE_VIOLATION: VarInt = VarInt::from_u32(2);
 
@@ -59,7 +63,7 @@ pub(crate) struct Link {
     pub(super) connection: Connection,
     clock: Clock,
     /// Requests of ours.
-    pub(crate) calls: Mutex<InFlight<Waiter>>,
+    pub(crate) calls: Mutex<InFlight<Waiter, Response>>,
     /// Requests of the peer that were not done at once.
     running: Mutex<Option<BTreeMap<u64, CancellationToken>>>,
     /// The last requests that the peer gave up before they were known here: a cancellation is
@@ -101,7 +105,13 @@ pub(crate) struct Link {
 
 /// What a link hands to its node.
 pub(crate) trait Inbound: Send + Sync + 'static {
-    fn message(&self, link: &Arc<Link>, message: Message) -> Result<(), Violation>;
+    /// A message has come; `now` is the time, for this one and those that came with it.
+    fn message(
+        &self,
+        link: &Arc<Link>,
+        message: Message,
+        now: &mut Instant,
+    ) -> Result<(), Violation>;
     fn datagram(&self, link: &Arc<Link>, datagram: Bytes);
     fn closed(&self, link: &Arc<Link>);
     fn limits(&self) -> &Limits;
@@ -185,43 +195,13 @@ impl Link {
         Duration::from_micros(self.trip_us.load(Ordering::Relaxed))
     }
 
-    /// A call was not answered in time, and nobody waits for it any more: asks whether the peer is
-    /// still there.
-    pub(crate) fn doubt(&self) {
-        if crate::mesh::lock(&self.health).doubt() {
-            // What came before the question is no answer to it.
-            self.heard.store(false, Ordering::Relaxed);
-            // A link that cannot be written to is about to close.
-            let _ = self.lane.push(&Message::Ping(0));
-        }
-    }
-
-    /// Whether anything has come from the peer since the last time this was asked.
-    pub(crate) fn take_heard(&self) -> bool {
-        let heard = self.heard.swap(false, Ordering::Relaxed);
-        if heard {
-            self.heard_at.store(self.age_ms(), Ordering::Relaxed);
-        }
-        heard
-    }
-
-    /// For how long nothing has come from the peer, as far as was asked.
-    pub(crate) fn unheard(&self) -> Duration {
-        let at = self.heard_at.load(Ordering::Relaxed);
-        Duration::from_millis(self.age_ms().saturating_sub(at))
-    }
-
-    pub(crate) fn calls(&self) -> MutexGuard<'_, InFlight<Waiter>> {
+    pub(crate) fn calls(&self) -> MutexGuard<'_, InFlight<Waiter, Response>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether both were made at about the same time, as when one side dials twice at once.
     pub(crate) fn is_twin_of(&self, other: &Self) -> bool {
         self.since.saturating_duration_since(other.since) < TWINS
-    }
-
-    fn age_ms(&self) -> u64 {
-        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Nothing is under way in either direction.
@@ -279,9 +259,12 @@ impl Link {
 
     /// Gives the calls that may run elsewhere back to their callers.
     pub(crate) fn fall_silent(&self) {
-        let leaving = self.calls().take_if(|waiter| waiter.leaves_if_silent);
-        for (id, waiter) in leaving {
-            waiter.end(Err(Failure::Silent), None);
+        let leaving = self.calls().end_if(
+            |waiter| waiter.leaves_if_silent,
+            |waiter| waiter.end(Err(Failure::Silent), None),
+        );
+        for (id, waker) in leaving {
+            waker.wake();
             let _ = self.lane.push(&Message::Cancel { id });
         }
     }
@@ -296,7 +279,7 @@ impl Link {
             violation = self.read_streams(&alone, &inbound) => Some(violation),
             () = self.read_datagrams(&*inbound) => None,
             read = self.read_lane(recv, &*inbound) => read.err(),
-            _ = lane.drive(send) => None,
+            _ = lane.drive(send, || self.calls().len() > 1) => None,
         };
         if let Some(violation) = reason {
             if let Some(left_out) = inbound.may_say(Kind::Violation, self.peer.id) {
@@ -319,8 +302,9 @@ impl Link {
             true => Failure::Unreachable("it gave up the connection before the call came".into()),
             false => Failure::Disconnected,
         };
-        for (_, waiter) in self.calls().close() {
-            waiter.end(Err(lost.clone()), None);
+        let lost = self.calls().close(|waiter| waiter.end(Err(lost.clone()), None));
+        for (_, waker) in lost {
+            waker.wake();
         }
         let running = self.running().take();
         for token in running.into_iter().flatten().map(|(_, token)| token) {
@@ -338,8 +322,13 @@ impl Link {
         while let Ok(Some(chunk)) = stream.read_chunk(64 << 10, true).await {
             self.heard.store(true, Ordering::Relaxed);
             frames.push(chunk.bytes);
+            let (mut now, mut dated) = (Instant::now(), 0);
             while let Some(frame) = frames.next_frame()? {
-                inbound.message(self, Message::decode(frame)?)?;
+                if dated == DATED {
+                    (now, dated) = (Instant::now(), 0);
+                }
+                dated += 1;
+                inbound.message(self, Message::decode(frame)?, &mut now)?;
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::engine;
+use super::engine::straight::{self, Next, Straight};
 use super::handle::{Place, Shared};
 use super::local::{self, Local};
 use super::options::{self, EXTENSIONS_DEFAULT, TIMEOUT_DEFAULT};
@@ -35,6 +36,8 @@ pub struct Unicast<'a, M: Method>(State<'a, M>);
 enum State<'a, M: Method> {
     Start(Call<'a, M>),
     Local(Box<Local<M>>),
+    /// On its way to another node, with nothing unusual so far.
+    Straight(Box<Straight<'a, M>>),
     Remote(BoxFuture<'a, Answer<M>>),
     Done,
 }
@@ -63,6 +66,14 @@ impl<M: Method> Future for Unicast<'_, M> {
                     },
                     polled => polled,
                 },
+                State::Straight(straight) => match straight.poll(task) {
+                    Poll::Ready(Ok(answer)) => Poll::Ready(answer),
+                    Poll::Ready(Err(remote)) => {
+                        self.0 = State::Remote(remote);
+                        continue;
+                    }
+                    Poll::Pending => Poll::Pending,
+                },
                 State::Remote(remote) => remote.as_mut().poll(task),
                 State::Done => return Poll::Pending,
                 State::Start(_) => {
@@ -75,6 +86,7 @@ impl<M: Method> Future for Unicast<'_, M> {
                     }
                     match &self.0 {
                         State::Local(local) if local.has_begun() => return Poll::Pending,
+                        State::Straight(straight) if straight.is_sent() => return Poll::Pending,
                         _ => continue,
                     }
                 }
@@ -113,11 +125,14 @@ fn start<'a, M: Method>(
         }
         Place::Node { node, local } => {
             let ask = Ask { local: local.clone(), ..ask };
-            Err(State::Remote(if ask.hedge {
-                engine::hedged::run(node.clone(), ask).boxed()
-            } else {
-                engine::unicast::run(node.clone(), ask, None).boxed()
-            }))
+            if ask.hedge {
+                return Err(State::Remote(engine::hedged::run(node.clone(), ask).boxed()));
+            }
+            match straight::begin(node, ask, task) {
+                Next::Ended(answer) => Ok(answer),
+                Next::Straight(straight) => Err(State::Straight(straight)),
+                Next::Longer(longer) => Err(State::Remote(longer)),
+            }
         }
     }
 }

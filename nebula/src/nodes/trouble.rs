@@ -38,6 +38,17 @@ pub(crate) enum Verdict {
     Neither,
 }
 
+/// An attempt that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) node: NodeId,
+    pub(crate) began: Instant,
+    /// When it had to end.
+    pub(crate) deadline: Instant,
+    /// What [`Trouble::begins`] said of it.
+    pub(crate) tries: bool,
+}
+
 impl Trouble {
     /// An attempt on another node begins, and ends at `deadline` at the latest, or later by what
     /// its handler has moved it.
@@ -47,8 +58,48 @@ impl Trouble {
         (node, name): (NodeId, &'a str),
         (began, deadline, moved): (Instant, Instant, Option<Moved>),
     ) -> Watched<'a> {
-        let tries = self.any() && self.lock().begins(&node, began);
+        let tries = self.begins(&node, began);
         Watched { trouble: self, choices, node, name, began, deadline, moved, tries, ended: false }
+    }
+
+    /// An attempt on another node begins. True if it is the one that tries whether an ejected node
+    /// is back: its end must be told to [`ended`](Self::ended), whatever it is.
+    pub(crate) fn begins(&self, node: &NodeId, began: Instant) -> bool {
+        self.any() && self.lock().begins(node, began)
+    }
+
+    /// The attempt on the node of this name has ended, which it had to do at the deadline.
+    pub(crate) fn ended(&self, choices: &Choices, name: &str, attempt: Ended, verdict: Verdict) {
+        let Ended { node, began, deadline, tries } = attempt;
+        if verdict != Verdict::Failed && !tries && !self.any() {
+            // It says nothing, like nearly all. The clock is not even looked at.
+            return;
+        }
+        let now = Instant::now();
+        let fair = deadline.saturating_duration_since(began) >= FAIR
+            && now.saturating_duration_since(deadline) < HELD_UP;
+        match verdict {
+            Verdict::Failed if now >= deadline && !fair => {}
+            Verdict::Answered if self.any() => {
+                if self.change(|outliers| outliers.succeeded(&node)) {
+                    tracing::info!(name = %Safe(name), %node, "a node answers calls again");
+                }
+            }
+            Verdict::Failed => {
+                let drawn = || jitter(&mut choices.jitter());
+                let failed = |outliers: &mut Outliers| outliers.failed(node, began, now, drawn);
+                if let Some(time) = self.change(failed) {
+                    tracing::warn!(
+                        name = %Safe(name), %node, ?time,
+                        "calls to a node failed in a row: it is asked after the others for a while"
+                    );
+                }
+            }
+            Verdict::Answered | Verdict::Neither => {}
+        }
+        if tries {
+            self.lock().tried(&node, began);
+        }
     }
 
     /// Puts those of a call's candidates under suspicion that are passed over.
@@ -106,33 +157,9 @@ impl Watched<'_> {
 
     fn end(&mut self, verdict: Verdict) {
         self.ended = true;
-        let (trouble, node, name) = (self.trouble, self.node, self.name);
-        let now = Instant::now();
-        let fair = self.deadline.saturating_duration_since(self.began) >= FAIR
-            && now.saturating_duration_since(self.deadline) < HELD_UP;
-        match verdict {
-            Verdict::Failed if now >= self.deadline && !fair => {}
-            Verdict::Answered if trouble.any() => {
-                if trouble.change(|outliers| outliers.succeeded(&node)) {
-                    tracing::info!(name = %Safe(name), %node, "a node answers calls again");
-                }
-            }
-            Verdict::Failed => {
-                let drawn = || jitter(&mut self.choices.jitter());
-                let failed =
-                    |outliers: &mut Outliers| outliers.failed(node, self.began, now, drawn);
-                if let Some(time) = trouble.change(failed) {
-                    tracing::warn!(
-                        name = %Safe(name), %node, ?time,
-                        "calls to a node failed in a row: it is asked after the others for a while"
-                    );
-                }
-            }
-            Verdict::Answered | Verdict::Neither => {}
-        }
-        if self.tries {
-            trouble.lock().tried(&node, self.began);
-        }
+        let Self { node, began, deadline, tries, .. } = *self;
+        let attempt = Ended { node, began, deadline, tries };
+        self.trouble.ended(self.choices, self.name, attempt, verdict);
     }
 }
 

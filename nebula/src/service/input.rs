@@ -26,7 +26,7 @@ pub use macula::rpc::Fault;
 
 use super::method::Method;
 use super::shape::ShapeOf;
-use super::wire::{Args, USUAL};
+use super::wire::{Args, written};
 use crate::context::{Context, Scope};
 
 /// The longest panic message that is kept, in bytes.
@@ -147,9 +147,7 @@ async fn encoded<M: Method>(
         }
     })
     .await?;
-    let mut out = Vec::with_capacity(USUAL);
-    contained(|| M::Shape::encode(&reply, &mut out)).map_err(Fault::Unwritable)?;
-    Ok(out.into())
+    written(|out| contained(|| M::Shape::encode(&reply, out))).map_err(Fault::Unwritable)
 }
 
 /// Reads or writes values of the application, whose `Serialize` and `Deserialize` may panic as

@@ -17,6 +17,7 @@
 )]
 
 use std::any::Any;
+use std::cell::Cell;
 
 use bytes::Bytes;
 use postcard::ser_flavors::Flavor;
@@ -53,8 +54,31 @@ pub struct Unencodable {
     reason: String,
 }
 
-/// What most arguments and replies fit into, in bytes, so that their buffer is allocated once.
-pub(crate) const USUAL: usize = 128;
+/// What is written is copied into memory of its own up to this many bytes, and handed over with
+/// the buffer beyond.
+const SHORT: usize = 4096;
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// What `write` appends to the empty buffer that it is given. That is one that the thread keeps, so
+/// that short values are allocated once and exactly, however they grow while they are written.
+pub(crate) fn written<E>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Bytes, E> {
+    // Whatever is written meanwhile by what is written finds another one.
+    let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
+    buffer.clear();
+    let written = write(&mut buffer);
+    if buffer.len() > SHORT {
+        return written.map(|()| buffer.into());
+    }
+    let bytes = written.map(|()| Bytes::copy_from_slice(&buffer));
+    if buffer.capacity() <= SHORT {
+        // A thread that ends keeps nothing.
+        let _ = BUFFER.try_with(|kept| kept.set(buffer));
+    }
+    bytes
+}
 
 /// The bytes of a value that is nothing else. Which types those are is known when the caller is
 /// compiled, so nothing of this is left of the others.
@@ -291,6 +315,30 @@ mod tests {
             let theirs = theirs.ok().filter(|(_, rest)| rest.is_empty()).map(|(reply, _)| reply);
             prop_assert_eq!(decode_result::<Vec<u8>, u16>(&bytes).ok(), theirs);
         }
+    }
+
+    #[test]
+    fn what_is_written_while_something_is_written_is_kept_apart() {
+        for size in [0, 1, SHORT, SHORT + 1] {
+            let outer: Result<_, ()> = written(|out| {
+                out.extend(vec![1; size]);
+                let inner = written(|out| {
+                    out.extend([2; 3]);
+                    Ok::<(), ()>(())
+                });
+                out.extend(inner?);
+                Ok(())
+            });
+            let outer = outer.unwrap();
+            assert_eq!(outer[..size], vec![1; size]);
+            assert_eq!(outer[size..], [2; 3]);
+        }
+        let refused: Result<_, ()> = written(|out| {
+            out.push(9);
+            Err(())
+        });
+        assert_eq!(refused, Err(()));
+        assert_eq!(written(|_| Ok::<(), ()>(())), Ok(Bytes::new()));
     }
 
     #[test]

@@ -79,7 +79,10 @@ impl Link {
         let now = Instant::now();
         let (late, next) = {
             let mut calls = self.calls();
-            let late = calls.take_if(|waiter| waiter.term.deadline() <= now);
+            let late = calls.end_if(
+                |waiter| waiter.term.deadline() <= now,
+                |waiter| waiter.end(Err(Failure::Deadline { phase: Phase::Run }), None),
+            );
             (late, calls.waiters().map(|waiter| waiter.term.deadline()).min())
         };
         if let Some(next) = next {
@@ -88,13 +91,13 @@ impl Link {
         if late.is_empty() {
             return;
         }
-        for (id, waiter) in late {
+        for (id, waker) in late {
             // Whoever waits may never look again, and the peer may have more time for it by now.
             if !cfg!(mutant = "cancel_forgotten") {
                 // On a closed link there is nothing left to cancel.
                 let _ = self.lane.push(&Message::Cancel { id });
             }
-            waiter.end(Err(Failure::Deadline { phase: Phase::Run }), None);
+            waker.wake();
         }
         // Perhaps the peer is not there any more.
         self.doubt();

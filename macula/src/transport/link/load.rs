@@ -2,18 +2,22 @@
 
 use std::sync::atomic::Ordering;
 
+use tokio::time::Instant;
+
 use super::Link;
+use super::pulse::millis;
 
 /// For how long a load that was told is believed, in milliseconds.
 const LOAD_HOLDS_MS: u64 = 2000;
 
 impl Link {
     /// The peer has told its load, while it had so many calls of ours.
-    pub(crate) fn note_load(&self, load: u16, ours: usize) {
+    pub(crate) fn note_load(&self, load: u16, ours: usize, now: Instant) {
         let ours = u16::try_from(ours).unwrap_or(u16::MAX);
         self.load.store(load, Ordering::Relaxed);
         self.foreign.store(load.saturating_sub(ours), Ordering::Relaxed);
-        self.load_at.store(self.age_ms(), Ordering::Relaxed);
+        let age = millis(now.saturating_duration_since(self.since));
+        self.load_at.store(age, Ordering::Relaxed);
     }
 
     /// The load that the peer told lately, and what of it was not ours. What it told long ago says

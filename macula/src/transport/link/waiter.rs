@@ -1,15 +1,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::rpc::{Failure, Moved, NotExtended, Response, Term};
 
-/// Waits for the reply of one request.
+/// What is known here of a request whose reply is waited for.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    pub(crate) reply: oneshot::Sender<Response>,
     pub(crate) leaves_if_silent: bool,
     pub(crate) term: Term,
     /// Where the caller reads by how much the deadline has moved, if it does.
@@ -17,9 +15,9 @@ pub(crate) struct Waiter {
 }
 
 impl Waiter {
-    /// Tells the caller how its request ended. It may have gone this very moment.
-    pub(crate) fn end(self, result: Result<Bytes, Failure>, load: Option<u16>) {
-        let _ = self.reply.send(Response { result, load, term: self.term });
+    /// How its request ended, for its caller.
+    pub(crate) fn end(self, result: Result<Bytes, Failure>, load: Option<u16>) -> Response {
+        Response { result, load, term: self.term }
     }
 
     /// The peer says that it has moved the deadline. It moves here only as far as this side's own

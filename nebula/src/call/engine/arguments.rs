@@ -1,4 +1,4 @@
-//! The arguments of one call: as they were given until they are needed, encoded once.
+//! The arguments of one call: as they were given until they are needed.
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -7,7 +7,7 @@ use crate::call::{Attempt, CallError, Executed, Log, Outcome, Path, Phase};
 use crate::node::Node;
 use crate::service::input::contained;
 use crate::service::method::{Error, Method};
-use crate::service::wire::{Args, USUAL};
+use crate::service::wire::{Args, written};
 
 /// What is handed to each attempt of a call.
 pub(crate) struct Arguments<M: Method> {
@@ -49,10 +49,23 @@ impl<M: Method> Arguments<M> {
         if let Some(body) = &self.body {
             return Ok(body.clone());
         }
+        self.write().map(|body| self.body.insert(body).clone())
+    }
+
+    /// For an attempt elsewhere that is hardly ever followed by another one: they are encoded again
+    /// then.
+    pub(crate) fn encoded_for_one(&mut self) -> Result<Bytes, CallError<Error<M>>> {
+        match &self.body {
+            Some(body) => Ok(body.clone()),
+            None => self.write(),
+        }
+    }
+
+    fn write(&mut self) -> Result<Bytes, CallError<Error<M>>> {
         if self.fault.is_none() {
-            let mut out = Vec::with_capacity(USUAL);
-            match self.args.as_ref().map(|args| contained(|| args.encode(&mut out))) {
-                Some(Ok(())) => return Ok(self.body.insert(out.into()).clone()),
+            let write = |args: &M::Args| written(|out| contained(|| args.encode(out)));
+            match self.args.as_ref().map(write) {
+                Some(Ok(body)) => return Ok(body),
                 Some(Err(fault)) => self.fault = Some(fault),
                 None => {}
             }

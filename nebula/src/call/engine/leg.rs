@@ -94,21 +94,39 @@ pub(crate) async fn remote<M: Method>(
             return Err(Broken { attempt, term: patience.term, end: End::Cancelled });
         }
     };
-    let term = response.term;
-    watched.ends(verdict(&response.result), term.deadline());
-    match response.result {
+    watched.ends(verdict(&response.result), response.term.deadline());
+    ended::<M>(target, began, response).map_err(|broken| *broken)
+}
+
+/// What the response to an attempt that `began` then is to its call.
+pub(crate) fn ended<M: Method>(
+    target: &NodeRef,
+    began: Instant,
+    response: Response,
+) -> Result<Reply<M>, Box<Broken>> {
+    let Response { result, term, .. } = response;
+    let attempt = |phase, outcome, executed| Attempt {
+        node: Some(target.id),
+        name: Arc::clone(&target.name),
+        path: Path::Direct,
+        phase,
+        elapsed: began.elapsed(),
+        outcome,
+        executed,
+    };
+    match result {
         Ok(bytes) => match contained(|| M::Shape::decode(&bytes)) {
             Ok(reply) => Ok(M::Shape::split(reply)),
             Err(reason) => {
                 let outcome = Outcome::Malformed(reason.into());
                 let attempt = attempt(Phase::Reply, outcome, Executed::Yes);
-                Err(Broken { attempt, term, end: End::Garbled })
+                Err(Box::new(Broken { attempt, term, end: End::Garbled }))
             }
         },
         Err(failure) => {
             let (phase, executed) = (phase(&failure), executed(failure.executed()));
             let attempt = attempt(phase, outcome(&failure), executed);
-            Err(Broken { attempt, term, end: End::Failure(failure) })
+            Err(Box::new(Broken { attempt, term, end: End::Failure(failure) }))
         }
     }
 }

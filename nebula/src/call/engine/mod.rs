@@ -8,10 +8,12 @@
 //! what arrives to the service.
 
 pub(crate) mod arguments;
+pub(crate) mod begun;
 pub(crate) mod hedged;
 pub(crate) mod known;
 pub(crate) mod leg;
 pub(crate) mod reach;
 pub(crate) mod roster;
 pub(crate) mod several;
+pub(crate) mod straight;
 pub(crate) mod unicast;

@@ -90,7 +90,10 @@ impl Roster {
     }
 
     /// Finds them if everybody is known, so that there is nothing to wait for.
-    fn now<M: Method>(node: &Node, ask: &mut Ask<'_, M>) -> Option<Result<Self, Nobody>> {
+    pub(crate) fn now<M: Method>(
+        node: &Node,
+        ask: &mut Ask<'_, M>,
+    ) -> Option<Result<Self, Nobody>> {
         if node.has_stopped() {
             let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
             return Some(Err(Nobody::Final(
@@ -103,12 +106,15 @@ impl Roster {
             let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
             return Some(Err(Nobody::Final(why.fault(&unknown.to_string()))));
         }
-        let view = node.mesh().view();
-        let complete = node.mesh().has_joined() && view.is_complete();
-        complete.then(|| match Self::look(node, ask, &view) {
-            Ok(roster) => Ok(Self { complete: true, ..roster }),
-            Err(Nobody::Final(why)) => Err(Nobody::Final(why)),
-            Err(nobody) => Err(tried(node, nobody)),
+        if !node.mesh().has_joined() {
+            return None;
+        }
+        node.mesh().with_view(|view| {
+            view.is_complete().then(|| match Self::look(node, ask, view) {
+                Ok(roster) => Ok(Self { complete: true, ..roster }),
+                Err(Nobody::Final(why)) => Err(Nobody::Final(why)),
+                Err(nobody) => Err(tried(node, nobody)),
+            })
         })
     }
 

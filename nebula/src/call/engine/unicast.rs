@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::arguments::Arguments;
+use super::begun::Begun;
 use super::leg::{self, Broken, Patience};
 use super::roster::{Nobody, Roster, Wait};
 use crate::call::local::Local;
@@ -67,49 +67,56 @@ pub(crate) async fn run<M: Method>(
 ) -> Answer<M> {
     let here = if refused.is_some() { ask.local.take() } else { None };
     let wait = if refused.is_some() { Wait::Never } else { Wait::Somebody };
-    let mut roster = match Roster::find(&node, &mut ask, wait).await {
+    let roster = match Roster::find(&node, &mut ask, wait).await {
         Ok(roster) => roster,
         Err(_) if refused.is_some() => Roster::default(),
         Err(found) => return Err(nobody::<M>(found, Log::default())),
     };
-    node.retries().deposit();
+    let mut call = Begun::new(&node, ask, roster);
+    call.here = here;
+    go_on(node, call, refused.map(Tried::Refused)).await
+}
+
+/// Goes on with a call, after an attempt that was `made` already, if there was one.
+pub(crate) async fn go_on<M: Method>(
+    node: Node,
+    mut call: Begun<'_, M>,
+    mut made: Option<Tried<M>>,
+) -> Answer<M> {
     let mut log = Log::default();
-    let mut draw = roster.draw(&node, &ask);
-    let mut order = roster.order(&node, &ask, &mut draw).into_iter();
-    let candidates = order.len() + usize::from(refused.is_some());
+    let candidates = call.order.len() + usize::from(made.is_some());
     let mut failover = FailoverMachine::new(candidates, M::INFO.is_idempotent());
-    let mut arguments = Arguments::new(&node, ask.started, ask.args.take());
-    let mut refused = refused.map(Tried::Refused);
     loop {
-        let made = match refused.take() {
-            Some(refused) => Ok(refused),
+        let tried = match made.take() {
+            Some(made) => Ok(made),
             None => {
-                let Some(at) = order.next() else { return Err(CallError::Disconnected(log)) };
-                attempt(&node, &mut ask, &roster, at, &mut arguments).await
+                let Some(at) = call.order.next() else { return Err(CallError::Disconnected(log)) };
+                attempt(&node, &mut call, at).await
             }
         };
-        let tried = match made {
+        let tried = match tried {
             Ok(tried) => tried,
             Err(unsent) => return give_up::<M>(Tried::Answered(Err(unsent)), log),
         };
         let Some(failed) = tried.failed() else { return give_up(tried, log) };
         if let Tried::Broken(broken) = &tried {
             // What it was extended by and used of the budget holds for the next one.
-            ask.term = broken.term;
+            call.ask.term = broken.term;
         }
-        let remaining = ask.term.deadline().saturating_duration_since(Instant::now());
-        match failover.on_failure(failed, remaining, node.retries(), &mut draw.rng) {
+        let remaining = call.ask.term.deadline().saturating_duration_since(Instant::now());
+        let rng = &mut call.draw(&node).rng;
+        match failover.on_failure(failed, remaining, node.retries(), rng) {
             Step::GiveUp => return give_up(tried, log),
             Step::TryNext => note(tried, &mut log),
             Step::StartOver { after } => {
                 note(tried, &mut log);
-                ask.local = ask.local.or(here.clone());
-                roster = match Box::pin(look_again(&node, &mut ask, after)).await {
+                call.ask.local = call.ask.local.or(call.here.clone());
+                let roster = match Box::pin(look_again(&node, &mut call.ask, after)).await {
                     Ok(found) => found,
                     Err(found) => return Err(nobody::<M>(found, log)),
                 };
-                order = roster.order(&node, &ask, &mut draw).into_iter();
-                failover.recount(order.len());
+                call.start_over(&node, roster);
+                failover.recount(call.order.len());
             }
         }
     }
@@ -132,11 +139,10 @@ pub(crate) async fn look_again<M: Method>(
 
 async fn attempt<M: Method>(
     node: &Node,
-    ask: &mut Ask<'_, M>,
-    roster: &Roster,
+    call: &mut Begun<'_, M>,
     at: usize,
-    arguments: &mut Arguments<M>,
 ) -> Result<Tried<M>, CallError<Error<M>>> {
+    let Begun { ask, roster, arguments, .. } = call;
     match (&ask.local, roster.targets.get(at)) {
         // Finding the nodes may have taken all the time there was.
         _ if Instant::now() >= ask.term.deadline() => {
