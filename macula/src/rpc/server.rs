@@ -272,13 +272,17 @@ impl Call {
         // The call counts until the peer has its reply: a node that leaves waits for that.
         tokio::spawn(async move {
             let sent = async {
-                match self.link.send_alone(message).await {
+                let arrived = match self.link.send_alone(message).await {
                     // If the link has closed, the caller knows.
                     Ok(Some(sent)) => drop(sent.stopped().await),
                     Ok(None) => {}
                     Err(error) => {
                         tracing::debug!(peer = %self.link.peer.id, %error, "a reply was not sent");
                     }
+                };
+                if !arrived {
+                    // The peer has stopped reading it: it may wait on, and it did run.
+                    self.link.leaves_unanswered();
                 }
             };
             tokio::select! {

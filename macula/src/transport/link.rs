@@ -74,7 +74,9 @@ pub(crate) struct Link {
     pub(crate) table_due: AtomicBool,
     /// No more requests of the peer begin here.
     parting: AtomicBool,
-    /// A request of the peer has ended without an answer, by its deadline.
+    /// The reason for that.
+    held_for_dead: AtomicBool,
+    /// A request of the peer that began has ended without an answer.
     unanswered: AtomicBool,
     /// The peer begins no more of our requests, and has answered those it has begun.
     done: AtomicBool,

@@ -19,7 +19,8 @@ impl Link {
         self.parting.load(Ordering::SeqCst)
     }
 
-    /// A request ends at its deadline, without an answer.
+    /// A request that began ends without an answer: at its deadline, or since the peer did not read
+    /// its reply to the end.
     pub(crate) fn leaves_unanswered(&self) {
         self.unanswered.store(true, Ordering::SeqCst);
     }
