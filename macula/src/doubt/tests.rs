@@ -54,6 +54,19 @@ async fn an_answer_is_not_lost_to_that_of_another_question() {
     assert!(answers, "it answered each time");
 }
 
+/// A suspicion of our own and what others say may be found out about at once: both answers come
+/// together then.
+#[tokio::test(start_paused = true)]
+async fn each_of_two_questions_has_its_answer() {
+    let (one, other, _link) = two().await;
+    let id = other.id();
+    let ask = |within| one.0.answers(&id, within);
+    for _ in 0..5 {
+        let (one, other, third) = tokio::join!(ask(ANSWER), ask(LAST_WORD), ask(ANSWER));
+        assert!(one && other && third, "it answered each: {one} {other} {third}");
+    }
+}
+
 /// The time in which this process stood still is none in which others could answer.
 #[tokio::test(start_paused = true)]
 async fn a_pause_of_our_own_is_no_silence_of_others() {

@@ -31,7 +31,7 @@ impl Inbound for Inner {
             Message::Ping(number) => link.answer(&Message::Pong(number))?,
             // Zero asks for any sound of the peer, and is no answer to whoever asked for more.
             Message::Pong(0) => {}
-            Message::Pong(number) => link.pong.store(number, Ordering::Relaxed),
+            Message::Pong(number) => link.questions.answer(number),
             Message::Record(bytes) => self.on_record(link, bytes),
             Message::Summary(theirs) => self.on_summary(link, theirs),
             Message::Digest(bytes) => self.on_digest(link, &bytes),

@@ -1,6 +1,7 @@
 mod clock;
 mod load;
 mod parting;
+mod questions;
 mod requests;
 mod waiter;
 
@@ -29,6 +30,7 @@ use crate::rpc::inflight::InFlight;
 use crate::wire::{FrameBuffer, Message, WireError};
 
 use clock::Clock;
+use questions::Questions;
 pub(crate) use waiter::Waiter;
 
 /// The code with which a connection is closed that is not needed any more.
@@ -82,8 +84,8 @@ pub(crate) struct Link {
     done: AtomicBool,
     /// The peer has said goodbye.
     pub(crate) gone: AtomicBool,
-    /// The number of its last `Pong`.
-    pub(crate) pong: AtomicU64,
+    /// Whether it is alive, as it is asked.
+    pub(crate) questions: Questions,
     /// What is being sent to it at its own request, beside calls.
     pub(crate) transfers: Arc<Semaphore>,
     /// When it was last noticed that something had come, in milliseconds since the link was made.
@@ -155,10 +157,11 @@ impl Link {
             heard: AtomicBool::new(true),
             table_due: AtomicBool::new(admitted.asked),
             parting: AtomicBool::new(false),
+            held_for_dead: AtomicBool::new(false),
             unanswered: AtomicBool::new(false),
             done: AtomicBool::new(false),
             gone: AtomicBool::new(false),
-            pong: AtomicU64::new(0),
+            questions: Questions::default(),
             transfers: Arc::new(Semaphore::new(TRANSFERS)),
             heard_at: AtomicU64::new(0),
             load: AtomicU16::new(0),
