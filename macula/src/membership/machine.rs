@@ -3,7 +3,7 @@
 //! What a node makes of membership packets, connections and the passing of time, with no task and
 //! no clock: the driver feeds it, and so does the simulation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use foca::{AccumulatingRuntime, Foca, OwnedNotification, PostcardCodec, Timer};
@@ -40,8 +40,9 @@ pub(crate) struct Machine {
     hearsay: Hearsay,
     /// Suspicions that have run out; whoever they are about is asked before it is declared dead.
     overdue: BTreeMap<NodeId, Timer<Member>>,
-    /// Lives of nodes that ended with a goodbye; whoever else is down is looked for.
-    gone: BTreeSet<(NodeId, u64)>,
+    /// Nodes that said goodbye, and the last life that ended so; whoever else is down is looked for.
+    /// Each speaks for itself alone, so none takes more than one place.
+    gone: BTreeMap<NodeId, u64>,
     /// It has just taken a new name, having been declared dead.
     renewed: bool,
     /// Members that are down have been looked for so often; each has its turn.
@@ -68,7 +69,7 @@ impl Machine {
             max_members,
             hearsay: Hearsay::new(max_members.saturating_mul(2)),
             overdue: BTreeMap::new(),
-            gone: BTreeSet::new(),
+            gone: BTreeMap::new(),
             renewed: false,
             searches: 0,
             finally: Vec::new(),
@@ -154,10 +155,10 @@ impl Machine {
     fn seek(&mut self) -> Option<Member> {
         let known = self.foca.iter_membership_state();
         let down = known.filter(|known| known.state() == foca::State::Down);
-        let life = |member: &Member| (member.id, member.generation);
+        let left = |down: &Member| self.gone.get(&down.id) == Some(&down.generation);
         let (gone, lost): (Vec<Member>, Vec<Member>) =
-            down.map(|known| *known.id()).partition(|down| self.gone.contains(&life(down)));
-        self.gone = gone.iter().map(life).collect();
+            down.map(|known| *known.id()).partition(left);
+        self.gone = gone.iter().map(|member| (member.id, member.generation)).collect();
         self.searches = self.searches.wrapping_add(1);
         let turn = self.searches.checked_rem(lost.len());
         let sought = turn.and_then(|turn| lost.get(turn)).copied();

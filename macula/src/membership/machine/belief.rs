@@ -65,8 +65,9 @@ impl Machine {
 
     /// A node said that it leaves.
     pub(super) fn is_gone(&mut self, member: &Member) {
-        if self.gone.len() < self.max_members {
-            self.gone.insert((member.id, member.generation));
+        if self.gone.len() < self.max_members || self.gone.contains_key(&member.id) {
+            let life = self.gone.entry(member.id).or_insert(member.generation);
+            *life = member.generation.max(*life);
         }
     }
 
