@@ -20,7 +20,7 @@ pub(crate) const AGAIN: Duration = Duration::from_millis(250);
 /// How often it is looked whether it has answered.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long the record of a life that is told of may take to come.
-const RECORD: Duration = Duration::from_secs(1);
+pub(crate) const RECORD: Duration = Duration::from_secs(1);
 
 impl Inner {
     /// Whether the life `said` of a node that is known in the life `known` has begun, and whether

@@ -16,13 +16,11 @@ use super::config::{SEEK, config_for};
 use super::gossip::{Hints, Inbox};
 use super::hearsay::Hearsay;
 use super::news::{MembershipInput, MembershipNews};
-use crate::directory::list::decode_list;
 use crate::identity::NodeId;
+use crate::quiet::{Kind, Quiet, Who};
 
 mod belief;
 
-/// The fewest bytes that a claim takes: an id, an address, and four small numbers.
-const LEAST_CLAIM: usize = 41;
 /// A timer that is so late tells that this process stood still.
 const STOOD_STILL: Duration = Duration::from_secs(1);
 /// How much longer suspicions wait then, so that what came meanwhile is read first.
@@ -47,6 +45,8 @@ pub(crate) struct Machine {
     renewed: bool,
     /// Members that are down have been looked for so often; each has its turn.
     searches: usize,
+    /// Which lines may be written of what peers do.
+    quiet: Quiet,
     /// What is to be said once all else has been.
     finally: Vec<MembershipNews>,
     /// Whom this node has begun to suspect by its own probes.
@@ -72,6 +72,7 @@ impl Machine {
             gone: BTreeMap::new(),
             renewed: false,
             searches: 0,
+            quiet: Quiet::default(),
             finally: Vec::new(),
             #[cfg(test)]
             accused: Vec::new(),
@@ -180,7 +181,11 @@ impl Machine {
             }
             MembershipInput::Alive(member) => {
                 if !self.has_room_for(&member) {
-                    tracing::warn!("the cluster is at its limit of {} nodes", self.max_members);
+                    let who = Who::Node(member.id);
+                    if let Some(left_out) = self.quiet.may_say(Kind::ClusterFull, who, now) {
+                        let most = self.max_members;
+                        tracing::warn!(left_out, "the cluster is at its limit of {most} nodes");
+                    }
                     return;
                 }
                 self.forget_inventions(&member);
@@ -199,18 +204,10 @@ impl Machine {
                 let down = foca::Member::new(member, u16::MAX, foca::State::Down);
                 self.foca.apply_many([down].into_iter(), true, &mut self.outputs)
             }
-            MembershipInput::Table(bytes) => match decode_list(&bytes, LEAST_CLAIM, usize::MAX) {
-                Ok(mut table) => {
-                    self.finally.push(MembershipNews::Introduced);
-                    table.truncate(self.max_members);
-                    table.retain(|claim| self.believes(claim, None, now));
-                    self.foca.apply_many(table.into_iter(), false, &mut self.outputs)
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a peer sent a member table that does not decode");
-                    return;
-                }
-            },
+            MembershipInput::Table(teller, table) => {
+                let Some(table) = self.read_table(teller, &table, now) else { return };
+                self.foca.apply_many(table.into_iter(), false, &mut self.outputs)
+            }
             MembershipInput::Settled(said, true_) => self.settle(&said, true_, now),
             MembershipInput::Rise(generation) => {
                 let me = *self.foca.identity();

@@ -38,7 +38,7 @@ impl Inbound for Inner {
             Message::Pull(nodes) => self.on_pull(link, &nodes),
             Message::Members(table) => {
                 if link.table_due.swap(false, Ordering::Relaxed) {
-                    self.membership.insist(MembershipInput::Table(table));
+                    self.membership.insist(MembershipInput::Table(link.peer.id, table));
                 }
             }
             Message::Done => link.note_done(),
