@@ -4,7 +4,6 @@
 //! it, or an answer, the word of others stands. A new life of a known node is told by a record that
 //! it has signed, which whoever speaks of that life has.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -21,7 +20,7 @@ pub(crate) const AGAIN: Duration = Duration::from_millis(250);
 /// How often it is looked whether it has answered.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long the record of a life that is told of may take to come.
-const RECORD: Duration = Duration::from_secs(1);
+pub(crate) const RECORD: Duration = Duration::from_secs(1);
 
 impl Inner {
     /// Whether the life `said` of a node that is known in the life `known` has begun, and whether
@@ -74,6 +73,7 @@ impl Inner {
         let Some(link) = self.link(node) else { return false };
         // No other `Ping` has such a number.
         let number = rand::rng().random_range(1..=u64::MAX);
+        let question = link.questions.ask(number);
         let within = within.max(6 * link.round_trip());
         let mut looking = interval(LOOK);
         // Time is counted in looks: that this process stood still is not held against the node.
@@ -83,7 +83,7 @@ impl Inner {
                 _ = looking.tick() => {}
                 () = link.closed.cancelled() => return false,
             }
-            if link.pong.load(Ordering::Relaxed) == number {
+            if question.is_answered() {
                 return true;
             }
             let asks = look.is_multiple_of((AGAIN.as_millis() / LOOK.as_millis()) as u64);

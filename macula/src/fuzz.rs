@@ -284,7 +284,8 @@ fn packets() -> Vec<Vec<u8>> {
 }
 
 fn members(bytes: &[u8]) {
-    feed(life(1), life(2), MembershipInput::Table(Bytes::copy_from_slice(bytes)));
+    let table = MembershipInput::Table(life(1).id, Bytes::copy_from_slice(bytes));
+    feed(life(1), life(2), table);
 }
 
 fn tables() -> Vec<Vec<u8>> {

@@ -216,7 +216,7 @@ impl Inner {
                 }
                 let unused = since.elapsed().min(link.unheard()) >= RETIREMENT;
                 if unused && link.is_idle() {
-                    return end(&link).await;
+                    return end(&link, false).await;
                 }
             }
         });
@@ -232,7 +232,7 @@ impl Inner {
         }
         self.pool().retire(link.clone());
         self.spawn(async move {
-            if timeout(LAST_REPLIES, end(&link)).await.is_err() {
+            if timeout(LAST_REPLIES, end(&link, true)).await.is_err() {
                 link.close();
             }
         });
@@ -371,9 +371,9 @@ impl Inner {
     }
 }
 
-/// Ends a link in good order, once nothing is under way on it any more.
-async fn end(link: &Link) {
-    link.part();
+/// Ends a link in good order, once nothing is under way on it any more; the reason is told.
+async fn end(link: &Link, held_for_dead: bool) {
+    link.part(held_for_dead);
     while !link.is_idle() {
         tokio::select! {
             () = tokio::time::sleep(ANSWERED) => {}

@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     Silent,
     Answers,
     Renewed,
+    BadTable,
+    ClusterFull,
 }
 
 impl Kind {

@@ -12,6 +12,8 @@ mod liars;
 mod listeners;
 #[path = "hostile/members.rs"]
 mod members;
+#[path = "hostile/partings.rs"]
+mod partings;
 #[path = "hostile/replays.rs"]
 mod replays;
 #[path = "hostile/rude.rs"]

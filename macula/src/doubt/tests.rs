@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::time::{advance, sleep};
 
 use super::*;
@@ -9,8 +10,8 @@ use crate::transport::link::Link;
 use crate::{MemoryNetwork, Mesh};
 
 const MS: Duration = Duration::from_millis(1);
-/// How long a datagram is on its way.
-const WAY: Duration = Duration::from_millis(20);
+/// How long a datagram is on its way: answers come between two looks.
+const WAY: Duration = Duration::from_millis(18);
 
 async fn node(network: &MemoryNetwork, host: u8, seed: Option<&Mesh>) -> Mesh {
     let addr = SocketAddr::from(([10, 0, 0, host], 7000));
@@ -52,6 +53,16 @@ async fn an_answer_is_not_lost_to_that_of_another_question() {
     let answers = one.0.answers(&other.id(), ANSWER).await;
     asks.abort();
     assert!(answers, "it answered each time");
+}
+
+/// Suspicions of our own and what others say may be found out about at once: the answers come
+/// together then, and each is asked for again a few times only.
+#[tokio::test(start_paused = true)]
+async fn each_question_has_its_answer() {
+    let (one, other, _link) = two().await;
+    let id = other.id();
+    let answers = join_all((0..8).map(|_| one.0.answers(&id, ANSWER))).await;
+    assert_eq!(answers, [true; 8], "it answered each");
 }
 
 /// The time in which this process stood still is none in which others could answer.

@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::Seed;
@@ -85,8 +87,7 @@ impl Joiner {
         let mut introduced = self.inner.introduced.subscribe();
         loop {
             let due = self.due();
-            let tries = due.iter().map(|(target, addrs)| self.attempt(target, addrs));
-            let outcomes = join_all(tries).await;
+            let outcomes = self.attempt_all(&due, &mut introduced).await;
             for ((target, _), outcome) in due.into_iter().zip(outcomes) {
                 self.note(&target, outcome);
             }
@@ -137,6 +138,24 @@ impl Joiner {
             }
         }
         due
+    }
+
+    /// Tries all at once. Who has met somebody meanwhile has joined, whatever becomes of the other
+    /// tries: a seed that is down is waited for in vain for seconds.
+    async fn attempt_all(
+        &self,
+        due: &[(Target, Option<SocketAddr>)],
+        introduced: &mut watch::Receiver<bool>,
+    ) -> Vec<Result<NodeId, String>> {
+        let tries = due.iter().map(|(target, addrs)| self.attempt(target, addrs));
+        let mut tries = pin!(join_all(tries));
+        loop {
+            tokio::select! {
+                biased;
+                outcomes = &mut tries => return outcomes,
+                Ok(()) = introduced.changed() => self.tell(),
+            }
+        }
     }
 
     async fn attempt(&self, target: &Target, addr: &Option<SocketAddr>) -> Result<NodeId, String> {

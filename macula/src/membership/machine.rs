@@ -3,7 +3,7 @@
 //! What a node makes of membership packets, connections and the passing of time, with no task and
 //! no clock: the driver feeds it, and so does the simulation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use foca::{AccumulatingRuntime, Foca, OwnedNotification, PostcardCodec, Timer};
@@ -16,13 +16,11 @@ use super::config::{SEEK, config_for};
 use super::gossip::{Hints, Inbox};
 use super::hearsay::Hearsay;
 use super::news::{MembershipInput, MembershipNews};
-use crate::directory::list::decode_list;
 use crate::identity::NodeId;
+use crate::quiet::{Kind, Quiet, Who};
 
 mod belief;
 
-/// The fewest bytes that a claim takes: an id, an address, and four small numbers.
-const LEAST_CLAIM: usize = 41;
 /// A timer that is so late tells that this process stood still.
 const STOOD_STILL: Duration = Duration::from_secs(1);
 /// How much longer suspicions wait then, so that what came meanwhile is read first.
@@ -40,12 +38,15 @@ pub(crate) struct Machine {
     hearsay: Hearsay,
     /// Suspicions that have run out; whoever they are about is asked before it is declared dead.
     overdue: BTreeMap<NodeId, Timer<Member>>,
-    /// Lives of nodes that ended with a goodbye; whoever else is down is looked for.
-    gone: BTreeSet<(NodeId, u64)>,
+    /// Nodes that said goodbye, and the last life that ended so; whoever else is down is looked for.
+    /// Each speaks for itself alone, so none takes more than one place.
+    gone: BTreeMap<NodeId, u64>,
     /// It has just taken a new name, having been declared dead.
     renewed: bool,
     /// Members that are down have been looked for so often; each has its turn.
     searches: usize,
+    /// Which lines may be written of what peers do.
+    quiet: Quiet,
     /// What is to be said once all else has been.
     finally: Vec<MembershipNews>,
     /// Whom this node has begun to suspect by its own probes.
@@ -68,9 +69,10 @@ impl Machine {
             max_members,
             hearsay: Hearsay::new(max_members.saturating_mul(2)),
             overdue: BTreeMap::new(),
-            gone: BTreeSet::new(),
+            gone: BTreeMap::new(),
             renewed: false,
             searches: 0,
+            quiet: Quiet::default(),
             finally: Vec::new(),
             #[cfg(test)]
             accused: Vec::new(),
@@ -154,10 +156,10 @@ impl Machine {
     fn seek(&mut self) -> Option<Member> {
         let known = self.foca.iter_membership_state();
         let down = known.filter(|known| known.state() == foca::State::Down);
-        let life = |member: &Member| (member.id, member.generation);
+        let left = |down: &Member| self.gone.get(&down.id) == Some(&down.generation);
         let (gone, lost): (Vec<Member>, Vec<Member>) =
-            down.map(|known| *known.id()).partition(|down| self.gone.contains(&life(down)));
-        self.gone = gone.iter().map(life).collect();
+            down.map(|known| *known.id()).partition(left);
+        self.gone = gone.iter().map(|member| (member.id, member.generation)).collect();
         self.searches = self.searches.wrapping_add(1);
         let turn = self.searches.checked_rem(lost.len());
         let sought = turn.and_then(|turn| lost.get(turn)).copied();
@@ -179,7 +181,11 @@ impl Machine {
             }
             MembershipInput::Alive(member) => {
                 if !self.has_room_for(&member) {
-                    tracing::warn!("the cluster is at its limit of {} nodes", self.max_members);
+                    let who = Who::Node(member.id);
+                    if let Some(left_out) = self.quiet.may_say(Kind::ClusterFull, who, now) {
+                        let most = self.max_members;
+                        tracing::warn!(left_out, "the cluster is at its limit of {most} nodes");
+                    }
                     return;
                 }
                 self.forget_inventions(&member);
@@ -198,18 +204,10 @@ impl Machine {
                 let down = foca::Member::new(member, u16::MAX, foca::State::Down);
                 self.foca.apply_many([down].into_iter(), true, &mut self.outputs)
             }
-            MembershipInput::Table(bytes) => match decode_list(&bytes, LEAST_CLAIM, usize::MAX) {
-                Ok(mut table) => {
-                    self.finally.push(MembershipNews::Introduced);
-                    table.truncate(self.max_members);
-                    table.retain(|claim| self.believes(claim, None, now));
-                    self.foca.apply_many(table.into_iter(), false, &mut self.outputs)
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a peer sent a member table that does not decode");
-                    return;
-                }
-            },
+            MembershipInput::Table(teller, table) => {
+                let Some(table) = self.read_table(teller, &table, now) else { return };
+                self.foca.apply_many(table.into_iter(), false, &mut self.outputs)
+            }
             MembershipInput::Settled(said, true_) => self.settle(&said, true_, now),
             MembershipInput::Rise(generation) => {
                 let me = *self.foca.identity();

@@ -16,8 +16,8 @@ pub(crate) enum MembershipInput {
     Alive(Member),
     /// This peer said goodbye.
     Left(Member),
-    /// The member table of a peer that we joined.
-    Table(Bytes),
+    /// The member table of this peer, which we joined.
+    Table(NodeId, Bytes),
     /// What became of the [`Doubt`](MembershipNews::Doubt) about this life of a node: whether it was
     /// true.
     Settled(Member, bool),
@@ -50,7 +50,7 @@ pub(crate) enum MembershipNews {
     },
     /// Somebody says that this life of a node is over, or that there is one that follows the known
     /// one; or its time to refute a suspicion has passed. `from` is nobody where that is our own
-    /// suspicion, and where a member table says it. To be answered by
+    /// suspicion. To be answered by
     /// [`Settled`](MembershipInput::Settled).
     Doubt {
         said: Member,

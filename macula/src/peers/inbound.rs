@@ -37,14 +37,14 @@ impl Inbound for Inner {
             Message::Ping(number) => link.answer(&Message::Pong(number))?,
             // Zero asks for any sound of the peer, and is no answer to whoever asked for more.
             Message::Pong(0) => {}
-            Message::Pong(number) => link.pong.store(number, Ordering::Relaxed),
+            Message::Pong(number) => link.questions.answer(number),
             Message::Record(bytes) => self.on_record(link, bytes),
             Message::Summary(theirs) => self.on_summary(link, theirs),
             Message::Digest(bytes) => self.on_digest(link, &bytes),
             Message::Pull(nodes) => self.on_pull(link, &nodes),
             Message::Members(table) => {
                 if link.table_due.swap(false, Ordering::Relaxed) {
-                    self.membership.insist(MembershipInput::Table(table));
+                    self.membership.insist(MembershipInput::Table(link.peer.id, table));
                 }
             }
             Message::Done => link.note_done(),

@@ -94,6 +94,7 @@ async fn whoever_is_wrongly_held_for_dead_is_told_what_did_not_run() {
             Err(failure) => {
                 assert_eq!(failure.executed(), Executed::No, "{round}: {failure}");
                 assert_eq!(began, 0, "{round}: {failure}");
+                assert_ne!(failure, crate::rpc::Failure::Draining, "{round}: it is not");
                 refused += 1;
             }
         }
@@ -101,6 +102,43 @@ async fn whoever_is_wrongly_held_for_dead_is_told_what_did_not_run() {
         server.0.on_membership(MembershipNews::Up(member));
     }
     assert!(ran >= 10 && refused >= 5, "{ran} ran, {refused} did not");
+}
+
+/// What is under way keeps the connection for a moment, and no other call begins on it then.
+#[tokio::test(start_paused = true)]
+async fn whoever_is_wrongly_held_for_dead_is_told_so() {
+    let network = MemoryNetwork::new(1);
+    let service = Service {
+        name: "Echo".into(),
+        version: String::new(),
+        methods: vec![Method::new("echo", 1, KEY, Gate::new(64, 64))],
+        handler: Arc::new(Echo::default()),
+    };
+    let server = node(&network, "server", 1).service(service).start().await.unwrap();
+    let client = node(&network, "client", 2).seed(server.addr().to_string());
+    let client = client.start().await.unwrap();
+    while ask(&client, server.id(), vec![0]).await.is_err() {
+        tokio::time::sleep(MS).await;
+    }
+    let (first, id) = (client.clone(), server.id());
+    let first = tokio::spawn(async move { ask(&first, id, vec![200]).await });
+    tokio::time::sleep(50 * MS).await;
+    let member = server.0.state().alive[&client.id()];
+    server.0.on_membership(MembershipNews::Down(member));
+    tokio::time::sleep(MS).await;
+    for length in [1, 50_000] {
+        let failure = ask(&client, server.id(), vec![0; length]).await.unwrap_err();
+        assert_eq!(failure, crate::rpc::Failure::Parted { held_for_dead: true });
+        assert_eq!(failure.executed(), Executed::No);
+        assert!(failure.to_string().contains("held this one for dead"), "{failure}");
+    }
+    assert!(first.await.unwrap().is_ok());
+    // As soon as the connection has ended, the next one is made.
+    let began = Instant::now();
+    while ask(&client, server.id(), vec![0]).await.is_err() {
+        tokio::time::sleep(MS).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,7 +160,7 @@ async fn a_call_that_ended_without_an_answer_is_not_said_not_to_have_run() {
     let link = server.0.link(&client.id()).unwrap();
     let theirs = client.0.link(&server.id()).unwrap();
     link.leaves_unanswered();
-    link.part();
+    link.part(false);
     link.finish();
     theirs.closed.cancelled().await;
     assert!(!theirs.is_done());

@@ -101,5 +101,7 @@ fn outcome(status: Status, body: Bytes) -> Result<Bytes, Failure> {
         Status::Panicked => Failure::Panicked(text()),
         Status::Aborted => Failure::Aborted,
         Status::ReplyUnwritable => Failure::ReplyUnwritable(text()),
+        Status::Replaced => Failure::Parted { held_for_dead: false },
+        Status::HeldForDead => Failure::Parted { held_for_dead: true },
     })
 }

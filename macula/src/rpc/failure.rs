@@ -63,6 +63,13 @@ pub enum Failure {
     /// The node is about to stop. Not executed.
     #[error("the node is draining")]
     Draining,
+    /// The node has given up the connection on which the call came: for another one, or since it
+    /// held this node for dead, which it unlearns as soon as it is dialled. Not executed.
+    #[error("{}", parted(.held_for_dead))]
+    Parted {
+        /// The node held this one for dead.
+        held_for_dead: bool,
+    },
     /// The caller may not call this. Not executed.
     #[error("the node denies this call")]
     Denied,
@@ -103,6 +110,7 @@ impl Failure {
             | Self::UnknownMethod
             | Self::Incompatible { .. }
             | Self::Draining
+            | Self::Parted { .. }
             | Self::Denied
             | Self::Malformed(_)
             | Self::RequestTooLarge { .. } => Executed::No,
@@ -126,6 +134,15 @@ impl Failure {
     }
 }
 
+fn parted(held_for_dead: &bool) -> &'static str {
+    match held_for_dead {
+        true => {
+            "the node held this one for dead and gave up the connection, which can be made anew"
+        }
+        false => "the node gave up this connection for another one",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +157,7 @@ mod tests {
             Failure::UnknownMethod,
             Failure::Incompatible { theirs: [0; 8] },
             Failure::Draining,
+            Failure::Parted { held_for_dead: true },
             Failure::Denied,
             Failure::Malformed("no".into()),
             Failure::RequestTooLarge { limit: 1 },

@@ -99,8 +99,8 @@ impl Inner {
         if link.take_cancelled(id) {
             return Ok(());
         }
-        if self.is_draining() || link.is_parting() {
-            return refuse(Status::Draining);
+        if let Some(status) = self.begins_none(link) {
+            return refuse(status);
         }
         let Some((service, position, method)) = self.services.find(method) else {
             return refuse(Status::UnknownMethod);
@@ -133,9 +133,9 @@ impl Inner {
         let body = if waits { Bytes::copy_from_slice(&body) } else { body };
         let incoming = Incoming { method: position, body, caller, lease: lease.clone() };
         let call = Call::new(node, link.clone(), id, lease);
-        if self.is_draining() || link.is_parting() {
+        if let Some(status) = self.begins_none(link) {
             // The node or the link began to drain while this call was not counted yet.
-            call.reply(Status::Draining, Bytes::new());
+            call.reply(status, Bytes::new());
             return Ok(());
         }
         match entry {
@@ -161,6 +161,14 @@ impl Inner {
     /// How many calls of others run and wait here, as told with every reply.
     pub(crate) fn load(&self) -> u16 {
         u16::try_from(self.serving.load(Ordering::Relaxed)).unwrap_or(u16::MAX)
+    }
+
+    /// Why no more calls begin that come on this link, if they do not.
+    fn begins_none(&self, link: &Link) -> Option<Status> {
+        match self.is_draining() {
+            true => Some(Status::Draining),
+            false => link.parts(),
+        }
     }
 
     fn is_draining(&self) -> bool {
@@ -275,13 +283,18 @@ impl Call {
         // The call counts until the peer has its reply: a node that leaves waits for that.
         tokio::spawn(async move {
             let sent = async {
-                match self.link.send_alone(message).await {
+                let arrived = match self.link.send_alone(message).await {
                     // If the link has closed, the caller knows.
-                    Ok(Some(sent)) => drop(sent.stopped().await),
-                    Ok(None) => {}
+                    Ok(Some(sent)) => matches!(sent.stopped().await, Ok(None)),
+                    Ok(None) => true,
                     Err(error) => {
                         tracing::debug!(peer = %self.link.peer.id, %error, "a reply was not sent");
+                        false
                     }
+                };
+                if !arrived {
+                    // The peer has stopped reading it: it may wait on, and it did run.
+                    self.link.leaves_unanswered();
                 }
             };
             tokio::select! {

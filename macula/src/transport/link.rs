@@ -2,6 +2,7 @@ mod clock;
 mod load;
 mod parting;
 mod pulse;
+mod questions;
 mod requests;
 mod waiter;
 
@@ -30,6 +31,7 @@ use crate::rpc::{Failure, Response};
 use crate::wire::{FrameBuffer, Message, WireError};
 
 use clock::Clock;
+use questions::Questions;
 pub(crate) use waiter::Waiter;
 
 /// The code with which a connection is closed that is not needed any more.
@@ -78,14 +80,16 @@ pub(crate) struct Link {
     pub(crate) table_due: AtomicBool,
     /// No more requests of the peer begin here.
     parting: AtomicBool,
-    /// A request of the peer has ended without an answer, by its deadline.
+    /// The reason for that.
+    held_for_dead: AtomicBool,
+    /// A request of the peer that began has ended without an answer.
     unanswered: AtomicBool,
     /// The peer begins no more of our requests, and has answered those it has begun.
     done: AtomicBool,
     /// The peer has said goodbye.
     pub(crate) gone: AtomicBool,
-    /// The number of its last `Pong`.
-    pub(crate) pong: AtomicU64,
+    /// Whether it is alive, as it is asked.
+    pub(crate) questions: Questions,
     /// What is being sent to it at its own request, beside calls.
     pub(crate) transfers: Arc<Semaphore>,
     /// When it was last noticed that something had come, in milliseconds since the link was made.
@@ -163,10 +167,11 @@ impl Link {
             heard: AtomicBool::new(true),
             table_due: AtomicBool::new(admitted.asked),
             parting: AtomicBool::new(false),
+            held_for_dead: AtomicBool::new(false),
             unanswered: AtomicBool::new(false),
             done: AtomicBool::new(false),
             gone: AtomicBool::new(false),
-            pong: AtomicU64::new(0),
+            questions: Questions::default(),
             transfers: Arc::new(Semaphore::new(TRANSFERS)),
             heard_at: AtomicU64::new(0),
             load: AtomicU16::new(0),

@@ -86,6 +86,11 @@ pub(crate) enum Status {
     Aborted,
     /// It ran, and its result refuses to be written; the body says why.
     ReplyUnwritable,
+    /// Refused before it ran: the node has given up the connection for another one.
+    Replaced,
+    /// Refused before it ran: the node has given up the connection, since it held the caller for
+    /// dead.
+    HeldForDead,
 }
 
 /// What the fields of a request or a reply take before its body, at most.
@@ -262,6 +267,8 @@ impl Status {
             Self::Panicked => out.put_u8(10),
             Self::Aborted => out.put_u8(11),
             Self::ReplyUnwritable => out.put_u8(12),
+            Self::Replaced => out.put_u8(13),
+            Self::HeldForDead => out.put_u8(14),
         }
     }
 
@@ -280,6 +287,8 @@ impl Status {
             10 => Self::Panicked,
             11 => Self::Aborted,
             12 => Self::ReplyUnwritable,
+            13 => Self::Replaced,
+            14 => Self::HeldForDead,
             _ => return Err(WireError::BadField),
         })
     }
@@ -332,6 +341,8 @@ mod tests {
                 Status::Panicked,
                 Status::Aborted,
                 Status::ReplyUnwritable,
+                Status::Replaced,
+                Status::HeldForDead,
             ]),
         ]
     }

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use tokio::time::sleep;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::alone;
@@ -76,4 +78,37 @@ async fn whoever_does_wrong_again_and_again_does_not_fill_the_log() {
     let lines = log.lines("");
     println!("{lines} lines");
     assert!(lines < 300, "{lines} lines");
+}
+
+/// Members that do wrong once each, and begin again under another name.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_of_members_does_not_fill_the_log() {
+    const MEMBERS: u8 = 10;
+    const GOODBYE: u8 = 11;
+    let _alone = alone().await;
+    let log = Log::default();
+    let to = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+    let _logged = tracing::subscriber::set_default(to);
+    // The honest node is all that there is room for.
+    let victim = Victim::with(|limits| limits.max_members = 1).await;
+    for host in 0..100 {
+        let (rude, _lane) = Rude::member(&victim, 20 + host).await;
+        rude.connection.close(0_u32.into(), b"");
+    }
+    victim.is_well(0).await;
+    // Alone, it asks whoever comes for its member table.
+    victim.honest.shutdown(Duration::from_secs(1)).await;
+    while !victim.mesh.view().nodes().iter().all(|node| node.id == victim.mesh.id()) {
+        sleep(Duration::from_millis(10)).await;
+    }
+    for host in 120..220 {
+        let (rude, mut lane) = Rude::member(&victim, host).await;
+        lane.say(&[MEMBERS, 0xff, 0xff, 0xff]).await;
+        lane.say(&[GOODBYE]).await;
+        rude.connection.closed().await;
+    }
+    for what in ["the cluster is at its limit", "a member table does not decode"] {
+        let lines = log.lines(what);
+        assert!((1..=16).contains(&lines), "{lines} lines: {what}");
+    }
 }

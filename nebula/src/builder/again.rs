@@ -13,6 +13,11 @@ impl NodeBuilder {
         Self { settings: self.settings.clone(), services: self.services.clone() }
     }
 
+    /// Whether it was told whom to join by.
+    pub(crate) fn has_seeds(&self) -> bool {
+        !self.settings.seeds.is_empty()
+    }
+
     /// Serves what has been erased already.
     pub(crate) fn serve_erased(mut self, service: Arc<dyn Dispatch>) -> Self {
         self.services.push(service);

@@ -1,12 +1,14 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use macula::rpc::Term;
+
+use super::leases::Leased;
+use super::several::Machine;
+use super::world::{MS, SECOND, Time};
 use crate::call::Executed;
 use crate::call::retry::FailoverMachine;
 use crate::nodes::Policy;
 use crate::nodes::choices::Draw;
-
-use super::several::Machine;
-use super::world::{MS, SECOND, Time};
 
 /// To whom calls are made, and how.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,12 @@ pub(super) struct Plan {
     /// The method may run twice.
     pub(super) idempotent: bool,
     pub(super) timeout: Time,
+    /// By how much a deadline may move later in all, and in how many steps. For calls to one node.
+    pub(super) room: (Time, u32),
+    /// A body that needs more time asks for so much at once.
+    pub(super) step: Time,
+    /// Bodies of a thousand that never end, and do not ask for more time.
+    pub(super) hang: u32,
     /// From one node to another.
     pub(super) trip: Time,
     /// The retry budget of each caller: thousandths of its calls, and the reserve.
@@ -67,6 +75,9 @@ impl Plan {
             way,
             idempotent: true,
             timeout: 2 * SECOND,
+            room: (0, 0),
+            step: 0,
+            hang: 0,
             trip: MS / 4,
             budget: (200, 50),
             told_every: None,
@@ -86,6 +97,8 @@ pub(super) struct Ask {
     pub(super) caller: usize,
     pub(super) began: Time,
     pub(super) deadline: Time,
+    /// The same as the caller keeps account of it, and how far it may still move.
+    pub(super) term: Term,
     /// What it carries: the value of a success is made of it.
     pub(super) key: u64,
     pub(super) policy: Policy,
@@ -144,6 +157,10 @@ pub(super) struct Attempt {
     /// The life of the server that it was sent to.
     pub(super) life: u64,
     pub(super) began: Time,
+    /// What the request says of its deadline.
+    pub(super) term: Term,
+    /// The same at the server, once it is there, if it may move.
+    pub(super) lease: Option<Leased>,
     /// Its caller still waits for it.
     pub(super) open: bool,
     /// Its caller sent word that it does not.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use macula::rpc::{Failure, Phase};
+use macula::rpc::{Failure, Phase, Term};
 use rand::RngExt;
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ const SILENT_AFTER: Time = 500 * MS;
 impl Cluster {
     /// An attempt of a call on a server begins.
     pub(super) fn begins(&mut self, ask: usize, server: usize) {
-        let Ask { caller, deadline, .. } = self.asks[ask];
+        let Ask { caller, deadline, term, .. } = self.asks[ask];
         let attempt = self.attempts.len();
         let (began, instant) = (self.world.now(), self.world.instant());
         let until = instant + Duration::from_micros(deadline - began);
@@ -35,7 +35,17 @@ impl Cluster {
         let watched = away.then(|| one.trouble.watch(one.choices, who, (instant, until, None)));
         let life = self.servers[server].life;
         let (open, cancelled) = (true, false);
-        self.attempts.push(Attempt { ask, server, life, began, open, cancelled, watched });
+        self.attempts.push(Attempt {
+            ask,
+            server,
+            life,
+            began,
+            term,
+            lease: None,
+            open,
+            cancelled,
+            watched,
+        });
         self.asks[ask].open.push(attempt);
         self.world.plan(self.trip(attempt), Event::Arrives(attempt));
         if away {
@@ -102,7 +112,10 @@ impl Cluster {
         // A server's clock says the same.
         let open = self.asks[ask].open.clone();
         for attempt in &open {
-            if self.server_of(*attempt).health != Health::Silent {
+            if self.attempts[*attempt].lease.is_some() {
+                // It keeps its own account.
+                invariants::words_arrive(self, *attempt)?;
+            } else if self.server_of(*attempt).health != Health::Silent {
                 self.leaves(*attempt)?;
             } else {
                 self.stuck.push(Event::Cancel(*attempt));
@@ -174,10 +187,13 @@ impl Cluster {
             _ => Policy::Random,
         };
         let course = self.course(caller, policy);
+        let until = self.world.instant() + Duration::from_micros(self.plan.timeout);
+        let (room, steps) = self.plan.room;
         self.asks.push(Ask {
             caller,
             began: now,
             deadline: now + self.plan.timeout,
+            term: Term::new(until, Duration::from_micros(room), steps),
             key,
             policy,
             idempotent: self.plan.idempotent,

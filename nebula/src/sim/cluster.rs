@@ -1,6 +1,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rand::RngExt;
 
@@ -23,6 +24,12 @@ pub(super) enum Event {
     /// A server's answer to an attempt, and the load it tells.
     Answer(usize, Said, Option<u16>),
     Cancel(usize),
+    /// The body of an attempt needs more time, in that life of its server.
+    Renews(usize, u64),
+    /// The lease of an attempt runs out, unless it was extended meanwhile.
+    Expires(usize, u64),
+    /// A server's word that it has moved the deadline of an attempt by so much.
+    Extended(usize, Duration),
     Deadline(usize),
     /// The first attempt of a hedged call is slow.
     Second(usize),
@@ -60,6 +67,11 @@ pub(super) struct Cluster {
     pub(super) done: BTreeMap<usize, Said>,
     /// What came to a server that stands still, in order.
     pub(super) stuck: Vec<Event>,
+    /// Attempts whose bodies ended in their time, so that their callers must have heard of it.
+    pub(super) owed: Vec<usize>,
+    /// How often deadlines have moved, and how many bodies were stopped at theirs.
+    pub(super) extended: usize,
+    pub(super) expired: usize,
     /// The most that ran and waited at one server.
     pub(super) longest: usize,
     /// Nobody calls any more.
@@ -90,6 +102,9 @@ impl Cluster {
             ran: BTreeMap::new(),
             done: BTreeMap::new(),
             stuck: Vec::new(),
+            owed: Vec::new(),
+            extended: 0,
+            expired: 0,
             longest: 0,
             quiet: false,
         }
@@ -109,7 +124,7 @@ impl Cluster {
     /// Nobody calls any more, and everything comes to its end.
     pub(super) fn finish(&mut self) -> Result<(), String> {
         self.quiet = true;
-        let rest = self.plan.timeout + 5 * SECOND;
+        let rest = self.plan.timeout + self.plan.room.0 + 5 * SECOND;
         self.run(rest)?;
         invariants::at_the_end(self)
     }
@@ -122,7 +137,11 @@ impl Cluster {
                 self.world.plan(apart, Event::Call(caller));
                 return self.calls(caller);
             }
-            Event::Arrives(attempt) | Event::Ends(attempt, _) | Event::Cancel(attempt)
+            Event::Arrives(attempt)
+            | Event::Ends(attempt, _)
+            | Event::Renews(attempt, _)
+            | Event::Expires(attempt, _)
+            | Event::Cancel(attempt)
                 if self.server_of(attempt).health == Health::Silent =>
             {
                 self.stuck.push(event);
@@ -133,11 +152,15 @@ impl Cluster {
                     && self.server_of(attempt).running.contains_key(&attempt)
                 {
                     let said = self.done.remove(&attempt).unwrap_or(Said::Error);
+                    self.ends_in_time(attempt);
                     self.leaves(attempt)?;
                     self.answers(attempt, said);
                 }
             }
             Event::Cancel(attempt) => return self.leaves(attempt),
+            Event::Renews(attempt, life) => self.renews(attempt, life),
+            Event::Expires(attempt, life) => return self.expires(attempt, life),
+            Event::Extended(attempt, by) => return self.is_extended(attempt, by),
             Event::Answer(attempt, said, load) => {
                 self.hears(self.attempts[attempt].server, attempt, load);
                 return self.attempt_ends(attempt, said);

@@ -1,8 +1,12 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 //! What must be so at every moment, and what callers may be told.
 
+use std::time::Duration;
+
 use super::ask::{Course, Told};
 use super::cluster::{Cluster, value};
+use super::leases::Leased;
+use super::server::{Health, Server};
 use crate::call::Executed;
 use crate::nodes::policy::Candidate;
 
@@ -19,6 +23,7 @@ pub(super) fn hold(all: &Cluster) -> Result<(), String> {
                 "the gate of {server} counts {running} and {queued}, not {runs} and {waits}"
             ));
         }
+        leases(all, one)?;
         if queued > 0 && running < one.places {
             return Err(format!("{queued} wait at server {server}, which has free places"));
         }
@@ -56,6 +61,34 @@ pub(super) fn may_run(all: &Cluster, ask: usize) -> Result<(), String> {
     Ok(())
 }
 
+/// Nothing runs or waits longer than its lease: who does not ask for more time ends.
+fn leases(all: &Cluster, server: &Server) -> Result<(), String> {
+    if server.health == Health::Silent {
+        return Ok(());
+    }
+    let waiting = server.waiting.iter().map(|(attempt, _)| attempt);
+    let here = server.running.keys().chain(waiting);
+    let mut leases = here.filter_map(|at| Some((at, all.attempts[*at].lease.as_ref()?)));
+    match leases.find(|(_, leased)| leased.lease.deadline() < all.world.instant()) {
+        Some((attempt, _)) => Err(format!("attempt {attempt} goes on after its lease")),
+        None => Ok(()),
+    }
+}
+
+/// A call ends at its deadline, while this attempt is open. Each word of its server that it has more
+/// time has come by then, unless it was given too late: the server's account says the same, but for
+/// the time that the request was on its way.
+pub(super) fn words_arrive(all: &Cluster, attempt: usize) -> Result<(), String> {
+    let one = &all.attempts[attempt];
+    let sees = |leased: &&Leased| !leased.late && all.stays_awake(attempt);
+    let Some(leased) = one.lease.as_ref().filter(sees) else { return Ok(()) };
+    let same = all.world.instant() + Duration::from_micros(all.trip(attempt));
+    if leased.lease.deadline() > same {
+        return Err(format!("attempt {attempt} was extended, and its caller gives it up"));
+    }
+    Ok(())
+}
+
 /// A caller was told the end of its call.
 pub(super) fn told(all: &Cluster, ask: usize) -> Result<(), String> {
     let (one, ran) = (&all.asks[ask], all.ran.get(&ask).map_or(&[][..], |ran| ran));
@@ -65,7 +98,8 @@ pub(super) fn told(all: &Cluster, ask: usize) -> Result<(), String> {
         Executed::Yes => !ran.is_empty() && by.is_none_or(|by| ran.contains(&by)),
         Executed::Unknown => !ok,
     };
-    if !sound || at > one.deadline {
+    let latest = one.began + all.plan.timeout + all.plan.room.0;
+    if !sound || at > one.deadline || one.deadline > latest {
         let told = one.told;
         return Err(format!("call {ask} is told {told:?} and ran at {ran:?}"));
     }
@@ -112,6 +146,12 @@ pub(super) fn at_the_end(all: &Cluster) -> Result<(), String> {
             "{} attempts are open",
             open.map(|known| known.in_flight).sum::<usize>()
         ));
+    }
+    for attempt in &all.owed {
+        let (one, told) = (&all.attempts[*attempt], all.asks[all.attempts[*attempt].ask].told);
+        if told.is_none_or(|told| told.by != Some(one.server)) {
+            return Err(format!("attempt {attempt} was done in its time, and is told {told:?}"));
+        }
     }
     (0..all.asks.len()).try_for_each(|ask| told(all, ask))
 }

@@ -19,6 +19,7 @@ mod calling;
 mod cluster;
 mod figures;
 mod invariants;
+mod leases;
 mod scenarios;
 mod seeds;
 mod server;

@@ -10,6 +10,8 @@ use futures_util::future::BoxFuture;
 use futures_util::task::noop_waker_ref;
 use macula::rpc::admission::{Entry, Gate, Permit};
 
+use super::world::Time;
+
 /// How a server fares.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Health {
@@ -38,6 +40,8 @@ pub(super) struct Server {
     pub(super) places: usize,
     pub(super) seats: usize,
     pub(super) health: Health,
+    /// When it stood still for the last time.
+    pub(super) awake_since: Time,
     /// Counts its processes: what was sent to a former one is lost.
     pub(super) life: u64,
     pub(super) running: BTreeMap<usize, Permit>,
@@ -51,6 +55,7 @@ impl Server {
             places,
             seats,
             health: Health::Fine,
+            awake_since: 0,
             life: 0,
             running: BTreeMap::new(),
             waiting: VecDeque::new(),

@@ -17,6 +17,9 @@ impl Cluster {
     pub(super) fn becomes(&mut self, server: usize, health: Health) -> Result<(), String> {
         self.world.line(format_args!("server {server} {health:?}"));
         let before = std::mem::replace(&mut self.servers[server].health, health);
+        if before == Health::Silent {
+            self.servers[server].awake_since = self.world.now();
+        }
         if health == Health::Down && before != Health::Down {
             self.servers[server].crash();
             for attempt in 0..self.attempts.len() {
@@ -55,6 +58,7 @@ impl Cluster {
             self.answers(attempt, Said::Failure(late));
             return Ok(());
         }
+        self.leased(attempt);
         let left = Duration::from_micros(self.asks[ask].deadline - self.world.now());
         let admitted = self.servers[server].admit(attempt, left);
         self.longest = self.longest.max(self.servers[server].load());
@@ -81,7 +85,11 @@ impl Cluster {
             _ => (drawn, Said::Value(value(self.asks[ask].key, server))),
         };
         self.done.insert(attempt, said);
+        if self.plan.hang > 0 && self.world.rng.random_range(0..1000) < self.plan.hang {
+            return invariants::may_run(self, ask);
+        }
         self.world.plan(takes, Event::Ends(attempt, life));
+        self.needs(attempt, takes);
         invariants::may_run(self, ask)
     }
 
@@ -108,7 +116,11 @@ impl Cluster {
 
 fn attempt_of(event: &Event) -> usize {
     match event {
-        Event::Arrives(attempt) | Event::Ends(attempt, _) | Event::Cancel(attempt) => *attempt,
+        Event::Arrives(attempt)
+        | Event::Ends(attempt, _)
+        | Event::Renews(attempt, _)
+        | Event::Expires(attempt, _)
+        | Event::Cancel(attempt) => *attempt,
         other => unreachable!("{other:?} does not wait for a server"),
     }
 }

@@ -12,7 +12,8 @@ use crate::service::serve::Serve;
 /// `cluster.node("db@h1").tags(["db"]).serve(store).start().await`.
 ///
 /// It has its address, key and seeds from the cluster: it joins through whoever runs when it
-/// starts. Each method says what holds in every life of the node.
+/// starts for the first time ([`Cluster::restart`](super::Cluster::restart) says how later). Each
+/// method says what holds in every life of the node.
 #[must_use = "a node does nothing until it is started: `.start().await`"]
 pub struct TestNodeBuilder {
     builder: NodeBuilder,

@@ -209,7 +209,13 @@ impl Cluster {
     }
 
     /// Starts the node again as it was: with the same key, at the same address, with the same
-    /// services. If it runs, it is [killed](Self::kill) first. Gives the handle of the new life.
+    /// services and seeds. If it runs, it is [killed](Self::kill) first. Gives the handle of the new
+    /// life.
+    ///
+    /// Its seeds are those of its first start: the nodes that ran then. The others do not tell it
+    /// that they are there until it has met one of its seeds, or until they look for it. Where none
+    /// of its seeds runs, whoever runs is its seed, unless the test has
+    /// [named](crate::NodeBuilder::seed) seeds.
     ///
     /// # Panics
     /// When it does not start.
@@ -280,8 +286,8 @@ impl Shared {
         let builder = {
             let mut machines = shared.lock();
             let running = machines.iter().filter(|machine| machine.running().is_some());
-            let seeds: Vec<_> = running.map(|machine| machine.addr).collect();
-            machines[place].next_life(&shared.network, &seeds, shared.began.elapsed())
+            let running: Vec<_> = running.map(|machine| machine.addr).collect();
+            machines[place].next_life(&shared.network, &running, shared.began.elapsed())
         };
         let node = builder.start().await?;
         shared.machine(place, |machine| machine.set_node(node.clone()));

@@ -30,6 +30,8 @@ pub(super) struct Machine {
     node: Option<Node>,
     base: NodeBuilder,
     fresh: Vec<Factory>,
+    /// Whom it joins by, from its first start on.
+    seeds: Option<Vec<SocketAddr>>,
     rng: StdRng,
     key: SecretKey,
     /// How far its clock is from the right time, in milliseconds.
@@ -50,7 +52,8 @@ impl Machine {
         let base = base.random_seed(rng.random());
         let [high, low] = place.to_be_bytes();
         let addr = SocketAddr::from((Ipv4Addr::new(10, 0, high, low), PORT));
-        Self { name, addr, node: None, base, fresh: Vec::new(), rng, key, clock: 0, life: 0 }
+        let fresh = Vec::new();
+        Self { name, addr, node: None, base, fresh, seeds: None, rng, key, clock: 0, life: 0 }
     }
 
     /// The builder of the node, as far as it is the same in all its lives.
@@ -68,11 +71,12 @@ impl Machine {
         self.clock = apart;
     }
 
-    /// The builder of the next life, which joins by `seeds`. The cluster is so old.
+    /// The builder of the next life, while those at the addresses `running` run. The cluster is so
+    /// old.
     pub(super) fn next_life(
         &mut self,
         network: &MemoryNetwork,
-        seeds: &[SocketAddr],
+        running: &[SocketAddr],
         age: Duration,
     ) -> NodeBuilder {
         // As a node numbers its lives that keeps its key in a file: by its clock, and upwards.
@@ -81,8 +85,20 @@ impl Machine {
         self.life = now.max(self.life + 1);
         let builder = self.base.again().memory(network.clone(), self.addr);
         let builder = builder.key(self.key.clone(), self.life);
-        let builder = seeds.iter().fold(builder, |builder, seed| builder.seed(seed.to_string()));
+        let seeds = self.seeds(running).iter();
+        let builder = seeds.fold(builder, |builder, seed| builder.seed(seed.to_string()));
         self.fresh.iter().fold(builder, |builder, service| builder.serve_erased(service()))
+    }
+
+    /// Whom the next life joins by. A process starts again with the configuration that it had, in
+    /// which some seeds may be down. If all are, or it never had any since it was the first, the
+    /// next life would be a cluster by itself: whoever runs is its seed then. Seeds that the test
+    /// has named are left alone.
+    fn seeds<'s>(&'s mut self, running: &'s [SocketAddr]) -> &'s [SocketAddr] {
+        let named = self.base.has_seeds();
+        let given = self.seeds.get_or_insert_with(|| running.to_vec());
+        let lost = !given.iter().any(|seed| running.contains(seed));
+        if lost && !named && !running.is_empty() { running } else { given }
     }
 
     /// The next life is that of another node.

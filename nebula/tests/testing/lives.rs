@@ -195,6 +195,54 @@ async fn an_orderly_end_is_known_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_restarted_node_has_the_seeds_that_it_began_with() {
+    let mut cluster = Cluster::new(8);
+    let first = cluster.node("first").start().await;
+    let second = cluster.node("second").start().await;
+    let third = cluster.node("third").start().await;
+    let named = first.local_addr().to_string();
+    let fourth = cluster.node("fourth").with(|node| node.seed(named)).start().await;
+    cluster.settle().await;
+    // The others were not there yet when it was configured.
+    cluster.partition(&[&second], &[&first, &third, &fourth]);
+    let begun = Instant::now();
+    let second = cluster.restart(&second).await;
+    assert!(begun.elapsed() >= ms(5000), "it met a seed in {:?}", begun.elapsed());
+    let tried = second.mesh().joining().borrow().tried.clone();
+    let target = |node: &TestNode| node.local_addr().to_string();
+    assert_eq!(tried.iter().map(|tried| &tried.target).collect::<Vec<_>>(), [&target(&first)]);
+    cluster.heal();
+    cluster.settle().await;
+
+    // A seed that does not run does not answer, and does not hold up the start by another one.
+    cluster.kill(&first);
+    let begun = Instant::now();
+    let third = cluster.restart(&third).await;
+    assert!(begun.elapsed() < ms(1000), "{:?}", begun.elapsed());
+    assert!(third.mesh().joining().borrow().joined);
+
+    // Without any seed that runs, by whoever runs: the first one never had another.
+    let begun = Instant::now();
+    let second = cluster.restart(&second).await;
+    let first = cluster.restart(&first).await;
+    assert!(begun.elapsed() < ms(1000), "{:?}", begun.elapsed());
+    cluster.settle().await;
+    assert_eq!(known(&first), ["first", "fourth", "second", "third"]);
+
+    // Who was told of seeds is not given others.
+    for node in [&first, &second, &third] {
+        cluster.kill(node);
+    }
+    let fifth = cluster.node("fifth").start().await;
+    cluster.partition(&[&fourth], &[&fifth]);
+    let begun = Instant::now();
+    let fourth = cluster.restart(&fourth).await;
+    assert!(begun.elapsed() >= ms(5000), "it met a seed in {:?}", begun.elapsed());
+    let tried = fourth.mesh().joining().borrow().tried.clone();
+    assert!(tried.iter().all(|tried| tried.target != target(&fifth)), "{tried:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_can_crash_and_start_again() {
     let mut cluster = Cluster::new(6);
     let (db, web) = pair(&mut cluster, Book::new()).await;

@@ -9,7 +9,21 @@ use super::super::config::config_for;
 use super::super::hearsay::{Claim, Packet, Verdict};
 use super::super::news::MembershipNews;
 use super::Machine;
+use crate::directory::list::decode_list;
 use crate::identity::NodeId;
+use crate::quiet::{Kind, Who};
+
+/// The fewest bytes that a claim takes: an id, an address, and four small numbers.
+const LEAST_CLAIM: usize = 41;
+
+/// How this node comes to hear a claim.
+#[derive(Clone, Copy)]
+pub(super) enum Word {
+    /// In a packet of this member.
+    Packet(NodeId),
+    /// In the member table of this one, by which nobody speaks for itself.
+    Table(NodeId),
+}
 
 impl Machine {
     /// Leaves out of a packet what is not to be believed; none if nothing is left.
@@ -25,13 +39,36 @@ impl Machine {
         }
         let said = read.claims.len();
         let from = read.from.id;
-        read.claims.retain(|claim| self.believes(claim, Some(from), now));
+        read.claims.retain(|claim| self.believes(claim, Word::Packet(from), now));
         // More hints than there may be nodes are about nodes that there are not.
         let full = self.foca.custom_broadcast_backlog() >= self.max_members;
         if read.claims.len() == said && !full {
             return Some(packet);
         }
         Some(read.write(!full).into())
+    }
+
+    /// What is to be believed of a member table; none if it is not one.
+    pub(super) fn read_table(
+        &mut self,
+        teller: NodeId,
+        table: &[u8],
+        now: Instant,
+    ) -> Option<Vec<Claim>> {
+        let mut table: Vec<Claim> = match decode_list(table, LEAST_CLAIM, usize::MAX) {
+            Ok(table) => table,
+            Err(error) => {
+                if let Some(left_out) = self.quiet.may_say(Kind::BadTable, Who::Node(teller), now) {
+                    let from = teller;
+                    tracing::warn!(%from, %error, left_out, "a member table does not decode");
+                }
+                return None;
+            }
+        };
+        self.finally.push(MembershipNews::Introduced);
+        table.truncate(self.max_members);
+        table.retain(|claim| self.believes(claim, Word::Table(teller), now));
+        Some(table)
     }
 
     /// Whether a node may speak for itself here: one that is known, in whatever life, or one more.
@@ -42,7 +79,11 @@ impl Machine {
         room || known.any(|known| known.id().id == member.id)
     }
 
-    pub(super) fn believes(&mut self, claim: &Claim, from: Option<NodeId>, now: Instant) -> bool {
+    pub(super) fn believes(&mut self, claim: &Claim, word: Word, now: Instant) -> bool {
+        let (from, teller) = match word {
+            Word::Packet(from) => (Some(from), from),
+            Word::Table(teller) => (None, teller),
+        };
         if from == Some(claim.id().id) && claim.state() == foca::State::Down {
             self.is_gone(claim.id());
         }
@@ -56,7 +97,7 @@ impl Machine {
             Verdict::Doubt => {
                 let known = known.map_or(0, |known| known.id().generation);
                 let dead = claim.state() == foca::State::Down;
-                let said = *claim.id();
+                let (said, from) = (*claim.id(), Some(teller));
                 self.finally.push(MembershipNews::Doubt { said, known, dead, from });
                 false
             }
@@ -65,8 +106,9 @@ impl Machine {
 
     /// A node said that it leaves.
     pub(super) fn is_gone(&mut self, member: &Member) {
-        if self.gone.len() < self.max_members {
-            self.gone.insert((member.id, member.generation));
+        if self.gone.len() < self.max_members || self.gone.contains_key(&member.id) {
+            let life = self.gone.entry(member.id).or_insert(member.generation);
+            *life = member.generation.max(*life);
         }
     }
 

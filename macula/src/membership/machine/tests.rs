@@ -1,5 +1,6 @@
 use bytes::Bytes;
 
+use super::belief::Word;
 use super::*;
 use crate::identity::NodeId;
 
@@ -180,7 +181,7 @@ fn who_is_down_is_looked_for() {
     }
     let deaths = [3, 4].map(|peer| foca::Member::down(member(peer)));
     let table = postcard::to_allocvec(deaths.as_slice()).unwrap();
-    run(&mut one, Some(MembershipInput::Table(table.into())), now, now);
+    run(&mut one, Some(MembershipInput::Table(member(3).id, table.into())), now, now);
     for peer in [3, 4] {
         run(&mut one, Some(MembershipInput::Settled(member(peer), true)), now, now);
     }
@@ -212,7 +213,7 @@ fn what_is_found_out_about_one_doubt_settles_no_other() {
     }
     let invented = Member { generation: 1_000_000, ..two };
     let table = postcard::to_allocvec([foca::Member::alive(invented)].as_slice()).unwrap();
-    let told = run(&mut one, Some(MembershipInput::Table(table.into())), now, now);
+    let told = run(&mut one, Some(MembershipInput::Table(member(3).id, table.into())), now, now);
     let doubted = |news: &MembershipNews| matches!(news, MembershipNews::Doubt { said, dead: false, .. } if *said == invented);
     assert!(told.iter().any(doubted));
     // It does not answer, so it is dead; its record has not come yet.
@@ -221,6 +222,53 @@ fn what_is_found_out_about_one_doubt_settles_no_other() {
     assert!(news.iter().any(|news| matches!(news, MembershipNews::Down(down) if *down == two)));
     let up = |news: &MembershipNews| matches!(news, MembershipNews::Up(up) if *up == invented);
     assert!(!news.iter().any(up), "an invented life is believed unseen");
+}
+
+/// What a member table says of others is the word of the member that it comes from: only its own
+/// suspicions are known to this node as its own.
+#[test]
+fn a_doubt_says_who_told() {
+    let (now, mut one) = (start(), machine(1));
+    for peer in [2, 3] {
+        run(&mut one, Some(MembershipInput::Alive(member(peer))), now, now);
+    }
+    let table = postcard::to_allocvec([foca::Member::down(member(2))].as_slice()).unwrap();
+    let input = MembershipInput::Table(member(3).id, table.into());
+    let mut doubts = run(&mut one, Some(input), now, now);
+    doubts.retain(|news| matches!(news, MembershipNews::Doubt { .. }));
+    let [MembershipNews::Doubt { said, dead: true, from, .. }] = &doubts[..] else {
+        panic!("{doubts:?}");
+    };
+    assert_eq!((*said, *from), (member(2), Some(member(3).id)));
+    // Nobody speaks for itself by a table.
+    let later = Member { generation: 7, ..member(3) };
+    let table = postcard::to_allocvec([foca::Member::alive(later)].as_slice()).unwrap();
+    let input = MembershipInput::Table(member(3).id, table.into());
+    let news = run(&mut one, Some(input), now, now);
+    assert!(!news.iter().any(|news| matches!(news, MembershipNews::Up(_))), "{news:?}");
+}
+
+/// Who says of itself that it has left, in one life after the other, does not make this node forget
+/// who else has.
+#[test]
+fn one_member_does_not_fill_the_list_of_those_that_left() {
+    let (now, mut one) = (start(), machine(1));
+    for peer in [2, 3, 4] {
+        run(&mut one, Some(MembershipInput::Alive(member(peer))), now, now);
+    }
+    for generation in 1..1000 {
+        let over = foca::Member::down(Member { generation, ..member(4) });
+        one.believes(&over, Word::Packet(member(4).id), now);
+    }
+    run(&mut one, Some(MembershipInput::Left(member(3))), now, now);
+    for second in 1..=60_u32 {
+        let alive = MembershipInput::Alive(Member { generation: second.into(), ..member(2) });
+        let moment = now + second * SECOND;
+        for news in run(&mut one, Some(alive), moment, moment) {
+            let sought = matches!(&news, MembershipNews::Seek(sought) if *sought == member(3));
+            assert!(!sought, "it said goodbye");
+        }
+    }
 }
 
 /// A member that answers when asked, but no probe, is asked at the same pace for good: each probe

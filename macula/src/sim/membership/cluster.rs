@@ -11,7 +11,7 @@ use super::super::invariants::{self, Saw};
 use super::super::link::{Conditions, Network};
 use super::super::trace::Trace;
 use super::super::world::{MS, SECOND, Time, World};
-use super::node::{Link, Node, index_of, member};
+use super::node::{Link, Node, id_of, index_of, member};
 use crate::membership::{Machine, Member, MembershipInput};
 
 /// What is to happen.
@@ -27,6 +27,7 @@ pub(super) enum Event {
         packet: Bytes,
     },
     Table {
+        from: usize,
         to: usize,
         life: u32,
         table: Bytes,
@@ -68,6 +69,26 @@ pub(super) enum Event {
         question: u64,
         alive: bool,
     },
+    /// The record of a node is wanted.
+    Pulled {
+        from: usize,
+        to: usize,
+        lives: (u32, u32),
+        subject: usize,
+    },
+    /// A record comes, in which a node says that it is in this generation at least.
+    Record {
+        to: usize,
+        life: u32,
+        subject: usize,
+        generation: u64,
+    },
+    /// The time for a record to come is over.
+    Unproved {
+        to: usize,
+        life: u32,
+        question: u64,
+    },
 }
 
 /// A cluster.
@@ -105,8 +126,13 @@ impl Cluster {
         for index in 0..count {
             let others = table.clone();
             cluster.nodes[index].introduced = true;
+            cluster.nodes[index].records =
+                (0..count).map(|n| (n, member(n, 0).generation)).collect();
             let at = cluster.world.rng.random_range(0..SECOND);
-            cluster.world.plan(at, Event::Table { to: index, life: 0, table: others });
+            cluster.world.plan(
+                at,
+                Event::Table { from: (index + 1) % count, to: index, life: 0, table: others },
+            );
             cluster.plan_seeds(index, SECOND);
         }
         cluster
@@ -144,6 +170,7 @@ impl Cluster {
         self.call_off_wake(index);
         let life = self.nodes[index].life + 1;
         self.nodes[index] = Node::new(index, life, self.world.rng.next_u64());
+        self.announce(index);
         self.plan_seeds(index, 0);
     }
 
@@ -177,6 +204,9 @@ impl Cluster {
             Event::Packet { to, .. }
             | Event::Asked { to, .. }
             | Event::Answered { to, .. }
+            | Event::Pulled { to, .. }
+            | Event::Record { to, .. }
+            | Event::Unproved { to, .. }
             | Event::Table { to, .. }
             | Event::Goodbye { to, .. }
             | Event::Closed { to, .. } => *to,
@@ -199,8 +229,8 @@ impl Cluster {
             Event::Packet { from, to, lives, packet } => {
                 self.packet(from, to, lives, packet);
             }
-            Event::Table { to, life, table } if self.nodes[to].life == life => {
-                self.take(to, MembershipInput::Table(table));
+            Event::Table { from, to, life, table } if self.nodes[to].life == life => {
+                self.take(to, MembershipInput::Table(id_of(from), table));
             }
             Event::Goodbye { to, life, member } if self.nodes[to].life == life => {
                 let known = self.nodes[to].alive.get(&member.id).copied();
@@ -218,6 +248,15 @@ impl Cluster {
             }
             Event::Answered { to, life, question, alive } if self.nodes[to].life == life => {
                 self.answered(to, question, alive);
+            }
+            Event::Pulled { from, to, lives, subject } if self.nodes[to].life == lives.1 => {
+                self.pulled(from, to, lives, subject);
+            }
+            Event::Record { to, life, subject, generation } if self.nodes[to].life == life => {
+                self.recorded(to, subject, generation);
+            }
+            Event::Unproved { to, life, question } if self.nodes[to].life == life => {
+                self.unproved(to, question);
             }
             _ => {}
         }

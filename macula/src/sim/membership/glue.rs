@@ -10,8 +10,9 @@ use super::super::invariants::{self, Saw};
 use super::super::world::{MS, SECOND, Time};
 use super::cluster::{Cluster, Event};
 use super::node::{Link, id_of, index_of};
+use super::records::Doubt;
 use crate::doubt::AGAIN;
-use crate::membership::{ANSWER, LAST_WORD, Member, MembershipInput, MembershipNews};
+use crate::membership::{Member, MembershipInput, MembershipNews};
 
 /// As in the limits of a real node.
 const DIAL_TIMEOUT: Time = 3 * SECOND;
@@ -79,23 +80,13 @@ impl Cluster {
                 self.world.trace.line(now, format_args!("{index} renews .{}", me.generation));
                 self.nodes[index].renewals += 1;
                 self.nodes[index].me = me;
+                self.update_record(index);
             }
             MembershipNews::Doubt { said, known, dead, from } => {
-                let subject = index_of(&said.id);
-                let begun = said.generation <= known || {
-                    // Who speaks of a life has the record in which the node itself says so.
-                    let node = &self.nodes[subject];
-                    node.me.generation >= said.generation
-                };
-                if begun && dead {
-                    let patience = if from.is_none() { LAST_WORD } else { ANSWER };
-                    self.ask(index, said, patience.as_micros() as Time);
-                } else {
-                    self.take(index, MembershipInput::Settled(said, begun));
-                }
+                self.find_out(index, Doubt { said, dead, from }, known);
             }
             MembershipNews::Introduced => self.nodes[index].introduced = true,
-            MembershipNews::Hint { .. } => {}
+            MembershipNews::Hint { hint, from } => self.hinted(index, &hint, from),
         }
     }
 
@@ -177,6 +168,7 @@ impl Cluster {
                 Link { life: lives[other], generation: mes[other].generation, unanswered: None };
             self.nodes[here].links.insert(there, link);
             self.nodes[here].pauses.remove(&there);
+            self.send_record(here, there, here);
             self.take(here, MembershipInput::Alive(mes[other]));
             if joining[other] {
                 let (told, mut table) = oneshot::channel();
@@ -185,7 +177,8 @@ impl Cluster {
                 let carried = self.network.carry_surely(here, there, now, &mut self.world.rng);
                 if let Some(after) = carried {
                     let life = lives[other];
-                    self.world.plan(now + after, Event::Table { to: there, life, table });
+                    let table = Event::Table { from: here, to: there, life, table };
+                    self.world.plan(now + after, table);
                 }
             }
         }
@@ -196,7 +189,7 @@ impl Cluster {
     }
 
     /// Asks a node, on the connection to it, whether it is alive.
-    fn ask(&mut self, from: usize, said: Member, patience: Time) {
+    pub(super) fn ask(&mut self, from: usize, said: Member, patience: Time) {
         let to = index_of(&said.id);
         let (now, question) = (self.world.now(), self.world.rng.next_u64());
         let node = &mut self.nodes[from];

@@ -6,4 +6,5 @@ mod glue;
 mod heal;
 mod measure;
 mod node;
+mod records;
 mod targets;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::super::invariants::Highest;
 use super::super::world::Time;
 use super::cluster::{Event, machine};
+use super::records::Doubt;
 use crate::identity::NodeId;
 use crate::membership::{Machine, Member};
 
@@ -31,6 +32,10 @@ pub(super) struct Node {
     pub(super) seeds: BTreeMap<usize, (u32, Time)>,
     /// Questions whether somebody is alive that are not answered.
     pub(super) questions: BTreeMap<u64, Member>,
+    /// By node: the latest generation of which it has the node's own record.
+    pub(super) records: BTreeMap<usize, u64>,
+    /// Later lives that it has been told of, whose records have not come.
+    pub(super) unproved: BTreeMap<u64, Doubt>,
     /// When it is woken, and the event that does it.
     pub(super) wake: Option<(Time, u64)>,
     /// Packets and bytes.
@@ -67,6 +72,8 @@ impl Node {
             pauses: BTreeMap::new(),
             seeds: BTreeMap::new(),
             questions: BTreeMap::new(),
+            records: BTreeMap::from([(index, me.generation)]),
+            unproved: BTreeMap::new(),
             wake: None,
             sent: (0, 0),
             renewals: 0,

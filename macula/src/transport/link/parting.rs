@@ -5,12 +5,23 @@
 use std::sync::atomic::Ordering;
 
 use super::Link;
-use crate::wire::Message;
+use crate::wire::{Message, Status};
 
 impl Link {
-    /// Begins no more requests of the peer from now on.
-    pub(crate) fn part(&self) {
+    /// Begins no more requests of the peer from now on: another connection has taken the place of
+    /// this one, or the peer is `held_for_dead`.
+    pub(crate) fn part(&self, held_for_dead: bool) {
+        self.held_for_dead.store(held_for_dead, Ordering::SeqCst);
         self.parting.store(true, Ordering::SeqCst);
+    }
+
+    /// What a request is told that may not begin here any more, if so.
+    pub(crate) fn parts(&self) -> Option<Status> {
+        let held_for_dead = || self.held_for_dead.load(Ordering::SeqCst);
+        self.is_parting().then(|| match held_for_dead() {
+            true => Status::HeldForDead,
+            false => Status::Replaced,
+        })
     }
 
     /// Whether a request may not begin here any more. To be asked once it is counted, lest it is
@@ -19,7 +30,8 @@ impl Link {
         self.parting.load(Ordering::SeqCst)
     }
 
-    /// A request ends at its deadline, without an answer.
+    /// A request that began ends without an answer: at its deadline, or since the peer did not read
+    /// its reply to the end.
     pub(crate) fn leaves_unanswered(&self) {
         self.unanswered.store(true, Ordering::SeqCst);
     }

@@ -179,6 +179,7 @@ impl Broken {
                 | Failure::Disconnected
                 | Failure::Silent
                 | Failure::UnknownMethod
+                | Failure::Parted { .. }
                 | Failure::Draining => true,
                 Failure::Aborted => {
                     // It began and did not end, like a call whose node died.
@@ -258,6 +259,7 @@ pub(crate) fn outcome(failure: &Failure) -> Outcome {
         Failure::UnknownMethod => Outcome::NotServed,
         Failure::Incompatible { .. } => Outcome::Incompatible,
         Failure::Draining => Outcome::Draining,
+        Failure::Parted { .. } => Outcome::Unreachable(failure.to_string().into()),
         Failure::Denied => Outcome::Denied,
         Failure::Malformed(why) => Outcome::Unreadable(why.as_str().into()),
         Failure::RequestTooLarge { .. } => Outcome::RequestTooLarge,
@@ -299,6 +301,19 @@ mod tests {
         };
         let term = Term::fixed(Instant::now());
         Broken { attempt, term, end: End::Failure(failure) }.into_error::<Find>(before)
+    }
+
+    #[test]
+    fn who_is_held_for_dead_is_told_so_and_may_call_again() {
+        let failure = Failure::Parted { held_for_dead: true };
+        let error = error(failure.clone(), Log::default());
+        assert_eq!(error.executed(), Executed::No);
+        let text = format!("{error:#}");
+        assert!(text.contains("the node held this one for dead"), "{text}");
+        let attempt = Attempt { outcome: outcome(&failure), ..made("db@h1", Executed::No) };
+        let term = Term::fixed(Instant::now());
+        let broken = Broken { attempt, term, end: End::Failure(failure) };
+        assert!(broken.verdict().again);
     }
 
     #[test]

@@ -1,3 +1,4 @@
+mod leases;
 mod overload;
 mod same;
 mod sick;
