@@ -47,6 +47,7 @@ impl Context {
 
     /// The context of a call. Without a lease, the scope in which the body is polled makes one
     /// when it is asked for.
+    #[inline]
     pub(crate) fn new(caller: Option<Arc<Caller>>, term: Term, lease: Option<Lease>) -> Self {
         Self { caller, term, lease: lease.map_or_else(OnceLock::new, OnceLock::from), lent: false }
     }
@@ -203,6 +204,7 @@ pub(crate) struct Inherited {
 
 impl Inherited {
     /// Reads it; `None` outside every handler.
+    #[inline]
     pub(crate) fn now() -> Option<Self> {
         with_ambient(|ambient| Self {
             deadline: ambient.deadline(),
@@ -216,6 +218,7 @@ pub(crate) struct Scope(Option<Ambient>);
 
 impl Scope {
     /// The scope of the body of a call.
+    #[inline]
     pub(crate) fn new(term: Term, lease: Option<Lease>) -> Self {
         Self(Some(Ambient { term, lease }))
     }
@@ -240,6 +243,7 @@ impl Scope {
     }
 
     /// The body has returned: nothing extends its call any more.
+    #[inline]
     pub(crate) fn end(&self) {
         if let Some(lease) = self.lease() {
             lease.end();
@@ -251,10 +255,18 @@ impl Scope {
     }
 
     /// Runs `poll` inside the scope, and restores what was there before even if it panics.
+    #[inline]
     pub(crate) fn enter<R>(&mut self, poll: impl FnOnce() -> R) -> R {
-        let outer = AMBIENT.try_with(|cell| cell.replace(self.0.take())).ok().flatten();
-        let _restore = Restore { scope: self, outer };
+        self.exchange();
+        let _restore = Restore(self);
         poll()
+    }
+
+    /// Puts what is kept here on this thread, and keeps what was there. Doing it twice does
+    /// nothing, as does doing it while the thread ends.
+    #[inline]
+    fn exchange(&mut self) {
+        let _ = AMBIENT.try_with(|cell| std::mem::swap(&mut *cell.borrow_mut(), &mut self.0));
     }
 
     /// Cancels the token that the body asked for, if it did.
@@ -271,15 +283,12 @@ impl fmt::Debug for Scope {
     }
 }
 
-struct Restore<'s> {
-    scope: &'s mut Scope,
-    outer: Option<Ambient>,
-}
+struct Restore<'s>(&'s mut Scope);
 
 impl Drop for Restore<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let outer = self.outer.take();
-        self.scope.0 = AMBIENT.try_with(|cell| cell.replace(outer)).ok().flatten();
+        self.0.exchange();
     }
 }
 

@@ -67,6 +67,7 @@ impl Options {
 }
 
 /// The term of a call that starts now with this timeout, inside one that must end at `outer`.
+#[inline]
 pub(crate) fn term(
     started: Instant,
     timeout: Duration,
@@ -75,15 +76,23 @@ pub(crate) fn term(
 ) -> Term {
     let timeout = timeout.min(TIMEOUT_MAX);
     let extensions = extensions.min(MAX_EXTENSIONS);
-    let longest = timeout.saturating_mul(extensions + 1).min(TIMEOUT_MAX);
-    let outer = outer.filter(|_| !cfg!(mutant = "deadline_not_inherited"));
-    let until = |time| outer.map_or(started + time, |outer| outer.min(started + time));
-    let (deadline, latest) = (until(timeout), until(longest));
-    Term::new(deadline, latest.saturating_duration_since(deadline), extensions)
+    // All of it together is at most a day, too.
+    let room = timeout.saturating_mul(extensions).min(TIMEOUT_MAX - timeout);
+    let deadline = started + timeout;
+    match outer.filter(|_| !cfg!(mutant = "deadline_not_inherited")) {
+        None => Term::new(deadline, room, extensions),
+        Some(outer) => {
+            let latest = outer.min(deadline + room);
+            let deadline = outer.min(deadline);
+            Term::new(deadline, latest.saturating_duration_since(deadline), extensions)
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -104,5 +113,26 @@ mod tests {
         assert_eq!(latest(hours(10), u32::MAX, None), (hours(10), hours(24)));
         assert_eq!(latest(Duration::MAX, 1, None), (hours(24), hours(24)));
         assert_eq!(term(now, SECOND, u32::MAX, None).extensions(), MAX_EXTENSIONS);
+    }
+
+    proptest! {
+        #[test]
+        fn a_term_ends_where_all_its_bounds_do(
+            timeout in 0..200_000_000_000_u64,
+            extensions in 0..1100_u32,
+            outer in prop::option::of(0..200_000_000_000_u64),
+        ) {
+            let (now, timeout) = (Instant::now(), Duration::from_micros(timeout));
+            let outer = outer.map(|outer| now + Duration::from_micros(outer));
+            let term = term(now, timeout, extensions, outer);
+            let cut = timeout.min(TIMEOUT_MAX);
+            let bound = |time: Duration| {
+                let end = now + time.min(TIMEOUT_MAX);
+                outer.map_or(end, |outer| outer.min(end))
+            };
+            let steps = extensions.min(MAX_EXTENSIONS) + 1;
+            prop_assert_eq!(term.deadline(), bound(cut));
+            prop_assert_eq!(term.deadline() + term.room(), bound(cut * steps));
+        }
     }
 }
