@@ -18,7 +18,7 @@ use macula::rpc::{Lease, Term};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::call::options;
+use crate::call::options::{EXTENSIONS_DEFAULT, Limits};
 use crate::exhausted::Exhausted;
 
 /// The call that a handler is serving: who asks, how long they wait, and whether they still do.
@@ -40,7 +40,7 @@ impl Context {
     /// that says nothing: ten times, to eleven times the timeout at most. Nobody hears of it, and
     /// nothing drops the body at the deadline.
     pub fn detached(timeout: Duration) -> Self {
-        let term = options::term(Instant::now(), timeout, options::EXTENSIONS_DEFAULT, None);
+        let term = Limits::new(timeout, EXTENSIONS_DEFAULT).term(Instant::now(), None);
         // No scope is its own, so that nothing may be left to one.
         Self::new(None, term, Some(Lease::new(term)))
     }

@@ -66,26 +66,53 @@ impl Options {
     }
 }
 
-/// The term of a call that starts now with this timeout, inside one that must end at `outer`.
-#[inline]
-pub(crate) fn term(
-    started: Instant,
+/// How long calls may take, as all but the call itself say it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
     timeout: Duration,
     extensions: u32,
-    outer: Option<Instant>,
-) -> Term {
-    let timeout = timeout.min(TIMEOUT_MAX);
-    let extensions = extensions.min(MAX_EXTENSIONS);
-    // All of it together is at most a day, too.
-    let room = timeout.saturating_mul(extensions).min(TIMEOUT_MAX - timeout);
-    let deadline = started + timeout;
-    match outer.filter(|_| !cfg!(mutant = "deadline_not_inherited")) {
-        None => Term::new(deadline, room, extensions),
-        Some(outer) => {
-            let latest = outer.min(deadline + room);
-            let deadline = outer.min(deadline);
-            Term::new(deadline, latest.saturating_duration_since(deadline), extensions)
+    /// What all extensions together may add.
+    room: Duration,
+}
+
+impl Limits {
+    pub(crate) fn new(timeout: Duration, extensions: u32) -> Self {
+        let timeout = timeout.min(TIMEOUT_MAX);
+        let extensions = extensions.min(MAX_EXTENSIONS);
+        let room = timeout.saturating_mul(extensions).min(TIMEOUT_MAX - timeout);
+        Self { timeout, extensions, room }
+    }
+
+    /// The same, but for what the options of a call say.
+    #[inline]
+    pub(crate) fn unless(self, said: &Options) -> Self {
+        match (said.timeout, said.max_extensions) {
+            (None, None) => self,
+            (timeout, extensions) => {
+                Self::new(timeout.unwrap_or(self.timeout), extensions.unwrap_or(self.extensions))
+            }
         }
+    }
+
+    /// The term of a call that starts now, inside one that must end at `outer`.
+    #[inline]
+    pub(crate) fn term(self, started: Instant, outer: Option<Instant>) -> Term {
+        let Self { timeout, extensions, room } = self;
+        let deadline = started + timeout;
+        match outer.filter(|_| !cfg!(mutant = "deadline_not_inherited")) {
+            None => Term::new(deadline, room, extensions),
+            Some(outer) => {
+                let latest = outer.min(deadline + room);
+                let deadline = outer.min(deadline);
+                Term::new(deadline, latest.saturating_duration_since(deadline), extensions)
+            }
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new(TIMEOUT_DEFAULT, EXTENSIONS_DEFAULT)
     }
 }
 
@@ -100,6 +127,8 @@ mod tests {
     #[test]
     fn a_call_has_its_timeout_once_more_for_each_extension() {
         let now = Instant::now();
+        let term =
+            |now, timeout, extensions, outer| Limits::new(timeout, extensions).term(now, outer);
         let latest = |timeout, extensions, outer| {
             let term = term(now, timeout, extensions, outer);
             (term.deadline() - now, term.deadline() + term.room() - now)
@@ -124,7 +153,7 @@ mod tests {
         ) {
             let (now, timeout) = (Instant::now(), Duration::from_micros(timeout));
             let outer = outer.map(|outer| now + Duration::from_micros(outer));
-            let term = term(now, timeout, extensions, outer);
+            let term = Limits::new(timeout, extensions).term(now, outer);
             let cut = timeout.min(TIMEOUT_MAX);
             let bound = |time: Duration| {
                 let end = now + time.min(TIMEOUT_MAX);

@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use super::engine;
 use super::handle::{Place, Shared};
 use super::local::{self, Local};
-use super::options::{self, EXTENSIONS_DEFAULT, TIMEOUT_DEFAULT};
 use super::unary::{Call, Pick, Target};
 use super::{CallError, Log};
 use crate::context::{Context, Inherited};
@@ -184,26 +183,13 @@ impl Times {
     #[inline]
     pub(crate) fn of<M: Method>(call: &Call<'_, M>) -> Self {
         let Call { shared, options, .. } = call;
-        let timeout = options
-            .timeout
-            .or(shared.options.timeout)
-            .or(M::INFO.default_timeout())
-            .or(M::Api::INFO.default_timeout())
-            .or_else(|| shared.place.default_timeout())
-            .unwrap_or(TIMEOUT_DEFAULT);
-        let extensions = options
-            .max_extensions
-            .or(shared.options.max_extensions)
-            .or(M::INFO.extensions())
-            .or(M::Api::INFO.extensions())
-            .or_else(|| shared.place.max_extensions())
-            .unwrap_or(EXTENSIONS_DEFAULT);
+        let limits = shared.limits(M::INFO).unless(options);
         let inherited = Inherited::now();
         let within = shared.within.as_ref();
         let watch = within.map(Context::token);
         let started = Instant::now();
         let outer = [inherited.map(|inherited| inherited.deadline), within.map(Context::deadline)];
-        let term = options::term(started, timeout, extensions, outer.into_iter().flatten().min());
+        let term = limits.term(started, outer.into_iter().flatten().min());
         let given_up = inherited.is_some_and(|inherited| inherited.cancelled)
             || watch.as_ref().is_some_and(CancellationToken::is_cancelled);
         Self { started, term, watch, given_up }

@@ -21,6 +21,7 @@ use crate::service::served::Served;
 /// # Errors
 ///
 /// The call as it goes on, if it does.
+#[inline]
 pub(crate) fn begin<M: Method>(
     call: &mut Call<'_, M>,
     times: Times,
