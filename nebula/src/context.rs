@@ -189,6 +189,7 @@ thread_local! {
 }
 
 /// Looks at what the body polled on this thread gives to its calls; none outside every body.
+#[inline]
 fn with_ambient<R>(look: impl FnOnce(&mut Ambient) -> R) -> Option<R> {
     AMBIENT.try_with(|cell| cell.borrow_mut().as_mut().map(look)).ok().flatten()
 }

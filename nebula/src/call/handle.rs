@@ -85,9 +85,9 @@ impl Shared {
 
     /// How long calls of the method may take that do not say it themselves.
     #[inline]
-    pub(crate) fn limits(&self, method: &MethodInfo) -> Limits {
+    pub(crate) fn limits(&self, method: &MethodInfo) -> &Limits {
         let known = self.limits.get(usize::from(method.position()));
-        known.copied().flatten().unwrap_or_default()
+        known.and_then(Option::as_ref).unwrap_or(&Limits::USUAL)
     }
 
     /// The selector that the attributes of the method or its service give.

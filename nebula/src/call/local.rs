@@ -323,6 +323,7 @@ impl<M: Method, Place> Running<M, Place> {
     /// # Errors
     ///
     /// What it panicked with.
+    #[inline]
     fn poll(&mut self, task: &mut task::Context<'_>) -> Result<Poll<Answer<M>>, Box<str>> {
         let Some(body) = &mut self.body else { return Ok(Poll::Pending) };
         let poll = || catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task)));

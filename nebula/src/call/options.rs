@@ -76,6 +76,13 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
+    /// What holds where nobody says anything.
+    pub(crate) const USUAL: Self = Self {
+        timeout: TIMEOUT_DEFAULT,
+        extensions: EXTENSIONS_DEFAULT,
+        room: TIMEOUT_DEFAULT.saturating_mul(EXTENSIONS_DEFAULT),
+    };
+
     pub(crate) fn new(timeout: Duration, extensions: u32) -> Self {
         let timeout = timeout.min(TIMEOUT_MAX);
         let extensions = extensions.min(MAX_EXTENSIONS);
@@ -83,21 +90,22 @@ impl Limits {
         Self { timeout, extensions, room }
     }
 
-    /// The same, but for what the options of a call say.
+    /// What holds instead for a call with these options, if they say anything.
     #[inline]
-    pub(crate) fn unless(self, said: &Options) -> Self {
+    pub(crate) fn unless(&self, said: &Options) -> Option<Self> {
         match (said.timeout, said.max_extensions) {
-            (None, None) => self,
-            (timeout, extensions) => {
-                Self::new(timeout.unwrap_or(self.timeout), extensions.unwrap_or(self.extensions))
-            }
+            (None, None) => None,
+            (timeout, extensions) => Some(Self::new(
+                timeout.unwrap_or(self.timeout),
+                extensions.unwrap_or(self.extensions),
+            )),
         }
     }
 
     /// The term of a call that starts now, inside one that must end at `outer`.
     #[inline]
-    pub(crate) fn term(self, started: Instant, outer: Option<Instant>) -> Term {
-        let Self { timeout, extensions, room } = self;
+    pub(crate) fn term(&self, started: Instant, outer: Option<Instant>) -> Term {
+        let Self { timeout, extensions, room } = *self;
         let deadline = started + timeout;
         match outer.filter(|_| !cfg!(mutant = "deadline_not_inherited")) {
             None => Term::new(deadline, room, extensions),
@@ -107,12 +115,6 @@ impl Limits {
                 Term::new(deadline, latest.saturating_duration_since(deadline), extensions)
             }
         }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::new(TIMEOUT_DEFAULT, EXTENSIONS_DEFAULT)
     }
 }
 

@@ -50,36 +50,44 @@ impl<M: Method> Future for Unicast<'_, M> {
     type Output = Answer<M>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
-        loop {
-            let polled = match &mut self.0 {
+        if let State::Start(call) = &mut self.0 {
+            match start(call, task) {
+                Ok(answer) => {
+                    self.0 = State::Done;
+                    return Poll::Ready(answer);
+                }
+                Err(next) => self.0 = next,
+            }
+            if matches!(&self.0, State::Local(local) if local.has_begun()) {
+                return Poll::Pending;
+            }
+        }
+        self.go_on(task)
+    }
+}
+
+impl<M: Method> Unicast<'_, M> {
+    /// Polls a call that has begun. Apart, so that the first poll, which for most calls within this
+    /// process is the last, has a small frame.
+    #[inline(never)]
+    fn go_on(&mut self, task: &mut task::Context<'_>) -> Poll<Answer<M>> {
+        let polled = loop {
+            match &mut self.0 {
                 State::Local(local) => match Pin::new(&mut **local).poll(task) {
                     Poll::Ready(Err(error)) => match elsewhere(error, local) {
-                        Ok(remote) => {
-                            self.0 = State::Remote(remote);
-                            continue;
-                        }
-                        Err(error) => Poll::Ready(Err(error)),
+                        Ok(remote) => self.0 = State::Remote(remote),
+                        Err(error) => break Poll::Ready(Err(error)),
                     },
-                    polled => polled,
+                    polled => break polled,
                 },
-                State::Remote(remote) => remote.as_mut().poll(task),
-                State::Done => return Poll::Pending,
-                State::Start(call) => match start(call, task) {
-                    Ok(answer) => Poll::Ready(answer),
-                    Err(next) => {
-                        self.0 = next;
-                        match &self.0 {
-                            State::Local(local) if local.has_begun() => return Poll::Pending,
-                            _ => continue,
-                        }
-                    }
-                },
-            };
-            if polled.is_ready() {
-                self.0 = State::Done;
+                State::Remote(remote) => break remote.as_mut().poll(task),
+                State::Start(_) | State::Done => return Poll::Pending,
             }
-            return polled;
+        };
+        if polled.is_ready() {
+            self.0 = State::Done;
         }
+        polled
     }
 }
 
@@ -183,7 +191,9 @@ impl Times {
     #[inline]
     pub(crate) fn of<M: Method>(call: &Call<'_, M>) -> Self {
         let Call { shared, options, .. } = call;
-        let limits = shared.limits(M::INFO).unless(options);
+        let usual = shared.limits(M::INFO);
+        let said = usual.unless(options);
+        let limits = said.as_ref().unwrap_or(usual);
         let inherited = Inherited::now();
         let within = shared.within.as_ref();
         let watch = within.map(Context::token);
