@@ -18,7 +18,7 @@ use macula::rpc::{Lease, Term};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::call::options;
+use crate::call::options::{EXTENSIONS_DEFAULT, Limits};
 use crate::exhausted::Exhausted;
 
 /// The call that a handler is serving: who asks, how long they wait, and whether they still do.
@@ -40,13 +40,14 @@ impl Context {
     /// that says nothing: ten times, to eleven times the timeout at most. Nobody hears of it, and
     /// nothing drops the body at the deadline.
     pub fn detached(timeout: Duration) -> Self {
-        let term = options::term(Instant::now(), timeout, options::EXTENSIONS_DEFAULT, None);
+        let term = Limits::new(timeout, EXTENSIONS_DEFAULT).term(Instant::now(), None);
         // No scope is its own, so that nothing may be left to one.
         Self::new(None, term, Some(Lease::new(term)))
     }
 
     /// The context of a call. Without a lease, the scope in which the body is polled makes one
     /// when it is asked for.
+    #[inline]
     pub(crate) fn new(caller: Option<Arc<Caller>>, term: Term, lease: Option<Lease>) -> Self {
         Self { caller, term, lease: lease.map_or_else(OnceLock::new, OnceLock::from), lent: false }
     }
@@ -188,6 +189,7 @@ thread_local! {
 }
 
 /// Looks at what the body polled on this thread gives to its calls; none outside every body.
+#[inline]
 fn with_ambient<R>(look: impl FnOnce(&mut Ambient) -> R) -> Option<R> {
     AMBIENT.try_with(|cell| cell.borrow_mut().as_mut().map(look)).ok().flatten()
 }
@@ -203,6 +205,7 @@ pub(crate) struct Inherited {
 
 impl Inherited {
     /// Reads it; `None` outside every handler.
+    #[inline]
     pub(crate) fn now() -> Option<Self> {
         with_ambient(|ambient| Self {
             deadline: ambient.deadline(),
@@ -216,6 +219,7 @@ pub(crate) struct Scope(Option<Ambient>);
 
 impl Scope {
     /// The scope of the body of a call.
+    #[inline]
     pub(crate) fn new(term: Term, lease: Option<Lease>) -> Self {
         Self(Some(Ambient { term, lease }))
     }
@@ -240,6 +244,7 @@ impl Scope {
     }
 
     /// The body has returned: nothing extends its call any more.
+    #[inline]
     pub(crate) fn end(&self) {
         if let Some(lease) = self.lease() {
             lease.end();
@@ -251,10 +256,18 @@ impl Scope {
     }
 
     /// Runs `poll` inside the scope, and restores what was there before even if it panics.
+    #[inline]
     pub(crate) fn enter<R>(&mut self, poll: impl FnOnce() -> R) -> R {
-        let outer = AMBIENT.try_with(|cell| cell.replace(self.0.take())).ok().flatten();
-        let _restore = Restore { scope: self, outer };
+        self.exchange();
+        let _restore = Restore(self);
         poll()
+    }
+
+    /// Puts what is kept here on this thread, and keeps what was there. Doing it twice does
+    /// nothing, as does doing it while the thread ends.
+    #[inline]
+    fn exchange(&mut self) {
+        let _ = AMBIENT.try_with(|cell| std::mem::swap(&mut *cell.borrow_mut(), &mut self.0));
     }
 
     /// Cancels the token that the body asked for, if it did.
@@ -271,15 +284,12 @@ impl fmt::Debug for Scope {
     }
 }
 
-struct Restore<'s> {
-    scope: &'s mut Scope,
-    outer: Option<Ambient>,
-}
+struct Restore<'s>(&'s mut Scope);
 
 impl Drop for Restore<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let outer = self.outer.take();
-        self.scope.0 = AMBIENT.try_with(|cell| cell.replace(outer)).ok().flatten();
+        self.0.exchange();
     }
 }
 

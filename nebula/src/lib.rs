@@ -39,11 +39,11 @@
 //!
 //! 1. The generated client holds a `Handle` (`call::handle`) and makes a [`Call`] (`call::unary`)
 //!    from a method's descriptor (`service::info`) and its arguments. Nothing happens yet.
-//! 2. Awaited, the call becomes an `Ask` (`call::unicast`): options are merged and the deadline is
-//!    fixed, once. [`Context`] says what a call inside a handler inherits.
+//! 2. Awaited, the call gets its deadline, once (`call::unicast`). [`Context`] says what a call
+//!    inside a handler inherits.
 //! 3. If this node serves the method and the call is for anyone, `call::local` runs it in place:
 //!    no encoding, no task.
-//! 4. Else `call::engine`: the roster finds who serves the method and is meant ([`nodes`]:
+//! 4. Else its options are merged to an `Ask`, and `call::engine`: the roster finds who serves the method and is meant ([`nodes`]:
 //!    selectors, topology, live figures, order), a leg makes one attempt over the mesh, and
 //!    `unicast` goes on to the next node as far as the rule in `call::retry` allows, or `hedged`
 //!    asks a second one when the first is slow.

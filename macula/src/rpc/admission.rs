@@ -117,30 +117,35 @@ impl Gate {
 
     /// Takes a place if one is free, here and in the gate around this one; otherwise nothing
     /// happens. For who may be done before anything else happens: it counts no reference.
+    #[inline]
     pub fn pass(self: &Arc<Self>) -> Option<Pass<'_>> {
-        if !self.places.take() {
-            return None;
-        }
+        let taken = self.places.take_counted()?;
         if let Some(outer) = &self.outer
             && !outer.places.take()
         {
             self.give_back();
             return None;
         }
-        Some(Pass { gate: self, since: self.sampled(), kept: false })
-    }
-
-    fn sampled(&self) -> Option<Instant> {
-        (self.places.taken() >= SAMPLED_FROM).then(Instant::now)
+        Some(Pass { gate: self, since: sampled(taken), kept: false })
     }
 
     /// A place here and in the gate around this one becomes free, held since `since` if sampled.
+    #[inline]
     fn leave(self: &Arc<Self>, since: Option<Instant>) {
-        for gate in std::iter::once(self).chain(&self.outer) {
-            if let Some(since) = since {
-                gate.held.add(since.elapsed());
-            }
-            gate.give_back();
+        if let Some(since) = since {
+            self.sample(since.elapsed());
+        }
+        self.give_back();
+        if let Some(outer) = &self.outer {
+            outer.give_back();
+        }
+    }
+
+    #[cold]
+    fn sample(&self, held: Duration) {
+        self.held.add(held);
+        if let Some(outer) = &self.outer {
+            outer.held.add(held);
         }
     }
 
@@ -193,6 +198,7 @@ impl Gate {
         if self.places.take() { Joined::Free } else { self.places.join(usize::MAX) }
     }
 
+    #[inline]
     fn give_back(self: &Arc<Self>) {
         self.places.give_back(|| Place::new(self), Place::keep);
     }
@@ -262,7 +268,7 @@ pub struct Permit {
 
 impl Permit {
     fn new(gate: Arc<Gate>) -> Self {
-        let since = gate.sampled();
+        let since = sampled(gate.places.taken());
         Self { gate, since }
     }
 }
@@ -286,6 +292,12 @@ pub struct Pass<'g> {
     kept: bool,
 }
 
+/// When a call began, if it is one of those whose time is taken, by how many came until it.
+#[inline]
+fn sampled(taken: u8) -> Option<Instant> {
+    (taken >= SAMPLED_FROM).then(Instant::now)
+}
+
 impl Pass<'_> {
     /// The permit for the same place.
     pub fn keep(mut self) -> Permit {
@@ -295,6 +307,7 @@ impl Pass<'_> {
 }
 
 impl Drop for Pass<'_> {
+    #[inline]
     fn drop(&mut self) {
         if !self.kept {
             self.gate.leave(self.since);

@@ -40,6 +40,7 @@ pub enum NotExtended {
 impl Term {
     /// A call that must end at `deadline`, which may move later by `room` in all (24 hours at
     /// most, whole microseconds count) in so many steps (1000 at most).
+    #[inline]
     pub fn new(deadline: Instant, room: Duration, extensions: u32) -> Self {
         let room = whole_micros(room.min(MAX_TIME_LEFT));
         Self { deadline, room, left: extensions.min(MAX_EXTENSIONS) }
@@ -51,6 +52,7 @@ impl Term {
     }
 
     /// When the call must end, as things stand.
+    #[inline]
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
@@ -94,6 +96,7 @@ impl Term {
     }
 }
 
+#[inline]
 fn whole_micros(duration: Duration) -> Duration {
     Duration::new(duration.as_secs(), duration.subsec_micros() * 1000)
 }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::options::Options;
+use super::options::{EXTENSIONS_DEFAULT, Limits, Options, TIMEOUT_DEFAULT};
 use super::unary::Call;
 use crate::context::Context;
 use crate::node::Node;
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) within: Option<Context>,
     /// The selectors that the attributes give, by index of the method.
     selectors: Arc<[Option<Selector>]>,
+    /// How long calls may take that do not say it themselves, by index of the method.
+    limits: Arc<[Option<Limits>]>,
 }
 
 /// Where calls of a handle start from.
@@ -46,7 +48,7 @@ pub(crate) enum Place {
 
 impl Place {
     /// The time limit of calls from here when nothing nearer sets one.
-    pub(crate) fn default_timeout(&self) -> Option<Duration> {
+    fn default_timeout(&self) -> Option<Duration> {
         match self {
             Self::Alone(_) => None,
             Self::Node { node, .. } => node.default_timeout(),
@@ -62,7 +64,7 @@ impl Place {
     }
 
     /// How often calls from here may be extended when nothing nearer says it.
-    pub(crate) fn max_extensions(&self) -> Option<u32> {
+    fn max_extensions(&self) -> Option<u32> {
         match self {
             Self::Alone(_) => None,
             Self::Node { node, .. } => node.max_extensions(),
@@ -79,6 +81,13 @@ impl Shared {
         method: &MethodInfo,
     ) -> Option<&'a Selector> {
         on.or(self.options.on.as_ref()).or_else(|| self.selector(method))
+    }
+
+    /// How long calls of the method may take that do not say it themselves.
+    #[inline]
+    pub(crate) fn limits(&self, method: &MethodInfo) -> &Limits {
+        let known = self.limits.get(usize::from(method.position()));
+        known.and_then(Option::as_ref).unwrap_or(&Limits::USUAL)
     }
 
     /// The selector that the attributes of the method or its service give.
@@ -108,17 +117,20 @@ impl<S: Service> Handle<S> {
         let selectors = S::INFO
             .by_index(|method| method.selector().or(S::INFO.selector()).map(parse_selector))
             .into();
-        Self::sharing(Shared { place, options: Options::default(), within: None, selectors })
+        let options = Options::default();
+        let limits = limits::<S>(&place, &options);
+        Self::sharing(Shared { place, options, within: None, selectors, limits })
+    }
+
+    /// The same with other defaults.
+    pub fn with(&self, set: impl FnOnce(Options) -> Options) -> Self {
+        let options = set(self.shared.options.clone());
+        let limits = limits::<S>(&self.shared.place, &options);
+        Self::sharing(Shared { options, limits, ..Shared::clone(&self.shared) })
     }
 }
 
 impl<S> Handle<S> {
-    /// The same with other defaults.
-    pub fn with(&self, set: impl FnOnce(Options) -> Options) -> Self {
-        let options = set(self.shared.options.clone());
-        Self::sharing(Shared { options, ..Shared::clone(&self.shared) })
-    }
-
     /// The same for calls on behalf of the handler that was given `cx`: they inherit its
     /// deadline, and end when its caller gives up.
     pub fn within(&self, cx: &Context) -> Self {
@@ -133,6 +145,27 @@ impl<S> Handle<S> {
     fn sharing(shared: Shared) -> Self {
         Self { shared: Arc::new(shared), service: PhantomData }
     }
+}
+
+/// What the client, the attributes and the node say of how long calls may take.
+fn limits<S: Service>(place: &Place, options: &Options) -> Arc<[Option<Limits>]> {
+    let limits = S::INFO.by_index(|method| {
+        let timeout = options
+            .timeout
+            .or(method.default_timeout())
+            .or(S::INFO.default_timeout())
+            .or(place.default_timeout());
+        let extensions = options
+            .max_extensions
+            .or(method.extensions())
+            .or(S::INFO.extensions())
+            .or(place.max_extensions());
+        Some(Limits::new(
+            timeout.unwrap_or(TIMEOUT_DEFAULT),
+            extensions.unwrap_or(EXTENSIONS_DEFAULT),
+        ))
+    });
+    limits.into()
 }
 
 impl<S> Clone for Handle<S> {

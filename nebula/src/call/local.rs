@@ -6,6 +6,8 @@
 //! for more time by then. Whatever path leads
 //! here, the gates of the service are the ones that calls from elsewhere pass.
 
+mod begin;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -14,7 +16,7 @@ use std::task::{self, Poll};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use macula::rpc::admission::{Entry, Pass, Permit};
+use macula::rpc::admission::{Entry, Permit};
 use macula::rpc::{Lease, Term};
 use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
@@ -31,6 +33,8 @@ use crate::service::input::{Input, Slot, Started, panic_message};
 use crate::service::method::{Error, Method};
 use crate::service::served::Served;
 use crate::service::shape::ShapeOf;
+
+pub(crate) use begin::begin;
 
 /// The name that a service called without a node has in logs and replies.
 pub(crate) const ALONE: &str = "local";
@@ -69,51 +73,8 @@ struct Running<M: Method, Place> {
     place: Option<Place>,
 }
 
-/// Polls a call of a service of this process for the first time. Most calls need no more than
-/// that: nothing is cloned, boxed or timed for later before the body turns out to be pending.
-///
-/// # Errors
-///
-/// The call as it goes on, if it does.
-pub(crate) fn begin<M: Method>(
-    mut ask: Ask<'_, M>,
-    served: &Arc<Served>,
-    node: Option<&Node>,
-    task: &mut task::Context<'_>,
-) -> Result<Answer<M>, Box<Local<M>>> {
-    let goes_on = |ask: Ask<'_, M>| Box::new(ask.local(Arc::clone(served), node.cloned()));
-    if M::INFO.is_spawned() {
-        return Err(goes_on(ask));
-    }
-    let Some(place) = served.gate(M::INFO.position()).pass() else { return Err(goes_on(ask)) };
-    if served.draining() {
-        // It may have been idle when it was asked, before this place was taken.
-        drop(place);
-        return Err(goes_on(ask));
-    }
-    let cx = Context::new(node.map(Node::as_caller), ask.term, None);
-    let scope = cx.scope();
-    let Some(body) = body::<M>(served, cx, &mut ask.args) else {
-        return Ok(Err(goes_on(ask).incompatible()));
-    };
-    let mut running = Running::<M, _> { body: Some(body), scope, place: Some(place) };
-    match running.poll(task) {
-        Ok(Poll::Ready(reply)) => Ok(reply),
-        Ok(Poll::Pending) => {
-            let (body, place) = (running.body.take(), running.place.take().map(Pass::keep));
-            let scope = std::mem::replace(&mut running.scope, Scope::empty());
-            let mut local = goes_on(ask);
-            local.stage = Stage::Running(Running { body, scope, place });
-            match local.poll_end(task) {
-                Poll::Ready(error) => Ok(Err(error)),
-                Poll::Pending => Err(local),
-            }
-        }
-        Err(message) => Ok(Err(goes_on(ask).panicked(message))),
-    }
-}
-
 /// Makes the body of a call, with the arguments that it takes.
+#[inline]
 fn body<M: Method>(
     served: &Served,
     cx: Context,
@@ -362,6 +323,7 @@ impl<M: Method, Place> Running<M, Place> {
     /// # Errors
     ///
     /// What it panicked with.
+    #[inline]
     fn poll(&mut self, task: &mut task::Context<'_>) -> Result<Poll<Answer<M>>, Box<str>> {
         let Some(body) = &mut self.body else { return Ok(Poll::Pending) };
         let poll = || catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task)));

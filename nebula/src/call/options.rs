@@ -66,24 +66,62 @@ impl Options {
     }
 }
 
-/// The term of a call that starts now with this timeout, inside one that must end at `outer`.
-pub(crate) fn term(
-    started: Instant,
+/// How long calls may take, as all but the call itself say it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
     timeout: Duration,
     extensions: u32,
-    outer: Option<Instant>,
-) -> Term {
-    let timeout = timeout.min(TIMEOUT_MAX);
-    let extensions = extensions.min(MAX_EXTENSIONS);
-    let longest = timeout.saturating_mul(extensions + 1).min(TIMEOUT_MAX);
-    let outer = outer.filter(|_| !cfg!(mutant = "deadline_not_inherited"));
-    let until = |time| outer.map_or(started + time, |outer| outer.min(started + time));
-    let (deadline, latest) = (until(timeout), until(longest));
-    Term::new(deadline, latest.saturating_duration_since(deadline), extensions)
+    /// What all extensions together may add.
+    room: Duration,
+}
+
+impl Limits {
+    /// What holds where nobody says anything.
+    pub(crate) const USUAL: Self = Self {
+        timeout: TIMEOUT_DEFAULT,
+        extensions: EXTENSIONS_DEFAULT,
+        room: TIMEOUT_DEFAULT.saturating_mul(EXTENSIONS_DEFAULT),
+    };
+
+    pub(crate) fn new(timeout: Duration, extensions: u32) -> Self {
+        let timeout = timeout.min(TIMEOUT_MAX);
+        let extensions = extensions.min(MAX_EXTENSIONS);
+        let room = timeout.saturating_mul(extensions).min(TIMEOUT_MAX - timeout);
+        Self { timeout, extensions, room }
+    }
+
+    /// What holds instead for a call with these options, if they say anything.
+    #[inline]
+    pub(crate) fn unless(&self, said: &Options) -> Option<Self> {
+        match (said.timeout, said.max_extensions) {
+            (None, None) => None,
+            (timeout, extensions) => Some(Self::new(
+                timeout.unwrap_or(self.timeout),
+                extensions.unwrap_or(self.extensions),
+            )),
+        }
+    }
+
+    /// The term of a call that starts now, inside one that must end at `outer`.
+    #[inline]
+    pub(crate) fn term(&self, started: Instant, outer: Option<Instant>) -> Term {
+        let Self { timeout, extensions, room } = *self;
+        let deadline = started + timeout;
+        match outer.filter(|_| !cfg!(mutant = "deadline_not_inherited")) {
+            None => Term::new(deadline, room, extensions),
+            Some(outer) => {
+                let latest = outer.min(deadline + room);
+                let deadline = outer.min(deadline);
+                Term::new(deadline, latest.saturating_duration_since(deadline), extensions)
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -91,6 +129,8 @@ mod tests {
     #[test]
     fn a_call_has_its_timeout_once_more_for_each_extension() {
         let now = Instant::now();
+        let term =
+            |now, timeout, extensions, outer| Limits::new(timeout, extensions).term(now, outer);
         let latest = |timeout, extensions, outer| {
             let term = term(now, timeout, extensions, outer);
             (term.deadline() - now, term.deadline() + term.room() - now)
@@ -104,5 +144,26 @@ mod tests {
         assert_eq!(latest(hours(10), u32::MAX, None), (hours(10), hours(24)));
         assert_eq!(latest(Duration::MAX, 1, None), (hours(24), hours(24)));
         assert_eq!(term(now, SECOND, u32::MAX, None).extensions(), MAX_EXTENSIONS);
+    }
+
+    proptest! {
+        #[test]
+        fn a_term_ends_where_all_its_bounds_do(
+            timeout in 0..200_000_000_000_u64,
+            extensions in 0..1100_u32,
+            outer in prop::option::of(0..200_000_000_000_u64),
+        ) {
+            let (now, timeout) = (Instant::now(), Duration::from_micros(timeout));
+            let outer = outer.map(|outer| now + Duration::from_micros(outer));
+            let term = Limits::new(timeout, extensions).term(now, outer);
+            let cut = timeout.min(TIMEOUT_MAX);
+            let bound = |time: Duration| {
+                let end = now + time.min(TIMEOUT_MAX);
+                outer.map_or(end, |outer| outer.min(end))
+            };
+            let steps = extensions.min(MAX_EXTENSIONS) + 1;
+            prop_assert_eq!(term.deadline(), bound(cut));
+            prop_assert_eq!(term.deadline() + term.room(), bound(cut * steps));
+        }
     }
 }

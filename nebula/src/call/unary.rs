@@ -29,7 +29,8 @@ use crate::service::method::{Error, Idempotent, Method, Value};
               `.quorum(..)` first"]
 pub struct Call<'a, M: Method, Targets = Unsaid> {
     pub(crate) shared: &'a Shared,
-    pub(crate) args: M::Args,
+    /// Until the call takes them.
+    pub(crate) args: Option<M::Args>,
     pub(crate) options: Options,
     pub(crate) target: Target<'a>,
     pub(crate) hedge: bool,
@@ -63,7 +64,7 @@ impl<'a, M: Method> Call<'a, M> {
     pub(crate) fn new(shared: &'a Shared, args: M::Args) -> Self {
         Self {
             shared,
-            args,
+            args: Some(args),
             options: Options::default(),
             target: Target::Unsaid,
             hedge: false,

@@ -16,7 +16,6 @@ use super::engine;
 use super::engine::straight::{self, Next, Straight};
 use super::handle::{Place, Shared};
 use super::local::{self, Local};
-use super::options::{self, EXTENSIONS_DEFAULT, TIMEOUT_DEFAULT};
 use super::unary::{Call, Pick, Target};
 use super::{CallError, Log};
 use crate::context::{Context, Inherited};
@@ -54,48 +53,51 @@ impl<M: Method> Future for Unicast<'_, M> {
     type Output = Answer<M>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
-        loop {
-            let polled = match &mut self.0 {
+        if let State::Start(call) = &mut self.0 {
+            match start(call, task) {
+                Ok(answer) => {
+                    self.0 = State::Done;
+                    return Poll::Ready(answer);
+                }
+                Err(next) => self.0 = next,
+            }
+            match &self.0 {
+                State::Local(local) if local.has_begun() => return Poll::Pending,
+                State::Straight(straight) if straight.is_sent() => return Poll::Pending,
+                _ => {}
+            }
+        }
+        self.go_on(task)
+    }
+}
+
+impl<M: Method> Unicast<'_, M> {
+    /// Polls a call that has begun. Apart, so that the first poll, which for most calls within this
+    /// process is the last, has a small frame.
+    #[inline(never)]
+    fn go_on(&mut self, task: &mut task::Context<'_>) -> Poll<Answer<M>> {
+        let polled = loop {
+            match &mut self.0 {
                 State::Local(local) => match Pin::new(&mut **local).poll(task) {
                     Poll::Ready(Err(error)) => match elsewhere(error, local) {
-                        Ok(remote) => {
-                            self.0 = State::Remote(remote);
-                            continue;
-                        }
-                        Err(error) => Poll::Ready(Err(error)),
+                        Ok(remote) => self.0 = State::Remote(remote),
+                        Err(error) => break Poll::Ready(Err(error)),
                     },
-                    polled => polled,
+                    polled => break polled,
                 },
                 State::Straight(straight) => match straight.poll(task) {
-                    Poll::Ready(Ok(answer)) => Poll::Ready(answer),
-                    Poll::Ready(Err(remote)) => {
-                        self.0 = State::Remote(remote);
-                        continue;
-                    }
-                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(Ok(answer)) => break Poll::Ready(answer),
+                    Poll::Ready(Err(remote)) => self.0 = State::Remote(remote),
+                    Poll::Pending => break Poll::Pending,
                 },
-                State::Remote(remote) => remote.as_mut().poll(task),
-                State::Done => return Poll::Pending,
-                State::Start(_) => {
-                    let State::Start(call) = std::mem::replace(&mut self.0, State::Done) else {
-                        continue;
-                    };
-                    match start(call, task) {
-                        Ok(answer) => return Poll::Ready(answer),
-                        Err(next) => self.0 = next,
-                    }
-                    match &self.0 {
-                        State::Local(local) if local.has_begun() => return Poll::Pending,
-                        State::Straight(straight) if straight.is_sent() => return Poll::Pending,
-                        _ => continue,
-                    }
-                }
-            };
-            if polled.is_ready() {
-                self.0 = State::Done;
+                State::Remote(remote) => break remote.as_mut().poll(task),
+                State::Start(_) | State::Done => return Poll::Pending,
             }
-            return polled;
+        };
+        if polled.is_ready() {
+            self.0 = State::Done;
         }
+        polled
     }
 }
 
@@ -105,36 +107,74 @@ impl<M: Method> fmt::Debug for Unicast<'_, M> {
     }
 }
 
-/// Begins a call, and ends it if its body is ready here and now.
+/// Begins a call, and ends it if its body is ready here and now. What a call may need later is
+/// not merged, cloned or moved before it turns out to have a later.
 ///
 /// # Errors
 ///
 /// How it goes on, if it does.
 fn start<'a, M: Method>(
-    call: Call<'a, M>,
+    call: &mut Call<'a, M>,
     task: &mut task::Context<'_>,
 ) -> Result<Answer<M>, State<'a, M>> {
-    let (place, mut ask) = Ask::new(call);
-    if let Some(refused) = ask.refused.take() {
+    let times = Times::of(call);
+    if let Some(refused) = times.refused() {
         return Ok(Err(refused.widen()));
     }
-    match place {
-        Place::Alone(served) => local::begin(ask, served, None, task).map_err(State::Local),
-        Place::Node { node, local: Some(served) } if ask.stays_here(node) && !served.draining() => {
-            local::begin(ask, served, Some(node), task).map_err(State::Local)
+    let shared: &'a Shared = call.shared;
+    let (served, node) = match &shared.place {
+        Place::Alone(served) => (served, None),
+        Place::Node { node, local: Some(served) }
+            if stays_here(call, node) && !served.draining() =>
+        {
+            (served, Some(node))
         }
-        Place::Node { node, local } => {
-            let ask = Ask { local: local.clone(), ..ask };
-            if ask.hedge {
-                return Err(State::Remote(engine::hedged::run(node.clone(), ask).boxed()));
-            }
-            match straight::begin(node, ask, task) {
-                Next::Ended(answer) => Ok(answer),
-                Next::Straight(straight) => Err(State::Straight(straight)),
-                Next::Longer(longer) => Err(State::Remote(longer)),
-            }
-        }
+        Place::Node { node, local } => return remote(call, times, node, local, task),
+    };
+    local::begin(call, times, served, node, task).map_err(State::Local)
+}
+
+/// The call as it is made through `node` to whoever serves the method.
+///
+/// # Errors
+///
+/// How it goes on, if it does.
+#[inline(never)]
+fn remote<'a, M: Method>(
+    call: &mut Call<'a, M>,
+    times: Times,
+    node: &'a Node,
+    local: &Option<Arc<Served>>,
+    task: &task::Context<'_>,
+) -> Result<Answer<M>, State<'a, M>> {
+    let mut ask = Ask::of(call, times);
+    ask.local = local.clone();
+    if ask.hedge {
+        return Err(State::Remote(engine::hedged::run(node.clone(), ask).boxed()));
     }
+    match straight::begin(node, ask, task) {
+        Next::Ended(answer) => Ok(answer),
+        Next::Straight(straight) => Err(State::Straight(straight)),
+        Next::Longer(longer) => Err(State::Remote(longer)),
+    }
+}
+
+/// Whether `node` answers the call if it serves the method, without looking at others.
+fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node) -> bool {
+    let meant = match &call.target {
+        Target::Node(id) => *id == node.id(),
+        Target::Pick(_) => false,
+        Target::Unsaid => {
+            matches!(policy(call), Policy::LocalFirst | Policy::Closest)
+                && call.shared.effective(call.options.on.as_ref(), M::INFO).is_none_or(|selector| {
+                    // A selector that makes no sense is refused wherever it is used.
+                    let checked = |told: Arc<Declared>| told.topology.check(selector).is_ok();
+                    selector.matches(node.name(), node.tags())
+                        && node.declared().is_none_or(checked)
+                })
+        }
+    };
+    meant && !call.hedge
 }
 
 /// Goes on with the other nodes that the call is for, if this one refused to begin. That is a retry
@@ -154,6 +194,63 @@ fn elsewhere<'a, M: Method>(
         return Err(refused);
     }
     Ok(engine::unicast::run(node, ask, Some(refused)).boxed())
+}
+
+/// When a call began, and when and by what it ends.
+pub(crate) struct Times {
+    started: Instant,
+    term: Term,
+    watch: Option<CancellationToken>,
+    /// Nobody wanted it any more before it began.
+    given_up: bool,
+}
+
+impl Times {
+    /// The times of a call that begins now. The clock is read once, here, and for most calls that
+    /// stay in this process never again.
+    #[inline]
+    pub(crate) fn of<M: Method>(call: &Call<'_, M>) -> Self {
+        let Call { shared, options, .. } = call;
+        let usual = shared.limits(M::INFO);
+        let said = usual.unless(options);
+        let limits = said.as_ref().unwrap_or(usual);
+        let inherited = Inherited::now();
+        let within = shared.within.as_ref();
+        let watch = within.map(Context::token);
+        let started = Instant::now();
+        let outer = [inherited.map(|inherited| inherited.deadline), within.map(Context::deadline)];
+        let term = limits.term(started, outer.into_iter().flatten().min());
+        let given_up = inherited.is_some_and(|inherited| inherited.cancelled)
+            || watch.as_ref().is_some_and(CancellationToken::is_cancelled);
+        Self { started, term, watch, given_up }
+    }
+
+    /// When it must end, as things stand at its beginning.
+    pub(crate) fn term(&self) -> Term {
+        self.term
+    }
+
+    /// Why nothing of the call may be sent or run, if it was over before it began.
+    #[inline]
+    fn refused(&self) -> Option<CallError> {
+        match self.term.deadline() <= self.started {
+            _ if self.given_up => Some(CallError::Cancelled(Log::default())),
+            true => Some(CallError::Deadline(Log::default())),
+            false => None,
+        }
+    }
+}
+
+/// By what a call chooses a node.
+fn policy<M: Method>(call: &Call<'_, M>) -> Policy {
+    let Call { shared, options, .. } = call;
+    options
+        .policy
+        .or(shared.options.policy)
+        .or(M::INFO.chosen_by())
+        .or(M::Api::INFO.chosen_by())
+        .or_else(|| shared.place.policy())
+        .unwrap_or_default()
 }
 
 /// A call whose options are merged and whose deadline is fixed: what the ways of making it read.
@@ -209,70 +306,24 @@ pub(crate) enum Elsewhere {
 
 impl<'a, M: Method> Ask<'a, M> {
     /// Merges what is said of a call and fixes its deadline.
-    pub(crate) fn new(call: Call<'a, M>) -> (&'a Place, Self) {
-        let Call { shared, args, options, target, hedge, .. } = call;
-        let timeout = options
-            .timeout
-            .or(shared.options.timeout)
-            .or(M::INFO.default_timeout())
-            .or(M::Api::INFO.default_timeout())
-            .or(shared.place.default_timeout())
-            .unwrap_or(TIMEOUT_DEFAULT);
-        let extensions = options
-            .max_extensions
-            .or(shared.options.max_extensions)
-            .or(M::INFO.extensions())
-            .or(M::Api::INFO.extensions())
-            .or(shared.place.max_extensions())
-            .unwrap_or(EXTENSIONS_DEFAULT);
-        let inherited = Inherited::now();
-        let within = shared.within.as_ref();
-        let watch = within.map(Context::token);
-        let started = Instant::now();
-        let outer = [inherited.map(|inherited| inherited.deadline), within.map(Context::deadline)];
-        let term = options::term(started, timeout, extensions, outer.into_iter().flatten().min());
-        let given_up = inherited.is_some_and(|inherited| inherited.cancelled)
-            || watch.as_ref().is_some_and(CancellationToken::is_cancelled);
-        let refused = match term.deadline() <= started {
-            _ if given_up => Some(CallError::Cancelled(Log::default())),
-            true => Some(CallError::Deadline(Log::default())),
-            false => None,
-        };
-        let policy = options
-            .policy
-            .or(shared.options.policy)
-            .or(M::INFO.chosen_by())
-            .or(M::Api::INFO.chosen_by())
-            .or(shared.place.policy())
-            .unwrap_or_default();
-        let targets = targets::<M>(target, options.on, shared);
+    pub(crate) fn new(mut call: Call<'a, M>) -> (&'a Place, Self) {
+        let times = Times::of(&call);
+        (&call.shared.place, Self::of(&mut call, times))
+    }
+
+    /// The same for a call that has its deadline, of which nothing is left then.
+    pub(crate) fn of(call: &mut Call<'a, M>, times: Times) -> Self {
+        let (refused, policy) = (times.refused(), policy(call));
+        let shared = call.shared;
+        let target = std::mem::replace(&mut call.target, Target::Unsaid);
+        let targets = targets::<M>(target, call.options.on.take(), shared);
         let topology = match (&targets, &shared.place) {
             (Targets::Selector(_), Place::Node { node, .. }) => node.declared(),
             _ => None,
         };
-        let local = None;
-        let args = Some(args);
-        let ask =
-            Self { args, targets, policy, started, term, watch, hedge, local, refused, topology };
-        (&shared.place, ask)
-    }
-
-    /// Whether this node answers it if it serves the method, without looking at others.
-    fn stays_here(&self, node: &Node) -> bool {
-        let prefers_itself = matches!(self.policy, Policy::LocalFirst | Policy::Closest);
-        let meant = match &self.targets {
-            Targets::Anyone => prefers_itself,
-            Targets::Selector(_) if !prefers_itself => false,
-            Targets::Selector(selector) => {
-                // A selector that makes no sense is refused wherever it is used.
-                let checked = |told: &Declared| told.topology.check(selector).is_ok();
-                selector.matches(node.name(), node.tags())
-                    && self.topology.as_deref().is_none_or(checked)
-            }
-            Targets::Node(id) => *id == node.id(),
-            Targets::Pick(_) | Targets::Nodes(_) => false,
-        };
-        meant && !self.hedge
+        let Times { started, term, watch, .. } = times;
+        let (args, hedge, local) = (call.args.take(), call.hedge, None);
+        Self { args, targets, policy, started, term, watch, hedge, local, refused, topology }
     }
 
     /// The same call on a service of this process.

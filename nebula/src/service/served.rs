@@ -47,6 +47,7 @@ impl Served {
     }
 
     /// The object that runs it.
+    #[inline]
     pub(crate) fn dispatch(&self) -> &dyn Dispatch {
         &*self.dispatch
     }
@@ -62,11 +63,13 @@ impl Served {
     }
 
     /// The gate that calls of the method with this index pass.
+    #[inline]
     pub(crate) fn gate(&self, method: u16) -> &Arc<Gate> {
         self.own.get(usize::from(method)).and_then(Option::as_ref).unwrap_or(&self.shared)
     }
 
     /// Whether it takes no new calls any more.
+    #[inline]
     pub(crate) fn draining(&self) -> bool {
         self.draining.load(SeqCst)
     }

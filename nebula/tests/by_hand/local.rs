@@ -153,6 +153,56 @@ async fn a_returned_handler_leaves_its_tasks_their_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_begins_after_the_deadline_around_it_runs_nothing() {
+    let (tokens, mut contexts) = mpsc::unbounded_channel();
+    let store = Store::of(Probe { tokens: Some(tokens), ..Probe::default() });
+    UsersClient::local(store).remaining(0).timeout(ms(500)).await.unwrap();
+    let cx = contexts.recv().await.unwrap();
+    tokio::time::sleep(ms(500)).await;
+    let store = Store::new();
+    let error = UsersClient::local(store.clone()).within(&cx).find(7).await.unwrap_err();
+    assert!(matches!(error, CallError::Deadline(_)), "{error:?}");
+    assert_eq!((error.executed(), store.0.dropped.load(SeqCst)), (Executed::No, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_waits_first_and_then_returns_is_in_time() {
+    let store = Store::of(Probe { turn: Some(Semaphore::new(0)), ..Probe::default() });
+    let users = UsersClient::local(store.clone());
+    let mut call = users.put(ada(1)).timeout(ms(200)).into_future();
+    assert!(poll!(&mut call).is_pending());
+    tokio::time::sleep(ms(150)).await;
+    assert!(poll!(&mut call).is_pending());
+    store.0.turn.as_ref().unwrap().add_permits(1);
+    assert_eq!(call.await, Ok(()));
+    let start = Instant::now();
+    let error = users.put(ada(1)).timeout(ms(200)).await.unwrap_err();
+    assert!(matches!(error, CallError::Deadline(_)), "{error:?}");
+    assert_eq!(start.elapsed().as_millis() / 10, 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_a_call_ends_its_place_is_free_again() {
+    let store = Store::of(Probe { turn: Some(Semaphore::new(0)), ..Probe::default() });
+    let users = UsersClient::local(store.clone());
+    let ready = async |id: u64| {
+        store.0.turn.as_ref().unwrap().add_permits(1);
+        users.put(ada(id)).await
+    };
+    // More than once round the count of those whose time is taken.
+    for _ in 0..300 {
+        assert_eq!(ready(1).await, Ok(()));
+    }
+    assert_eq!(ready(0).await, Err(CallError::App(PutError::ReadOnly)));
+    let mut given_up = users.put(ada(1)).into_future();
+    assert!(poll!(&mut given_up).is_pending());
+    drop(given_up);
+    assert!(matches!(users.put(ada(1)).timeout(ms(9)).await, Err(CallError::Deadline(_))));
+    assert_eq!(ready(1).await, Ok(()));
+    assert_eq!((store.0.most.load(SeqCst), store.0.running.load(SeqCst)), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn max_concurrent_and_queue_hold() {
     let store = Store::of(Probe { turn: Some(Semaphore::new(0)), ..Probe::default() });
     let users = UsersClient::local(store.clone());

@@ -59,7 +59,7 @@ impl<T> Places<T> {
 
     /// How many have taken a place, of which the lowest eight bits count.
     pub(super) fn taken(&self) -> u8 {
-        (self.counts.load(SeqCst) / ONE_TAKEN) as u8
+        taken(self.counts.load(SeqCst))
     }
 
     /// Sets the lowest eight bits of how many have [taken](Self::taken) a place to `to`, unless
@@ -75,8 +75,15 @@ impl<T> Places<T> {
 
     /// Takes a place if one is free. Nobody waits then: who waits holds all places taken.
     pub(super) fn take(&self) -> bool {
+        self.take_counted().is_some()
+    }
+
+    /// The same, and says how many have [taken](Self::taken) a place now.
+    #[inline]
+    pub(super) fn take_counted(&self) -> Option<u8> {
         let take = |counts| (running(counts) < self.most).then(|| after_taking(counts));
-        self.counts.fetch_update(SeqCst, SeqCst, take).is_ok()
+        let before = self.counts.fetch_update(SeqCst, SeqCst, take).ok()?;
+        Some(taken(after_taking(before)))
     }
 
     /// Waits behind the others if fewer than `most` do, and if no place has come free meanwhile:
@@ -114,31 +121,43 @@ impl<T> Places<T> {
 
     /// Gives a place back, or to the first who waits: `turn` makes what it is given, and takes it
     /// back when that one has gone.
+    #[inline]
     pub(super) fn give_back(&self, turn: impl Fn() -> T, taken_back: impl Fn(T)) {
+        if !self.set_free() {
+            self.hand_over(turn, taken_back);
+        }
+    }
+
+    /// Gives a place back if nobody waits for one.
+    #[inline]
+    fn set_free(&self) -> bool {
         let free = |counts| (waiting(counts) == 0).then_some(counts.wrapping_sub(1));
+        let Ok(before) = self.counts.fetch_update(SeqCst, SeqCst, free) else { return false };
+        if running(before) == 1 && self.idlers.load(SeqCst) > 0 {
+            self.idle.notify_waiters();
+        }
+        true
+    }
+
+    /// Gives a place to the first who waits and still wants it, or back if nobody does.
+    #[cold]
+    fn hand_over(&self, turn: impl Fn() -> T, taken_back: impl Fn(T)) {
         loop {
-            match self.counts.fetch_update(SeqCst, SeqCst, free) {
-                Ok(before) => {
-                    if running(before) == 1 && self.idlers.load(SeqCst) > 0 {
-                        self.idle.notify_waiters();
-                    }
-                    return;
+            let first = {
+                let mut queue = self.queue();
+                let first = queue.waiting.pop_first();
+                if first.is_some() {
+                    self.counts.fetch_add(ONE_TAKEN.wrapping_sub(ONE_WAITING), SeqCst);
                 }
-                Err(_) => {
-                    let first = {
-                        let mut queue = self.queue();
-                        let first = queue.waiting.pop_first();
-                        if first.is_some() {
-                            self.counts.fetch_add(ONE_TAKEN.wrapping_sub(ONE_WAITING), SeqCst);
-                        }
-                        first
-                    };
-                    let Some((_, first)) = first else { continue };
-                    match first.send(turn()) {
-                        Ok(()) => return,
-                        Err(unwanted) => taken_back(unwanted),
-                    }
-                }
+                first
+            };
+            match first.map(|(_, first)| first.send(turn())) {
+                Some(Ok(())) => return,
+                Some(Err(unwanted)) => taken_back(unwanted),
+                None => {}
+            }
+            if self.set_free() {
+                return;
             }
         }
     }
@@ -181,6 +200,10 @@ impl Drop for Idler<'_> {
 
 fn running(counts: u64) -> u64 {
     counts & (ONE_WAITING - 1)
+}
+
+fn taken(counts: u64) -> u8 {
+    (counts / ONE_TAKEN) as u8
 }
 
 fn waiting(counts: u64) -> u64 {
