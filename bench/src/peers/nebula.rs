@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use macula::MemoryNetwork;
+use nebula::NodeBuilder;
 use nebula::prelude::*;
 use tokio::time::Instant;
 
@@ -66,8 +67,13 @@ impl Nebula {
         network: &MemoryNetwork,
         addr: std::net::SocketAddr,
     ) -> Result<Node, Failure> {
-        let node = Node::builder("server").cookie(COOKIE).memory(network.clone(), addr);
-        Ok(node.serve(Parrot).start().await?)
+        Ok(Self::server_in_memory(network, addr).start().await?)
+    }
+
+    /// A server there that has not started.
+    pub fn server_in_memory(network: &MemoryNetwork, addr: std::net::SocketAddr) -> NodeBuilder {
+        let node = Node::builder(format!("server-{addr}"));
+        node.cookie(COOKIE).memory(network.clone(), addr).serve(Parrot)
     }
 
     /// Waits until so many nodes that serve are known.

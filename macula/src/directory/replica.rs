@@ -117,6 +117,13 @@ impl Replica {
         self.rows.get(node).map(|row| &row.sealed)
     }
 
+    /// Whether these are the bytes of a record that is known already: then there is nothing to check
+    /// or to keep. Peers tell theirs on each new connection, mostly after the gossip has.
+    pub(crate) fn has(&self, sealed: &[u8]) -> bool {
+        let node = sealed.first_chunk::<32>().map(|node| NodeId::from_bytes(*node));
+        node.and_then(|node| self.get(&node)).is_some_and(|known| known.bytes() == sealed)
+    }
+
     /// Forgets the record of `node`, returns it, and keeps copies of it or of older ones out for
     /// [`TOMBSTONE_TIME`]. For a node that left.
     pub(crate) fn remove(&mut self, node: &NodeId, now: Instant) -> Option<SealedRecord> {

@@ -9,6 +9,9 @@ use crate::wire::{Message, put_frame};
 /// How long a closed lane waits for the peer to acknowledge what was written last.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);
 
+/// The room that an unused lane keeps, in bytes, twice.
+const KEPT: usize = 1 << 10;
+
 /// The sending half of a lane: whoever has a message appends it, and one task writes whatever has
 /// gathered, in one go.
 #[derive(Clone, Debug)]
@@ -28,6 +31,10 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Buffer {
     bytes: Vec<u8>,
+    /// The room for the next batch, while none is written.
+    spare: Vec<u8>,
+    /// Something was written since the last [`trim`](Lane::trim).
+    used: bool,
     closed: bool,
 }
 
@@ -98,6 +105,21 @@ impl Lane {
         self.0.emptied.notify_waiters();
     }
 
+    /// Gives back the room of a lane on which nothing was written since the last time: a batch of
+    /// records, or of calls long ago, is no reason to keep as much for good.
+    pub(crate) fn trim(&self) {
+        let mut buffer = self.buffer();
+        let buffer = &mut *buffer;
+        if std::mem::take(&mut buffer.used) || !buffer.bytes.is_empty() {
+            return;
+        }
+        for room in [&mut buffer.bytes, &mut buffer.spare] {
+            if room.capacity() > KEPT {
+                *room = Vec::new();
+            }
+        }
+    }
+
     /// Writes what is appended until the lane or the stream is closed.
     pub(crate) async fn drive(
         &self,
@@ -108,7 +130,15 @@ impl Lane {
             let filled = self.0.filled.notified();
             let closed = {
                 let mut buffer = self.buffer();
-                std::mem::swap(&mut buffer.bytes, &mut batch);
+                if !buffer.bytes.is_empty() {
+                    if batch.capacity() == 0 {
+                        batch = std::mem::take(&mut buffer.spare);
+                    }
+                    std::mem::swap(&mut buffer.bytes, &mut batch);
+                    buffer.used = true;
+                } else if batch.capacity() > 0 {
+                    buffer.spare = std::mem::take(&mut batch);
+                }
                 buffer.closed
             };
             if batch.is_empty() {
@@ -161,6 +191,28 @@ mod tests {
         lane.close();
         assert_eq!(waiting.await.unwrap(), Err(LaneClosed));
         assert_eq!(lane.push(&Message::Goodbye), Err(LaneClosed));
+    }
+
+    #[test]
+    fn a_lane_gives_its_room_back_when_it_is_not_used() {
+        let lane = Lane::new();
+        let room = || {
+            let buffer = lane.buffer();
+            (buffer.bytes.capacity(), buffer.spare.capacity())
+        };
+        *lane.buffer() = Buffer {
+            bytes: Vec::with_capacity(64 << 10),
+            spare: Vec::with_capacity(KEPT / 2),
+            used: true,
+            closed: false,
+        };
+        lane.trim();
+        assert!(room().0 >= 64 << 10, "it was used since the last time");
+        lane.trim();
+        assert!(room().0 + room().1 <= 2 * KEPT);
+        lane.push(&Message::Record(vec![0; 4 << 10].into())).unwrap();
+        lane.trim();
+        assert!(room().0 >= 4 << 10, "what waits stays");
     }
 
     #[test]

@@ -1,4 +1,5 @@
 mod clock;
+mod failed;
 mod load;
 mod parting;
 mod requests;
@@ -29,6 +30,7 @@ use crate::rpc::inflight::InFlight;
 use crate::wire::{FrameBuffer, Message, WireError};
 
 use clock::Clock;
+use failed::Failed;
 pub(crate) use waiter::Waiter;
 
 /// The code with which a connection is closed that is not needed any more.
@@ -350,17 +352,16 @@ impl Link {
         alone: &TaskTracker,
         inbound: &Arc<dyn Inbound>,
     ) -> Violation {
-        let (failed, mut failures) = tokio::sync::mpsc::channel(1);
+        let failed = Arc::new(Failed::default());
         loop {
             tokio::select! {
-                Some(violation) = failures.recv() => return violation,
+                violation = failed.wait() => return violation,
                 stream = self.connection.accept_uni() => {
                     let Ok(stream) = stream else { return std::future::pending().await };
                     let (link, inbound, failed) = (self.clone(), inbound.clone(), failed.clone());
                     alone.spawn(async move {
                         if let Err(violation) = link.read_alone(stream, &*inbound).await {
-                            // A second violation adds nothing.
-                            let _ = failed.try_send(violation);
+                            failed.tell(violation);
                         }
                     });
                 }
