@@ -10,7 +10,6 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -23,6 +22,7 @@ use crate::args::Args;
 use crate::local::{Counter, CounterClient, SELECTORS, Up, node, thousand};
 use crate::peers::Peer;
 use crate::peers::connects::PAYLOAD;
+use crate::peers::macula::SETTLES;
 use crate::peers::nebula::Nebula;
 
 /// The operations, and how often each is repeated.
@@ -42,8 +42,6 @@ const OPERATIONS: [(&str, u32); 10] = [
 /// packets of a run happen to be cut.
 const TOLERANCE: f64 = 0.03;
 const TOLERANCE_REMOTE: f64 = 0.08;
-/// How long nodes have to tell each other of one that has joined.
-const SETTLES: Duration = Duration::from_millis(300);
 
 /// `instructions [--accept]`.
 ///

@@ -9,6 +9,7 @@ use nebula::prelude::*;
 use tokio::time::Instant;
 
 use super::connects::PAYLOAD;
+use super::macula::{MANY, SETTLES};
 use super::{Peer, Place, Served};
 use crate::Failure;
 use crate::load::Times;
@@ -131,7 +132,8 @@ impl Peer for Nebula {
         let mut times = Vec::new();
         while began.elapsed() < lasts {
             let client = Self::connect(addr).await?;
-            client.knows(super::macula::MANY).await?;
+            client.knows(MANY).await?;
+            tokio::time::sleep(SETTLES).await;
             for server in client.echoer.echo(PAYLOAD).available_nodes() {
                 if client.node.mesh().peer(&server.id).connected {
                     continue;

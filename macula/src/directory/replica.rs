@@ -335,6 +335,20 @@ mod tests {
         SealedRecord::seal(record, [0; 8], |_| [0; 64]).unwrap()
     }
 
+    #[test]
+    fn only_the_very_record_is_known() {
+        let mut replica = Replica::default();
+        let known = sealed(1, 2, 3);
+        assert!(!replica.has(known.bytes()));
+        replica.insert(known.clone(), origin());
+        assert!(replica.has(known.bytes()));
+        let mut forged = known.bytes().to_vec();
+        *forged.last_mut().unwrap() ^= 1;
+        for other in [&forged[..], &forged[..forged.len() - 1], sealed(1, 2, 4).bytes(), b""] {
+            assert!(!replica.has(other));
+        }
+    }
+
     fn all(replica: &Replica) -> Vec<SealedRecord> {
         replica.iter().cloned().collect()
     }

@@ -191,3 +191,35 @@ fn transport_config(limits: &Limits, first: u16, most: u16) -> TransportConfig {
         .max_idle_timeout(IdleTimeout::try_from(limits.idle_timeout).ok());
     transport
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::SecretKey;
+
+    #[tokio::test]
+    async fn packets_on_this_machine_are_large_from_the_start() {
+        let network = MemoryNetwork::new(1);
+        let bind = |ip: [u8; 4]| {
+            let listen = Listen::Memory(network.clone(), SocketAddr::from((ip, 7000)));
+            let identity = TlsIdentity::new(&SecretKey::generate()).unwrap();
+            Endpoint::bind(&listen, &identity, &Limits::default()).unwrap()
+        };
+        let cases = [([127, 0, 0, 1], NEAR_PACKET), ([10, 0, 0, 1], FIRST_PACKET)];
+        for (ip, first) in cases {
+            let (listener, dialler) = (bind(ip), bind([ip[0], 0, 0, 2]));
+            let connecting = dialler.connect(listener.local_addr().unwrap(), None).unwrap();
+            let accepting = async {
+                let incoming = listener.accept().await.unwrap();
+                listener.admit(incoming).unwrap().await.unwrap()
+            };
+            let (dialled, accepted) = tokio::join!(connecting, accepting);
+            for connection in [dialled.unwrap(), accepted] {
+                let path = connection.stats().path;
+                let probed = path.current_mtu > first || path.sent_plpmtud_probes > 0;
+                assert!(path.current_mtu >= first);
+                assert!(!probed || first == FIRST_PACKET, "{path:?}");
+            }
+        }
+    }
+}

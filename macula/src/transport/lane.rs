@@ -10,7 +10,9 @@ use crate::wire::{Message, put_frame};
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// The room that an unused lane keeps, in bytes, twice.
-const KEPT: usize = 1 << 10;
+const KEPT: usize = 512;
+/// How much more room a used lane keeps than its longest batch takes.
+const SPARE: usize = 4;
 
 /// The sending half of a lane: whoever has a message appends it, and one task writes whatever has
 /// gathered, in one go.
@@ -33,8 +35,8 @@ struct Buffer {
     bytes: Vec<u8>,
     /// The room for the next batch, while none is written.
     spare: Vec<u8>,
-    /// Something was written since the last [`trim`](Lane::trim).
-    used: bool,
+    /// The longest batch since the last [`trim`](Lane::trim), in bytes.
+    longest: usize,
     closed: bool,
 }
 
@@ -105,16 +107,17 @@ impl Lane {
         self.0.emptied.notify_waiters();
     }
 
-    /// Gives back the room of a lane on which nothing was written since the last time: a batch of
-    /// records, or of calls long ago, is no reason to keep as much for good.
+    /// Gives back room that was not needed since the last time: a batch of records, or of calls
+    /// long ago, is no reason to keep as much for good.
     pub(crate) fn trim(&self) {
         let mut buffer = self.buffer();
         let buffer = &mut *buffer;
-        if std::mem::take(&mut buffer.used) || !buffer.bytes.is_empty() {
+        let enough = (SPARE * std::mem::take(&mut buffer.longest)).max(KEPT);
+        if !buffer.bytes.is_empty() {
             return;
         }
         for room in [&mut buffer.bytes, &mut buffer.spare] {
-            if room.capacity() > KEPT {
+            if room.capacity() > enough {
                 *room = Vec::new();
             }
         }
@@ -135,7 +138,7 @@ impl Lane {
                         batch = std::mem::take(&mut buffer.spare);
                     }
                     std::mem::swap(&mut buffer.bytes, &mut batch);
-                    buffer.used = true;
+                    buffer.longest = buffer.longest.max(batch.len());
                 } else if batch.capacity() > 0 {
                     buffer.spare = std::mem::take(&mut batch);
                 }
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_gives_its_room_back_when_it_is_not_used() {
+    fn a_lane_gives_back_the_room_that_it_does_not_need() {
         let lane = Lane::new();
         let room = || {
             let buffer = lane.buffer();
@@ -203,11 +206,11 @@ mod tests {
         *lane.buffer() = Buffer {
             bytes: Vec::with_capacity(64 << 10),
             spare: Vec::with_capacity(KEPT / 2),
-            used: true,
+            longest: 20 << 10,
             closed: false,
         };
         lane.trim();
-        assert!(room().0 >= 64 << 10, "it was used since the last time");
+        assert!(room().0 >= 64 << 10, "it was needed since the last time");
         lane.trim();
         assert!(room().0 + room().1 <= 2 * KEPT);
         lane.push(&Message::Record(vec![0; 4 << 10].into())).unwrap();
