@@ -45,8 +45,10 @@ struct Buffer {
 pub(crate) struct LaneClosed;
 
 impl Lane {
-    pub(crate) fn new() -> Self {
-        Self(Arc::default())
+    /// A lane on which this is written first.
+    pub(crate) fn beginning_with(bytes: Vec<u8>) -> Self {
+        let buffer = Mutex::new(Buffer { bytes, ..Buffer::default() });
+        Self(Arc::new(Shared { buffer, ..Shared::default() }))
     }
 
     /// Appends a message at once, whatever is waiting already; a lane that overflows is closed.
@@ -181,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_crowded_lane_makes_callers_wait_until_it_is_closed() {
-        let lane = Lane::new();
+        let lane = Lane::beginning_with(Vec::new());
         assert_eq!(lane.ready().await, Ok(()));
         let body = vec![0; limits::LANE_HIGH_WATER].into();
         lane.push(&Message::Record(body)).unwrap();
@@ -198,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_lane_gives_back_the_room_that_it_does_not_need() {
-        let lane = Lane::new();
+        let lane = Lane::beginning_with(Vec::new());
         let room = || {
             let buffer = lane.buffer();
             (buffer.bytes.capacity(), buffer.spare.capacity())
@@ -220,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_lane_nobody_reads_is_closed_at_its_capacity() {
-        let lane = Lane::new();
+        let lane = Lane::beginning_with(Vec::new());
         let message = Message::Record(vec![0; limits::LANE_CAPACITY / 4].into());
         let pushed = (0..5).take_while(|_| lane.push(&message).is_ok()).count();
         assert_eq!(pushed, 3);

@@ -143,7 +143,7 @@ impl Link {
             token,
             since,
             clock: Clock::new(since),
-            lane: Lane::new(),
+            lane: Lane::beginning_with(admitted.first),
             trip_us: AtomicU64::new(micros(connection.rtt())),
             connection,
             calls: Mutex::new(InFlight::new()),
