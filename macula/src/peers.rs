@@ -337,6 +337,7 @@ impl Inner {
         loop {
             ticks.tick().await;
             for link in self.all_links() {
+                link.lane.trim();
                 let waiting = link.calls().len() > 0;
                 let (heard, trip) = (link.take_heard(), link.round_trip());
                 let pulse = crate::mesh::lock(&link.health).tick(waiting, heard, trip);

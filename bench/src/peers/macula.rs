@@ -23,6 +23,9 @@ const METHOD: u64 = 0x6563_686f;
 const KEY: [u8; 8] = *b"payload!";
 /// When callers stop waiting.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the others have to hear of a node that has joined, before connections from it are
+/// measured.
+pub const SETTLES: Duration = Duration::from_millis(200);
 /// How long to wait until all nodes are known.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -123,7 +126,9 @@ impl Peer for Macula {
         let mut times = Vec::new();
         while began.elapsed() < lasts {
             let client = Self::connect(addr).await?;
-            for server in Self::servers(&client.mesh, MANY).await? {
+            let servers = Self::servers(&client.mesh, MANY).await?;
+            tokio::time::sleep(SETTLES).await;
+            for server in servers {
                 if client.mesh.peer(&server).connected {
                     continue;
                 }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use macula::MemoryNetwork;
+use nebula::NodeBuilder;
 use nebula::prelude::*;
 use tokio::time::Instant;
 
 use super::connects::PAYLOAD;
+use super::macula::{MANY, SETTLES};
 use super::{Peer, Place, Served};
 use crate::Failure;
 use crate::load::Times;
@@ -66,8 +68,13 @@ impl Nebula {
         network: &MemoryNetwork,
         addr: std::net::SocketAddr,
     ) -> Result<Node, Failure> {
-        let node = Node::builder("server").cookie(COOKIE).memory(network.clone(), addr);
-        Ok(node.serve(Parrot).start().await?)
+        Ok(Self::server_in_memory(network, addr).start().await?)
+    }
+
+    /// A server there that has not started.
+    pub fn server_in_memory(network: &MemoryNetwork, addr: std::net::SocketAddr) -> NodeBuilder {
+        let node = Node::builder(format!("server-{addr}"));
+        node.cookie(COOKIE).memory(network.clone(), addr).serve(Parrot)
     }
 
     /// Waits until so many nodes that serve are known.
@@ -125,7 +132,8 @@ impl Peer for Nebula {
         let mut times = Vec::new();
         while began.elapsed() < lasts {
             let client = Self::connect(addr).await?;
-            client.knows(super::macula::MANY).await?;
+            client.knows(MANY).await?;
+            tokio::time::sleep(SETTLES).await;
             for server in client.echoer.echo(PAYLOAD).available_nodes() {
                 if client.node.mesh().peer(&server.id).connected {
                     continue;

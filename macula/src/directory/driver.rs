@@ -84,6 +84,9 @@ impl Inner {
     }
 
     pub(crate) fn on_record(&self, link: &Arc<Link>, bytes: Bytes) {
+        if self.state().replica.has(&bytes) {
+            return;
+        }
         // A copy, lest a small record keeps the large buffer alive that it arrived in.
         let bytes = Bytes::copy_from_slice(&bytes);
         let sealed = match SealedRecord::open(bytes, self.realm.tag(), NodeId::verify) {

@@ -117,6 +117,13 @@ impl Replica {
         self.rows.get(node).map(|row| &row.sealed)
     }
 
+    /// Whether these are the bytes of a record that is known already: then there is nothing to check
+    /// or to keep. Peers tell theirs on each new connection, mostly after the gossip has.
+    pub(crate) fn has(&self, sealed: &[u8]) -> bool {
+        let node = sealed.first_chunk::<32>().map(|node| NodeId::from_bytes(*node));
+        node.and_then(|node| self.get(&node)).is_some_and(|known| known.bytes() == sealed)
+    }
+
     /// Forgets the record of `node`, returns it, and keeps copies of it or of older ones out for
     /// [`TOMBSTONE_TIME`]. For a node that left.
     pub(crate) fn remove(&mut self, node: &NodeId, now: Instant) -> Option<SealedRecord> {
@@ -326,6 +333,20 @@ mod tests {
             topology: None,
         };
         SealedRecord::seal(record, [0; 8], |_| [0; 64]).unwrap()
+    }
+
+    #[test]
+    fn only_the_very_record_is_known() {
+        let mut replica = Replica::default();
+        let known = sealed(1, 2, 3);
+        assert!(!replica.has(known.bytes()));
+        replica.insert(known.clone(), origin());
+        assert!(replica.has(known.bytes()));
+        let mut forged = known.bytes().to_vec();
+        *forged.last_mut().unwrap() ^= 1;
+        for other in [&forged[..], &forged[..forged.len() - 1], sealed(1, 2, 4).bytes(), b""] {
+            assert!(!replica.has(other));
+        }
     }
 
     fn all(replica: &Replica) -> Vec<SealedRecord> {

@@ -122,11 +122,11 @@ pub(crate) fn server_name(expected: Option<NodeId>) -> String {
     }
 }
 
-/// Who is at the other end. `None` before the handshake is complete.
+/// Who is at the other end. `None` before the handshake is complete, in which the key is checked.
 pub(crate) fn peer_id(connection: &quinn::Connection) -> Option<NodeId> {
     let keys = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
     match keys.as_slice() {
-        [key] => node_id(key),
+        [key] => presented_id(key),
         _ => None,
     }
 }
@@ -156,12 +156,18 @@ fn expected(name: &ServerName<'_>) -> Option<Option<NodeId>> {
     [first, second].concat().parse().ok().map(Some)
 }
 
+/// The id in a SubjectPublicKeyInfo of an Ed25519 key, which may be none that anybody can hold.
+fn presented_id(spki: &[u8]) -> Option<NodeId> {
+    let bytes: &[u8; 32] = spki.strip_prefix(&SPKI_PREFIX)?.try_into().ok()?;
+    Some(NodeId::from_bytes(*bytes))
+}
+
 /// The id in a SubjectPublicKeyInfo. `None` unless it is an Ed25519 key that has a secret half
 /// which is hard to find.
 fn node_id(spki: &[u8]) -> Option<NodeId> {
-    let bytes: &[u8; 32] = spki.strip_prefix(&SPKI_PREFIX)?.try_into().ok()?;
-    let key = VerifyingKey::from_bytes(bytes).ok()?;
-    (!key.is_weak()).then_some(NodeId::from_bytes(*bytes))
+    let id = presented_id(spki)?;
+    let key = VerifyingKey::from_bytes(id.as_bytes()).ok()?;
+    (!key.is_weak()).then_some(id)
 }
 
 /// Accepts raw Ed25519 keys, and of servers only the one the server name allows.
@@ -188,7 +194,8 @@ impl RawKeyVerifier {
         if signed.scheme != SignatureScheme::ED25519 {
             return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
         }
-        let id = Self::presented(key, &[])?;
+        // The key itself was checked when it was presented; a strict verification refuses weak ones.
+        let id = presented_id(key).ok_or(CertificateError::BadEncoding)?;
         match signed.signature().try_into() {
             Ok(signature) if id.verify(message, signature) => {
                 Ok(HandshakeSignatureValid::assertion())

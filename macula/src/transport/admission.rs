@@ -1,10 +1,10 @@
 //! Admission: how two connected peers prove to each other that they belong to the realm.
 //!
 //! The dialler opens the one stream it may open and sends `Hello` with its proof; the listener
-//! checks it and answers `Welcome` with its own; then both introduce themselves. The proofs are
-//! keyed by the cookie and bound to this very TLS session, so that they cannot be relayed. The
-//! listener says nothing at all to a dialler whose proof does not hold: the connection is closed
-//! with a bare code, and the reason stays in our log.
+//! checks it, answers `Welcome` with its own, and introduces itself; then the dialler does. The
+//! proofs are keyed by the cookie and bound to this very TLS session, so that they cannot be
+//! relayed. The listener says nothing at all to a dialler whose proof does not hold: the connection
+//! is closed with a bare code, and the reason stays in our log.
 
 use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
@@ -51,6 +51,8 @@ pub(crate) struct Admitted {
     pub(crate) introduction: Introduction,
     /// We asked it for its member table.
     pub(crate) asked: bool,
+    /// What the lane has to begin with: our own introduction, if it has not been sent.
+    pub(crate) first: Vec<u8>,
     pub(crate) lane: (SendStream, RecvStream),
 }
 
@@ -83,7 +85,9 @@ async fn prove_first(
     let (mut send, mut recv) = connection.open_bi().await?;
     let proof = realm.prove(Role::Dialler, &exporter, ours, peer);
     let hello = Hello { versions: (VERSION, VERSION), realm: realm.tag(), proof };
-    write(&mut send, |out| hello.encode(out)).await?;
+    let mut frame = Vec::new();
+    put_frame(&mut frame, |out| hello.encode(out));
+    write(&mut send, &frame).await?;
     let welcome = Welcome::decode(read(&mut recv, Welcome::LENGTH).await?)?;
     if welcome.version != VERSION {
         return Err(AdmissionError::Version(welcome.version, welcome.version));
@@ -91,8 +95,12 @@ async fn prove_first(
     if !realm.verify(Role::Listener, &exporter, peer, ours, &welcome.proof) {
         return Err(AdmissionError::WrongCookie);
     }
-    write(&mut send, |out| me.encode(out)).await?;
-    admit(connection, peer, me.joining, (send, recv)).await
+    let introduction = introduced(&mut recv, peer).await?;
+    // It leaves together with what is said next: a greeting, and mostly a request.
+    let mut first = Vec::new();
+    put_frame(&mut first, |out| me.encode(out));
+    raise_limits(connection);
+    Ok(Admitted { introduction, asked: me.joining, first, lane: (send, recv) })
 }
 
 async fn prove_second(
@@ -118,9 +126,13 @@ async fn prove_second(
         return Err(AdmissionError::Version(hello.versions.0, hello.versions.1));
     }
     let proof = realm.prove(Role::Listener, &exporter, ours, peer);
-    write(&mut send, |out| Welcome { version: VERSION, proof }.encode(out)).await?;
-    write(&mut send, |out| me.encode(out)).await?;
-    admit(connection, peer, me.joining, (send, recv)).await
+    let mut frames = Vec::new();
+    put_frame(&mut frames, |out| Welcome { version: VERSION, proof }.encode(out));
+    put_frame(&mut frames, |out| me.encode(out));
+    write(&mut send, &frames).await?;
+    let introduction = introduced(&mut recv, peer).await?;
+    raise_limits(connection);
+    Ok(Admitted { introduction, asked: me.joining, first: Vec::new(), lane: (send, recv) })
 }
 
 /// Throws away the datagrams that come before the peer is admitted. Left where they are, each would
@@ -138,20 +150,19 @@ async fn deaf<T>(connection: &Connection, admission: impl Future<Output = T>) ->
     }
 }
 
-async fn admit(
-    connection: &Connection,
-    peer: NodeId,
-    asked: bool,
-    (send, mut recv): (SendStream, RecvStream),
-) -> Result<Admitted, AdmissionError> {
-    let frame = read(&mut recv, Introduction::LENGTH).await?;
+async fn introduced(recv: &mut RecvStream, peer: NodeId) -> Result<Introduction, AdmissionError> {
+    let frame = read(recv, Introduction::LENGTH).await?;
     let introduction = Introduction::decode(&frame)?;
     if introduction.member.id != peer {
         return Err(AdmissionError::FalseName(introduction.member.id));
     }
+    Ok(introduction)
+}
+
+/// Gives a peer the room of a member.
+fn raise_limits(connection: &Connection) {
     connection.set_receive_window(VarInt::from_u32(limits::ADMITTED_WINDOW));
     connection.set_max_concurrent_uni_streams(VarInt::from_u32(limits::BODY_STREAMS));
-    Ok(Admitted { introduction, asked, lane: (send, recv) })
 }
 
 fn exporter(connection: &Connection) -> Result<[u8; 32], AdmissionError> {
@@ -162,13 +173,8 @@ fn exporter(connection: &Connection) -> Result<[u8; 32], AdmissionError> {
     Ok(value)
 }
 
-async fn write(
-    stream: &mut SendStream,
-    content: impl FnOnce(&mut Vec<u8>),
-) -> Result<(), AdmissionError> {
-    let mut frame = Vec::new();
-    put_frame(&mut frame, content);
-    stream.write_all(&frame).await.map_err(|_| AdmissionError::ClosedByPeer)
+async fn write(stream: &mut SendStream, frames: &[u8]) -> Result<(), AdmissionError> {
+    stream.write_all(frames).await.map_err(|_| AdmissionError::ClosedByPeer)
 }
 
 /// Reads one frame, and not a byte beyond it.

@@ -19,10 +19,14 @@ use crate::limits::{self, Limits};
 /// Kernel buffers of the UDP socket; the system may give less.
 const SOCKET_BUFFER: usize = 4 << 20;
 
+/// The largest packets to peers elsewhere as long as nothing larger has come through, in bytes: what
+/// every way carries that QUIC may take.
+const FIRST_PACKET: u16 = 1200;
 /// The largest packets to peers elsewhere, in bytes: what fits an Ethernet frame.
 const FAR_PACKET: u16 = 1452;
 /// The largest packets to peers on this machine, in bytes. Ten of them, which leave at once, must not
-/// exceed what the system takes in one piece, 65 507.
+/// exceed what the system takes in one piece, 65 507. They are that large from the start: to probe
+/// for their size costs both ends of a new connection as much as to prove their keys.
 const NEAR_PACKET: u16 = 6500;
 
 /// Where a node listens.
@@ -60,8 +64,8 @@ impl Endpoint {
         limits: &Limits,
     ) -> Result<Self, StartError> {
         let transport = ByPlace {
-            near: Arc::new(transport_config(limits, NEAR_PACKET)),
-            far: Arc::new(transport_config(limits, FAR_PACKET)),
+            near: Arc::new(transport_config(limits, NEAR_PACKET, NEAR_PACKET)),
+            far: Arc::new(transport_config(limits, FIRST_PACKET, FAR_PACKET)),
         };
         let crypto = |error| StartError::Crypto { reason: format!("{error}") };
         let mut server = ServerConfig::with_crypto(Arc::new(identity.server().map_err(crypto)?));
@@ -168,11 +172,14 @@ fn udp_socket(addr: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// Until a peer is admitted it may open one stream, on which we buffer 16 KiB, and have us buffer
-/// 64 KiB of datagrams; admission raises the former.
-fn transport_config(limits: &Limits, packet: u16) -> TransportConfig {
+/// 64 KiB of datagrams; admission raises the former. Packets have `first` bytes at most until more
+/// are seen to come through, and `most` then. Where not even `first` do, QUIC finds that out and goes
+/// down to 1200.
+fn transport_config(limits: &Limits, first: u16, most: u16) -> TransportConfig {
     let mut discovery = MtuDiscoveryConfig::default();
-    discovery.upper_bound(packet);
+    discovery.upper_bound(most);
     let mut transport = TransportConfig::default();
+    transport.initial_mtu(first);
     transport.mtu_discovery_config(Some(discovery));
     transport.congestion_controller_factory(Arc::new(BoundedConfig::default()));
     transport
@@ -183,4 +190,36 @@ fn transport_config(limits: &Limits, packet: u16) -> TransportConfig {
         .datagram_receive_buffer_size(Some(64 << 10))
         .max_idle_timeout(IdleTimeout::try_from(limits.idle_timeout).ok());
     transport
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::SecretKey;
+
+    #[tokio::test]
+    async fn packets_on_this_machine_are_large_from_the_start() {
+        let network = MemoryNetwork::new(1);
+        let bind = |ip: [u8; 4]| {
+            let listen = Listen::Memory(network.clone(), SocketAddr::from((ip, 7000)));
+            let identity = TlsIdentity::new(&SecretKey::generate()).unwrap();
+            Endpoint::bind(&listen, &identity, &Limits::default()).unwrap()
+        };
+        let cases = [([127, 0, 0, 1], NEAR_PACKET), ([10, 0, 0, 1], FIRST_PACKET)];
+        for (ip, first) in cases {
+            let (listener, dialler) = (bind(ip), bind([ip[0], 0, 0, 2]));
+            let connecting = dialler.connect(listener.local_addr().unwrap(), None).unwrap();
+            let accepting = async {
+                let incoming = listener.accept().await.unwrap();
+                listener.admit(incoming).unwrap().await.unwrap()
+            };
+            let (dialled, accepted) = tokio::join!(connecting, accepting);
+            for connection in [dialled.unwrap(), accepted] {
+                let path = connection.stats().path;
+                let probed = path.current_mtu > first || path.sent_plpmtud_probes > 0;
+                assert!(path.current_mtu >= first);
+                assert!(!probed || first == FIRST_PACKET, "{path:?}");
+            }
+        }
+    }
 }

@@ -9,6 +9,11 @@ use crate::wire::{Message, put_frame};
 /// How long a closed lane waits for the peer to acknowledge what was written last.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);
 
+/// The room that an unused lane keeps, in bytes, twice.
+const KEPT: usize = 512;
+/// How much more room a used lane keeps than its longest batch takes.
+const SPARE: usize = 4;
+
 /// The sending half of a lane: whoever has a message appends it, and one task writes whatever has
 /// gathered, in one go.
 #[derive(Clone, Debug)]
@@ -28,6 +33,10 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Buffer {
     bytes: Vec<u8>,
+    /// The room for the next batch, while none is written.
+    spare: Vec<u8>,
+    /// The longest batch since the last [`trim`](Lane::trim), in bytes.
+    longest: usize,
     closed: bool,
 }
 
@@ -36,8 +45,10 @@ struct Buffer {
 pub(crate) struct LaneClosed;
 
 impl Lane {
-    pub(crate) fn new() -> Self {
-        Self(Arc::default())
+    /// A lane on which this is written first.
+    pub(crate) fn beginning_with(bytes: Vec<u8>) -> Self {
+        let buffer = Mutex::new(Buffer { bytes, ..Buffer::default() });
+        Self(Arc::new(Shared { buffer, ..Shared::default() }))
     }
 
     /// Appends a message at once, whatever is waiting already; a lane that overflows is closed.
@@ -98,6 +109,22 @@ impl Lane {
         self.0.emptied.notify_waiters();
     }
 
+    /// Gives back room that was not needed since the last time: a batch of records, or of calls
+    /// long ago, is no reason to keep as much for good.
+    pub(crate) fn trim(&self) {
+        let mut buffer = self.buffer();
+        let buffer = &mut *buffer;
+        let enough = (SPARE * std::mem::take(&mut buffer.longest)).max(KEPT);
+        if !buffer.bytes.is_empty() {
+            return;
+        }
+        for room in [&mut buffer.bytes, &mut buffer.spare] {
+            if room.capacity() > enough {
+                *room = Vec::new();
+            }
+        }
+    }
+
     /// Writes what is appended until the lane or the stream is closed. `more` tells whether others
     /// are likely to append at this moment.
     pub(crate) async fn drive(
@@ -109,7 +136,10 @@ impl Lane {
         loop {
             let filled = self.0.filled.notified();
             let (empty, closed) = {
-                let buffer = self.buffer();
+                let mut buffer = self.buffer();
+                if buffer.bytes.is_empty() && batch.capacity() > 0 {
+                    buffer.spare = std::mem::take(&mut batch);
+                }
                 (buffer.bytes.is_empty(), buffer.closed)
             };
             if empty {
@@ -123,7 +153,14 @@ impl Lane {
                 // before the others: let them append first, so that it leaves as one piece.
                 tokio::task::yield_now().await;
             }
-            std::mem::swap(&mut self.buffer().bytes, &mut batch);
+            {
+                let mut buffer = self.buffer();
+                if batch.capacity() == 0 {
+                    batch = std::mem::take(&mut buffer.spare);
+                }
+                std::mem::swap(&mut buffer.bytes, &mut batch);
+                buffer.longest = buffer.longest.max(batch.len());
+            }
             self.0.emptied.notify_waiters();
             tokio::select! {
                 written = stream.write_all(&batch) => written?,
@@ -154,7 +191,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_crowded_lane_makes_callers_wait_until_it_is_closed() {
-        let lane = Lane::new();
+        let lane = Lane::beginning_with(Vec::new());
         assert_eq!(lane.ready().await, Ok(()));
         let body = vec![0; limits::LANE_HIGH_WATER].into();
         lane.push(&Message::Record(body)).unwrap();
@@ -170,8 +207,30 @@ mod tests {
     }
 
     #[test]
+    fn a_lane_gives_back_the_room_that_it_does_not_need() {
+        let lane = Lane::beginning_with(Vec::new());
+        let room = || {
+            let buffer = lane.buffer();
+            (buffer.bytes.capacity(), buffer.spare.capacity())
+        };
+        *lane.buffer() = Buffer {
+            bytes: Vec::with_capacity(64 << 10),
+            spare: Vec::with_capacity(KEPT / 2),
+            longest: 20 << 10,
+            closed: false,
+        };
+        lane.trim();
+        assert!(room().0 >= 64 << 10, "it was needed since the last time");
+        lane.trim();
+        assert!(room().0 + room().1 <= 2 * KEPT);
+        lane.push(&Message::Record(vec![0; 4 << 10].into())).unwrap();
+        lane.trim();
+        assert!(room().0 >= 4 << 10, "what waits stays");
+    }
+
+    #[test]
     fn a_lane_nobody_reads_is_closed_at_its_capacity() {
-        let lane = Lane::new();
+        let lane = Lane::beginning_with(Vec::new());
         let message = Message::Record(vec![0; limits::LANE_CAPACITY / 4].into());
         let pushed = (0..5).take_while(|_| lane.push(&message).is_ok()).count();
         assert_eq!(pushed, 3);

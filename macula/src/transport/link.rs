@@ -1,4 +1,5 @@
 mod clock;
+mod failed;
 mod load;
 mod parting;
 mod pulse;
@@ -31,6 +32,7 @@ use crate::rpc::{Failure, Response};
 use crate::wire::{FrameBuffer, Message, WireError};
 
 use clock::Clock;
+use failed::Failed;
 use questions::Questions;
 pub(crate) use waiter::Waiter;
 
@@ -155,7 +157,7 @@ impl Link {
             token,
             since,
             clock: Clock::new(since),
-            lane: Lane::new(),
+            lane: Lane::beginning_with(admitted.first),
             trip_us: AtomicU64::new(micros(connection.rtt())),
             connection,
             calls: Mutex::new(InFlight::new()),
@@ -344,17 +346,16 @@ impl Link {
         alone: &TaskTracker,
         inbound: &Arc<dyn Inbound>,
     ) -> Violation {
-        let (failed, mut failures) = tokio::sync::mpsc::channel(1);
+        let failed = Arc::new(Failed::default());
         loop {
             tokio::select! {
-                Some(violation) = failures.recv() => return violation,
+                violation = failed.wait() => return violation,
                 stream = self.connection.accept_uni() => {
                     let Ok(stream) = stream else { return std::future::pending().await };
                     let (link, inbound, failed) = (self.clone(), inbound.clone(), failed.clone());
                     alone.spawn(async move {
                         if let Err(violation) = link.read_alone(stream, &*inbound).await {
-                            // A second violation adds nothing.
-                            let _ = failed.try_send(violation);
+                            failed.tell(violation);
                         }
                     });
                 }
