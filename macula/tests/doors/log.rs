@@ -4,12 +4,13 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::alone;
+use crate::frames::still_listens;
 use crate::rude::Rude;
-use crate::victim::Victim;
+use crate::victim::{PATIENCE, Victim};
 
 /// What is written to the log.
 #[derive(Clone, Default)]
@@ -92,11 +93,13 @@ async fn a_crowd_of_members_does_not_fill_the_log() {
     // The honest node is all that there is room for.
     let victim = Victim::with(|limits| limits.max_members = 1).await;
     for host in 0..100 {
-        let (rude, _lane) = Rude::member(&victim, 20 + host).await;
+        let (rude, mut lane) = Rude::member(&victim, 20 + host).await;
+        still_listens(&mut lane).await;
         rude.connection.close(0_u32.into(), b"");
     }
     victim.is_well(0).await;
-    // Alone, it asks whoever comes for its member table.
+    // One that is alone asks whoever comes for its member table.
+    let victim = Victim::new().await;
     victim.honest.shutdown(Duration::from_secs(1)).await;
     while !victim.mesh.view().nodes().iter().all(|node| node.id == victim.mesh.id()) {
         sleep(Duration::from_millis(10)).await;
@@ -105,7 +108,7 @@ async fn a_crowd_of_members_does_not_fill_the_log() {
         let (rude, mut lane) = Rude::member(&victim, host).await;
         lane.say(&[MEMBERS, 0xff, 0xff, 0xff]).await;
         lane.say(&[GOODBYE]).await;
-        rude.connection.closed().await;
+        timeout(PATIENCE, rude.connection.closed()).await.expect("it is let go");
     }
     for what in ["the cluster is at its limit", "a member table does not decode"] {
         let lines = log.lines(what);
