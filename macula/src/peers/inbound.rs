@@ -51,8 +51,12 @@ impl Inbound for Inner {
             // Whoever says it again is gone already.
             Message::Goodbye if link.gone.swap(true, Ordering::Relaxed) => {}
             Message::Goodbye => {
-                let left = self.state().alive.get(&link.peer.id).copied().unwrap_or(link.peer);
-                self.membership.insist(MembershipInput::Left(left));
+                let known = self.state().alive.get(&link.peer.id).copied();
+                self.membership.insist(MembershipInput::Left(known.unwrap_or(link.peer)));
+                if known.is_none() {
+                    // The cluster has no room for it, so that nobody else ends its connection.
+                    self.part(link.clone());
+                }
             }
         }
         Ok(())
