@@ -3,8 +3,8 @@
 //!
 //! The body is polled first, inside the panic guard and the scope of inheritance; only when it
 //! is pending is a timer made. At the deadline the body is dropped at once, unless it has asked
-//! for more time by then. Whatever path leads
-//! here, the gates of the service are the ones that calls from elsewhere pass.
+//! for more time by then. Whatever path leads here, the gates of the service are the ones that calls
+//! from elsewhere pass.
 
 mod begin;
 
