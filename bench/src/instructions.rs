@@ -21,12 +21,10 @@ use crate::Failure;
 use crate::args::Args;
 use crate::local::{Counter, CounterClient, SELECTORS, Up, node, thousand};
 use crate::peers::Peer;
-use crate::peers::connects::PAYLOAD;
-use crate::peers::macula::SETTLES;
 use crate::peers::nebula::Nebula;
 
 /// The operations, and how often each is repeated.
-const OPERATIONS: [(&str, u32); 10] = [
+const OPERATIONS: [(&str, u32); 9] = [
     ("direct", 10_000),
     ("local", 10_000),
     ("served-here", 5_000),
@@ -36,7 +34,6 @@ const OPERATIONS: [(&str, u32); 10] = [
     ("remote-64", 500),
     ("remote-64-by-64", 30),
     ("remote-64k", 30),
-    ("connect", 16),
 ];
 /// By how much a count may exceed the one in the file, as a share. Remote calls depend on how the
 /// packets of a run happen to be cut.
@@ -56,10 +53,10 @@ pub fn run(mut args: Args) -> Result<(), Failure> {
     println!("| operation | instructions | before | |");
     println!("|---|---:|---:|---|");
     for (name, times) in OPERATIONS {
-        let each = each(name, times)?;
+        let (few, many) = (instructions(name, times)?, instructions(name, 3 * times)?);
+        let each = many.saturating_sub(few) as f64 / f64::from(2 * times);
         let before = known.get(name).copied();
-        let distant = name.starts_with("remote") || name == "connect";
-        let allowed = if distant { TOLERANCE_REMOTE } else { TOLERANCE };
+        let allowed = if name.starts_with("remote") { TOLERANCE_REMOTE } else { TOLERANCE };
         let verdict = match before {
             Some(before) if each > before * (1.0 + allowed) => {
                 over.push(name);
@@ -90,16 +87,6 @@ pub fn run(mut args: Args) -> Result<(), Failure> {
 fn read(text: &str) -> Result<BTreeMap<String, f64>, Failure> {
     let pairs = text.lines().filter_map(|line| line.split_once(' '));
     pairs.map(|(name, count)| Ok((name.to_owned(), count.trim().parse()?))).collect()
-}
-
-/// The instructions of one operation.
-fn each(name: &str, times: u32) -> Result<f64, Failure> {
-    let (few, many, more) = match name {
-        // With so many nodes that are not called, and that are.
-        "connect" => (instructions("known", times)?, instructions(name, times)?, times),
-        _ => (instructions(name, times)?, instructions(name, 3 * times)?, 2 * times),
-    };
-    Ok(many.saturating_sub(few) as f64 / f64::from(more))
 }
 
 /// The instructions of a process that repeats an operation so often.
@@ -135,8 +122,6 @@ pub fn count(mut args: Args) -> Result<(), Failure> {
         "remote-64" => runtime.block_on(remote(times, 1, 64)),
         "remote-64-by-64" => runtime.block_on(remote(times, 64, 64)),
         "remote-64k" => runtime.block_on(remote(times, 1, 64 << 10)),
-        "known" => runtime.block_on(connect(times, false)),
-        "connect" => runtime.block_on(connect(times, true)),
         _ => Err(format!("there is no operation `{name}`").into()),
     }
 }
@@ -184,34 +169,6 @@ async fn remote(times: u32, callers: usize, bytes: usize) -> Result<(), Failure>
     for _ in 0..times {
         for reply in join_all((0..callers).map(|_| client.echo(payload.clone()))).await {
             reply?;
-        }
-    }
-    Ok(())
-}
-
-/// A node that knows so many others, on the same machine as it, and calls each of those that it is
-/// not connected to: the dial, the proofs and the call, at both ends.
-async fn connect(nodes: u32, call: bool) -> Result<(), Failure> {
-    let network = MemoryNetwork::new(1);
-    let addr = |n: u32| SocketAddr::from(([127, 0, 0, 1], 7000 + n as u16));
-    let mut servers = Vec::new();
-    for n in 0..=nodes {
-        let mut node = Nebula::server_in_memory(&network, addr(n));
-        if n > 0 {
-            node = node.seed(addr(0).to_string());
-        }
-        servers.push(node.start().await?);
-    }
-    let client = Nebula::in_memory(&network, addr(nodes + 1), addr(0)).await?;
-    client.knows(servers.len()).await?;
-    tokio::time::sleep(SETTLES).await;
-    let known = client.echoer.echo(PAYLOAD).available_nodes();
-    let strangers = known.iter().filter(|node| !client.node.mesh().peer(&node.id).connected);
-    let strangers: Vec<_> = strangers.map(|node| node.id).collect();
-    eprintln!("{} of {} are not connected to", strangers.len(), known.len());
-    if call {
-        for id in strangers {
-            client.echoer.echo(PAYLOAD).to(id).await?;
         }
     }
     Ok(())

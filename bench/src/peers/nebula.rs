@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use macula::MemoryNetwork;
-use nebula::NodeBuilder;
 use nebula::prelude::*;
 use tokio::time::Instant;
 
@@ -68,13 +67,8 @@ impl Nebula {
         network: &MemoryNetwork,
         addr: std::net::SocketAddr,
     ) -> Result<Node, Failure> {
-        Ok(Self::server_in_memory(network, addr).start().await?)
-    }
-
-    /// A server there that has not started.
-    pub fn server_in_memory(network: &MemoryNetwork, addr: std::net::SocketAddr) -> NodeBuilder {
-        let node = Node::builder(format!("server-{addr}"));
-        node.cookie(COOKIE).memory(network.clone(), addr).serve(Parrot)
+        let node = Node::builder("server").cookie(COOKIE).memory(network.clone(), addr);
+        Ok(node.serve(Parrot).start().await?)
     }
 
     /// Waits until so many nodes that serve are known.
