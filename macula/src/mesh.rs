@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,6 +26,7 @@ use crate::rpc::Calling;
 use crate::rpc::server::Services;
 use crate::rpc::{Request, Response};
 use crate::text::Safe;
+use crate::traffic::{Counters, Traffic};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::link::Link;
 use crate::transport::pool::Pool;
@@ -58,6 +59,10 @@ pub(crate) struct Inner {
     pub(crate) pool: Mutex<Pool>,
     state: Mutex<State>,
     pub(crate) view: ArcSwap<View>,
+    /// Held while a view is made and shown, so that the later one is shown last.
+    pub(crate) publishing: Mutex<()>,
+    /// Something is to be shown.
+    pub(crate) stale: Notify,
     /// Counts the views.
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) events: broadcast::Sender<MemberEvent>,
@@ -72,6 +77,7 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     refusals: Mutex<VecDeque<Refusal>>,
     pub(crate) quiet: Quiet,
+    pub(crate) traffic: Counters,
     /// This node, for tasks that outlive a borrow.
     weak: Weak<Inner>,
     /// Holds our place in the runtime directory.
@@ -85,6 +91,11 @@ pub(crate) struct State {
     pub(crate) facts: Facts,
     /// The living members other than this one.
     pub(crate) alive: BTreeMap<NodeId, Member>,
+    /// Nodes of which the view does not show what is known, and what is to be said when it does.
+    pub(crate) stale: BTreeSet<NodeId>,
+    pub(crate) events: Vec<MemberEvent>,
+    /// When a record last changed.
+    pub(crate) changed: Instant,
 }
 
 /// The parts of a node that are ready before it runs.
@@ -179,6 +190,16 @@ impl Mesh {
             foreign_load,
             round_trip: Some(link.last_round_trip()),
         }
+    }
+
+    /// What this node has sent so far to keep up with its cluster.
+    pub fn traffic(&self) -> Traffic {
+        self.0.traffic.read()
+    }
+
+    /// How many connections this node has, those that are being ended among them.
+    pub fn connections(&self) -> usize {
+        self.0.pool().all_links().count()
     }
 
     /// Asks one node, and waits for its reply until the deadline of the request. Dropping the
@@ -315,8 +336,13 @@ impl Inner {
                 replica,
                 facts: Facts::new(me.id, incarnation),
                 alive: BTreeMap::new(),
+                stale: BTreeSet::from([me.id]),
+                events: Vec::new(),
+                changed: Instant::now(),
             }),
             view: ArcSwap::default(),
+            publishing: Mutex::default(),
+            stale: Notify::new(),
             changed: watch::Sender::new(0),
             events: broadcast::Sender::new(1024),
             joining: watch::Sender::new(Joining::default()),
@@ -328,6 +354,7 @@ impl Inner {
             tasks: TaskTracker::new(),
             refusals: Mutex::default(),
             quiet: Quiet::default(),
+            traffic: Counters::default(),
             weak,
             published: Mutex::default(),
         }

@@ -1,6 +1,7 @@
 //! Drives connections: accepts and dials peers, and follows the membership.
 
 mod inbound;
+mod unused;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -98,6 +99,7 @@ impl Inner {
         expected: Option<NodeId>,
     ) -> Result<Arc<Link>, DialError> {
         let time = self.limits.dial_timeout;
+        self.traffic.dials.fetch_add(1, Ordering::Relaxed);
         let mut connection = None;
         let dialled = async {
             let connecting = self
@@ -181,12 +183,13 @@ impl Inner {
             let former = loser.peer.generation < peer.generation;
             self.retire(loser, former);
         }
-        self.greet(&link);
+        self.greet(&link, introduction.joining);
         self.membership.tell(MembershipInput::Alive(peer)).await;
         if introduction.joining {
             let (told, table) = oneshot::channel();
             self.membership.tell(MembershipInput::TellTable(told)).await;
             if let Ok(table) = table.await {
+                self.traffic.membership.add(table.len());
                 // A peer that has gone meanwhile joins again by itself.
                 let _ = link.send(Message::Members(table));
             }
@@ -248,7 +251,10 @@ impl Inner {
                 let mut state = self.state();
                 state.replica.welcome(&member.id);
                 let new = state.alive.insert(member.id, member).is_none();
-                self.publish(&state);
+                state.stale.insert(member.id);
+                if new {
+                    state.events.push(MemberEvent::Up(member.id));
+                }
                 drop(state);
                 let former = self.pool().renew(&member);
                 if let Some(former) = former {
@@ -259,8 +265,6 @@ impl Inner {
                         let (node, addr) = (member.id, member.addr);
                         tracing::info!(%node, %addr, left_out, "node up");
                     }
-                    // Nobody may be listening.
-                    let _ = self.events.send(MemberEvent::Up(member.id));
                 }
             }
             MembershipNews::Down(member) => {
@@ -270,14 +274,14 @@ impl Inner {
                     return;
                 }
                 state.alive.remove(&member.id);
-                self.publish(&state);
+                state.stale.insert(member.id);
+                state.events.push(MemberEvent::Down(member.id));
                 drop(state);
                 let links = self.pool().forget(&member);
                 links.into_iter().for_each(|link| self.part(link));
                 if let Some(left_out) = self.may_say(Kind::Down, Who::Node(member.id)) {
                     tracing::info!(node = %member.id, left_out, "node down");
                 }
-                let _ = self.events.send(MemberEvent::Down(member.id));
             }
             MembershipNews::Seek(member) => {
                 if member.id == self.me().id {
@@ -309,6 +313,7 @@ impl Inner {
             }
             MembershipNews::Hint { hint, from } => self.on_hint(&hint, from),
             MembershipNews::Introduced => drop(self.introduced.send_replace(true)),
+            MembershipNews::ThatIsAll => self.publish(),
         }
     }
 
@@ -317,6 +322,7 @@ impl Inner {
         datagram.push(MEMBERSHIP);
         datagram.extend_from_slice(packet);
         let datagram = Bytes::from(datagram);
+        self.traffic.membership.add(datagram.len());
         if let Some(link) = self.link(&to.id) {
             return link.send_datagram(datagram);
         }

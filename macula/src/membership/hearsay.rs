@@ -154,6 +154,25 @@ impl<'p> Packet<'p> {
         Some(header.src.id)
     }
 
+    /// What it is for, in a word, for figures.
+    #[cfg(test)]
+    pub(crate) fn purpose(packet: &[u8]) -> &'static str {
+        let header: Option<Header<Member>> = PostcardCodec.decode_header(packet).ok();
+        match header.map(|header| header.message) {
+            Some(Message::Ping(_)) => "probe",
+            Some(Message::Ack(_)) => "answer",
+            Some(Message::PingReq { .. }) => "probe through another, asked for",
+            Some(Message::IndirectPing { .. }) => "probe for another",
+            Some(Message::IndirectAck { .. }) => "answer to another's probe",
+            Some(Message::ForwardedAck { .. }) => "answer passed on",
+            Some(Message::Announce) => "question for members",
+            Some(Message::Feed) => "members",
+            Some(Message::Gossip | Message::Broadcast) => "news",
+            Some(Message::TurnUndead) => "you are dead",
+            None => "none",
+        }
+    }
+
     /// Takes a packet apart; none if it is malformed.
     pub(super) fn read(packet: &'p [u8]) -> Option<Self> {
         let mut rest = packet;

@@ -102,6 +102,7 @@ fn send(link: Arc<Link>, request: Request) -> Result<State, Failure> {
     let waiter = Waiter { reply, leaves_if_silent: leave_if_silent, term, moved };
     let large = body.len() > limits::LANE_THRESHOLD;
     let id = link.calls().insert(waiter, large).ok_or_else(gone)?;
+    link.note_use();
     link.expect(term.deadline());
     let mut pending = Pending { link, id, term, handed_over: !large };
     let (room, extensions) = (term.room(), term.extensions());

@@ -69,6 +69,12 @@ impl<W> InFlight<W> {
         std::mem::take(&mut self.waiting).into_iter().collect()
     }
 
+    /// Takes no more requests from now on, if nobody waits.
+    pub(crate) fn close_if_empty(&mut self) -> bool {
+        self.closed |= self.waiting.is_empty();
+        self.waiting.is_empty()
+    }
+
     /// All who wait.
     pub(crate) fn waiters(&self) -> impl Iterator<Item = &W> {
         self.waiting.values()

@@ -11,7 +11,7 @@ use super::super::world::{MS, SECOND, Time};
 use super::cluster::{Cluster, Event};
 use super::node::{Link, id_of, index_of};
 use crate::doubt::AGAIN;
-use crate::membership::{ANSWER, LAST_WORD, Member, MembershipInput, MembershipNews};
+use crate::membership::{ANSWER, LAST_WORD, Member, MembershipInput, MembershipNews, Packet};
 
 /// As in the limits of a real node.
 const DIAL_TIMEOUT: Time = 3 * SECOND;
@@ -95,16 +95,13 @@ impl Cluster {
                 }
             }
             MembershipNews::Introduced => self.nodes[index].introduced = true,
-            MembershipNews::Hint { .. } => {}
+            MembershipNews::Hint { .. } | MembershipNews::ThatIsAll => {}
         }
     }
 
     /// As `Inner::send_packet` has it.
     fn send(&mut self, from: usize, to: Member, packet: Bytes) {
         let peer = index_of(&to.id);
-        let node = &mut self.nodes[from];
-        node.sent.0 += 1;
-        node.sent.1 += packet.len() as u64 + 1;
         let reason = invariants::fits(&packet);
         self.note(reason);
         let node = &mut self.nodes[from];
@@ -114,6 +111,12 @@ impl Cluster {
         if let Some(link) = node.links.get_mut(&peer) {
             link.unanswered.get_or_insert(now);
             let lives = (node.life, link.life);
+            // What waits for a dial is sent once it has succeeded.
+            let bytes = packet.len() as u64 + 1;
+            for sum in [&mut node.sent, node.purposes.entry(Packet::purpose(&packet)).or_default()]
+            {
+                *sum = (sum.0 + 1, sum.1 + bytes);
+            }
             let trips = self.network.carry(from, peer, now, &mut self.world.rng);
             for after in trips.into_iter().flatten() {
                 let packet = packet.clone();
@@ -135,6 +138,7 @@ impl Cluster {
             return;
         }
         node.dials.insert(to, packet.into_iter().collect());
+        node.dialled += 1;
         let life = node.life;
         // The hello, the proof and its answer, each sent again while it is lost.
         let rng = &mut self.world.rng;
