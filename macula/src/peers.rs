@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use crate::MemberEvent;
 use crate::identity::NodeId;
 use crate::identity::tls::peer_id;
-use crate::membership::{Member, MembershipInput, MembershipNews};
+use crate::membership::{Member, MembershipInput, MembershipNews, Packet};
 use crate::mesh::Inner;
 use crate::quiet::{Kind, Who};
 use crate::rpc::health::{Pulse, TICK};
@@ -29,6 +29,9 @@ use crate::wire::{Introduction, Message};
 
 /// The first byte of a datagram that carries membership.
 const MEMBERSHIP: u8 = 0;
+/// A node with so many connections passes news on by them. With fewer it makes new ones to those whom
+/// chance has chosen: so that all know each other by some way, whoever has joined through whom.
+const ENOUGH: usize = 16;
 /// How long a connection that lost against another one may still be of use.
 const RETIREMENT: Duration = Duration::from_secs(2);
 /// How often it is looked whether the last replies of a node that left have come.
@@ -328,12 +331,24 @@ impl Inner {
         }
         // Whoever is no member is not worth a dial: a peer may name anybody, and any address.
         let Some(member) = self.state().alive.get(&to.id).copied() else { return };
+        if let Some((link, other)) = self.any_other_way(packet) {
+            return link.send_datagram(other);
+        }
         let inner = self.clone();
         self.spawn(async move {
             if let Ok(link) = inner.link_to(member.id, member.addr).await {
                 link.send_datagram(datagram);
             }
         });
+    }
+
+    /// News are for anybody: where there are enough connections they need no new one.
+    fn any_other_way(&self, packet: &[u8]) -> Option<(Arc<Link>, Bytes)> {
+        let link = self.pool().any_link(ENOUGH, &mut rand::rng())?;
+        let member = self.state().alive.get(&link.peer.id).copied()?;
+        let mut datagram = vec![MEMBERSHIP];
+        datagram.extend(Packet::redirected(packet, member)?);
+        Some((link, datagram.into()))
     }
 
     /// Judges, tick by tick, which of the peers that calls wait for still answer.

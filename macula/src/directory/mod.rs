@@ -42,4 +42,4 @@ pub use record::{
     MAX_SERVICES, MAX_TAG_BYTES, MAX_TAGS, MAX_VERSION_BYTES, MethodRecord, NodeRecord, NodeStatus,
     RecordError, ServiceRecord,
 };
-pub use view::{NodeView, Provider, View};
+pub use view::{Changes, NodeView, Provider, View};

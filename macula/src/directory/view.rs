@@ -20,8 +20,8 @@ pub struct View {
     lacking: usize,
 }
 
-/// What has become of nodes since the last view; none of those that are gone.
-pub(crate) type Changes = BTreeMap<NodeId, Option<NodeView>>;
+/// What has become of nodes since a view: nothing any more of those that are gone.
+pub type Changes = BTreeMap<NodeId, Option<NodeView>>;
 
 /// One living node.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ pub struct Provider {
 impl View {
     /// The view that follows this one. It costs a copy of the list of nodes, and of the lists of those
     /// methods that the nodes in question serve or served; of all others nothing.
-    pub(crate) fn after(&self, changes: Changes) -> Self {
+    pub fn after(&self, changes: Changes) -> Self {
         let mut touched: BTreeMap<u64, Vec<Provider>> = BTreeMap::new();
         for (id, after) in &changes {
             let before = self.node(id);

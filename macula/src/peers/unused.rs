@@ -15,6 +15,7 @@ impl Inner {
         for link in surplus {
             tracing::debug!(peer = %link.peer.id, "ending a connection that is not used");
             self.traffic.unused.fetch_add(1, Ordering::Relaxed);
+            link.has_rested();
             self.spawn(async move { end(&link).await });
         }
     }

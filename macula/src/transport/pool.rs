@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rand::{Rng, RngExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -129,6 +131,14 @@ impl Pool {
         let circle = later.chain(self.peers.range(..=after));
         let links = circle.filter_map(|(_, peer)| peer.link.as_ref());
         links.filter(|link| link.is_open()).take(most).cloned().collect()
+    }
+
+    /// Any of the links that answer, if there are so many.
+    pub(crate) fn any_link(&self, least: usize, rng: &mut impl Rng) -> Option<Arc<Link>> {
+        let answers = |link: &&Arc<Link>| link.is_open() && !link.silent.load(Ordering::Relaxed);
+        let links: Vec<_> = self.links().filter(answers).collect();
+        let any = links.get(rng.random_range(0..links.len().max(1)))?;
+        (links.len() >= least).then(|| Arc::clone(any))
     }
 
     /// Takes out the links that are more than `kept`, to be ended: those over which no calls have

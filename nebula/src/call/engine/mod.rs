@@ -12,7 +12,6 @@ pub(crate) mod hedged;
 pub(crate) mod known;
 pub(crate) mod leg;
 pub(crate) mod order;
-mod order;
 pub(crate) mod reach;
 pub(crate) mod roster;
 pub(crate) mod several;
