@@ -25,6 +25,9 @@ const FAR_PACKET: u16 = 1452;
 /// exceed what the system takes in one piece, 65 507.
 const NEAR_PACKET: u16 = 6500;
 
+/// What every path of QUIC carries.
+const SMALLEST_PACKET: u16 = 1200;
+
 /// Where a node listens.
 #[derive(Clone, Debug)]
 pub(crate) enum Listen {
@@ -172,6 +175,9 @@ fn udp_socket(addr: SocketAddr) -> io::Result<UdpSocket> {
 fn transport_config(limits: &Limits, packet: u16) -> TransportConfig {
     let mut discovery = MtuDiscoveryConfig::default();
     discovery.upper_bound(packet);
+    // Half of the way and then all of it, each of which takes a packet of that size: a search for the
+    // last twenty bytes takes twice as many, and connections of large clusters do not last.
+    discovery.minimum_change((packet - SMALLEST_PACKET) * 2 / 5);
     let mut transport = TransportConfig::default();
     transport.mtu_discovery_config(Some(discovery));
     transport.congestion_controller_factory(Arc::new(BoundedConfig::default()));
