@@ -1,3 +1,5 @@
+mod state;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,7 +16,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::MeshBuilder;
 use crate::directory::facts::Facts;
-use crate::directory::record::SealedRecord;
 use crate::directory::replica::Replica;
 use crate::directory::{NodeRecord, NodeStatus, RecordError, View};
 use crate::identity::{NodeId, Realm, SecretKey};
@@ -31,6 +32,8 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::link::Link;
 use crate::transport::pool::Pool;
 use crate::{Limits, MemberEvent, PeerState, Refusal, StartError};
+
+pub(crate) use self::state::{Parts, State};
 
 /// How many refused peers are remembered.
 const REFUSALS: usize = 64;
@@ -82,32 +85,6 @@ pub(crate) struct Inner {
     weak: Weak<Inner>,
     /// Holds our place in the runtime directory.
     pub(crate) published: Mutex<Option<Published>>,
-}
-
-/// What changes under one lock: what we say of ourselves, and what we know of the others.
-pub(crate) struct State {
-    pub(crate) own: SealedRecord,
-    pub(crate) replica: Replica,
-    pub(crate) facts: Facts,
-    /// The living members other than this one.
-    pub(crate) alive: BTreeMap<NodeId, Member>,
-    /// Nodes of which the view does not show what is known, and what is to be said when it does.
-    pub(crate) stale: BTreeSet<NodeId>,
-    pub(crate) events: Vec<MemberEvent>,
-    /// When a record last changed.
-    pub(crate) changed: Instant,
-}
-
-/// The parts of a node that are ready before it runs.
-pub(crate) struct Parts {
-    pub(crate) name: String,
-    pub(crate) key: SecretKey,
-    pub(crate) realm: Realm,
-    pub(crate) limits: Limits,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) services: Services,
-    pub(crate) me: Member,
-    pub(crate) own: SealedRecord,
 }
 
 impl Mesh {

@@ -1,6 +1,7 @@
 //! Drives connections: accepts and dials peers, and follows the membership.
 
 mod inbound;
+mod packets;
 mod unused;
 
 use std::net::SocketAddr;
@@ -8,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use quinn::Connection;
 use rand::RngExt;
 use tokio::sync::{oneshot, watch};
@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use crate::MemberEvent;
 use crate::identity::NodeId;
 use crate::identity::tls::peer_id;
-use crate::membership::{Member, MembershipInput, MembershipNews, Packet};
+use crate::membership::{MembershipInput, MembershipNews};
 use crate::mesh::Inner;
 use crate::quiet::{Kind, Who};
 use crate::rpc::health::{Pulse, TICK};
@@ -29,9 +29,6 @@ use crate::wire::{Introduction, Message};
 
 /// The first byte of a datagram that carries membership.
 const MEMBERSHIP: u8 = 0;
-/// A node with so many connections passes news on by them. With fewer it makes new ones to those whom
-/// chance has chosen: so that all know each other by some way, whoever has joined through whom.
-const ENOUGH: usize = 16;
 /// How long a connection that lost against another one may still be of use.
 const RETIREMENT: Duration = Duration::from_secs(2);
 /// How often it is looked whether the last replies of a node that left have come.
@@ -263,11 +260,9 @@ impl Inner {
                 if let Some(former) = former {
                     self.retire(former, true);
                 }
-                if new {
-                    if let Some(left_out) = self.may_say(Kind::Up, Who::Node(member.id)) {
-                        let (node, addr) = (member.id, member.addr);
-                        tracing::info!(%node, %addr, left_out, "node up");
-                    }
+                if new && let Some(left_out) = self.may_say(Kind::Up, Who::Node(member.id)) {
+                    let (node, addr) = (member.id, member.addr);
+                    tracing::info!(%node, %addr, left_out, "node up");
                 }
             }
             MembershipNews::Down(member) => {
@@ -318,37 +313,6 @@ impl Inner {
             MembershipNews::Introduced => drop(self.introduced.send_replace(true)),
             MembershipNews::ThatIsAll => self.publish(),
         }
-    }
-
-    fn send_packet(self: &Arc<Self>, to: Member, packet: &[u8]) {
-        let mut datagram = Vec::with_capacity(packet.len() + 1);
-        datagram.push(MEMBERSHIP);
-        datagram.extend_from_slice(packet);
-        let datagram = Bytes::from(datagram);
-        self.traffic.membership.add(datagram.len());
-        if let Some(link) = self.link(&to.id) {
-            return link.send_datagram(datagram);
-        }
-        // Whoever is no member is not worth a dial: a peer may name anybody, and any address.
-        let Some(member) = self.state().alive.get(&to.id).copied() else { return };
-        if let Some((link, other)) = self.any_other_way(packet) {
-            return link.send_datagram(other);
-        }
-        let inner = self.clone();
-        self.spawn(async move {
-            if let Ok(link) = inner.link_to(member.id, member.addr).await {
-                link.send_datagram(datagram);
-            }
-        });
-    }
-
-    /// News are for anybody: where there are enough connections they need no new one.
-    fn any_other_way(&self, packet: &[u8]) -> Option<(Arc<Link>, Bytes)> {
-        let link = self.pool().any_link(ENOUGH, &mut rand::rng())?;
-        let member = self.state().alive.get(&link.peer.id).copied()?;
-        let mut datagram = vec![MEMBERSHIP];
-        datagram.extend(Packet::redirected(packet, member)?);
-        Some((link, datagram.into()))
     }
 
     /// Judges, tick by tick, which of the peers that calls wait for still answer.

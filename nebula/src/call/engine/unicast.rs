@@ -75,7 +75,7 @@ pub(crate) async fn run<M: Method>(
     node.retries().deposit();
     let mut log = Log::default();
     let mut draw = roster.draw(&node, &ask);
-    let mut order = roster.order(&node, &ask, &mut draw).into_iter();
+    let mut order = roster.order(&node, &ask, &mut draw);
     let candidates = order.len() + usize::from(refused.is_some());
     let mut failover = FailoverMachine::new(candidates, M::INFO.is_idempotent());
     let mut arguments = Arguments::new(&node, ask.started, ask.args.take());
@@ -108,7 +108,7 @@ pub(crate) async fn run<M: Method>(
                     Ok(found) => found,
                     Err(found) => return Err(nobody::<M>(found, log)),
                 };
-                order = roster.order(&node, &ask, &mut draw).into_iter();
+                order = roster.order(&node, &ask, &mut draw);
                 failover.recount(order.len());
             }
         }
