@@ -22,15 +22,19 @@ use crate::args::Args;
 use crate::local::{Counter, CounterClient, SELECTORS, Up, node, thousand};
 use crate::peers::Peer;
 use crate::peers::nebula::Nebula;
+use crate::views;
 
 /// The operations, and how often each is repeated.
-const OPERATIONS: [(&str, u32); 9] = [
+const OPERATIONS: [(&str, u32); 12] = [
     ("direct", 10_000),
     ("local", 10_000),
     ("served-here", 5_000),
     ("snapshot", 10_000),
     ("selector-parse", 1_000),
     ("selector-match", 20),
+    ("news-10", 200),
+    ("news-100", 100),
+    ("news-1000", 20),
     ("remote-64", 500),
     ("remote-64-by-64", 30),
     ("remote-64k", 30),
@@ -118,6 +122,9 @@ pub fn count(mut args: Args) -> Result<(), Failure> {
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
     match name.as_str() {
         "snapshot" | "selector-parse" | "selector-match" => knowledge(&runtime, &name, times),
+        _ if name.starts_with("news-") || name.starts_with("rebuild-") => {
+            views::count(&name, times)
+        }
         "direct" | "local" | "served-here" => runtime.block_on(here(&name, times)),
         "remote-64" => runtime.block_on(remote(times, 1, 64)),
         "remote-64-by-64" => runtime.block_on(remote(times, 64, 64)),

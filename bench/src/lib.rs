@@ -5,6 +5,7 @@
 //! How to read the figures is said in `docs/performance.md`.
 
 pub mod args;
+pub mod cluster;
 pub mod compare;
 pub mod instructions;
 pub mod load;
@@ -17,6 +18,7 @@ pub mod profile;
 pub mod report;
 pub mod role;
 pub mod sample;
+pub mod views;
 
 /// Why a measurement could not be made; it ends the program, so a sentence is all that is needed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -33,6 +33,7 @@ pub mod rpc;
 mod sim;
 mod start;
 pub mod text;
+mod traffic;
 mod transport;
 mod wire;
 
@@ -42,4 +43,5 @@ pub use join::{Joining, LocalError, Tried};
 pub use limits::Limits;
 pub use mesh::Mesh;
 pub use news::{MemberEvent, PeerState, Refusal};
+pub use traffic::{Sent, Traffic};
 pub use transport::{Faults, MemoryNetwork};

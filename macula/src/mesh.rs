@@ -1,4 +1,6 @@
-use std::collections::{BTreeMap, VecDeque};
+mod state;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,7 +17,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::MeshBuilder;
 use crate::directory::facts::Facts;
-use crate::directory::record::SealedRecord;
 use crate::directory::replica::Replica;
 use crate::directory::{NodeRecord, NodeStatus, RecordError, View};
 use crate::identity::{NodeId, Realm, SecretKey};
@@ -27,10 +28,13 @@ use crate::rpc::Calling;
 use crate::rpc::Request;
 use crate::rpc::server::Services;
 use crate::text::Safe;
+use crate::traffic::{Counters, Traffic};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::link::Link;
 use crate::transport::pool::Pool;
 use crate::{Limits, MemberEvent, PeerState, Refusal, StartError};
+
+pub(crate) use self::state::{Parts, State};
 
 /// How many refused peers are remembered.
 const REFUSALS: usize = 64;
@@ -59,6 +63,10 @@ pub(crate) struct Inner {
     pub(crate) pool: Mutex<Pool>,
     state: Mutex<State>,
     pub(crate) view: ArcSwap<View>,
+    /// Held while a view is made and shown, so that the later one is shown last.
+    pub(crate) publishing: Mutex<()>,
+    /// Something is to be shown.
+    pub(crate) stale: Notify,
     /// Counts the views.
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) events: broadcast::Sender<MemberEvent>,
@@ -75,31 +83,11 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     refusals: Mutex<VecDeque<Refusal>>,
     pub(crate) quiet: Quiet,
+    pub(crate) traffic: Counters,
     /// This node, for tasks that outlive a borrow.
     weak: Weak<Inner>,
     /// Holds our place in the runtime directory.
     pub(crate) published: Mutex<Option<Published>>,
-}
-
-/// What changes under one lock: what we say of ourselves, and what we know of the others.
-pub(crate) struct State {
-    pub(crate) own: SealedRecord,
-    pub(crate) replica: Replica,
-    pub(crate) facts: Facts,
-    /// The living members other than this one.
-    pub(crate) alive: BTreeMap<NodeId, Member>,
-}
-
-/// The parts of a node that are ready before it runs.
-pub(crate) struct Parts {
-    pub(crate) name: String,
-    pub(crate) key: SecretKey,
-    pub(crate) realm: Realm,
-    pub(crate) limits: Limits,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) services: Services,
-    pub(crate) me: Member,
-    pub(crate) own: SealedRecord,
 }
 
 impl Mesh {
@@ -193,6 +181,16 @@ impl Mesh {
             foreign_load,
             round_trip: Some(link.last_round_trip()),
         }
+    }
+
+    /// What this node has sent so far to keep up with its cluster.
+    pub fn traffic(&self) -> Traffic {
+        self.0.traffic.read()
+    }
+
+    /// How many connections this node has, those that are being ended among them.
+    pub fn connections(&self) -> usize {
+        self.0.pool().all_links().count()
     }
 
     /// Asks one node, and waits for its reply until the deadline of the request. Dropping the
@@ -331,8 +329,13 @@ impl Inner {
                 replica,
                 facts: Facts::new(me.id, incarnation),
                 alive: BTreeMap::new(),
+                stale: BTreeSet::from([me.id]),
+                events: Vec::new(),
+                changed: Instant::now(),
             }),
             view: ArcSwap::default(),
+            publishing: Mutex::default(),
+            stale: Notify::new(),
             changed: watch::Sender::new(0),
             events: broadcast::Sender::new(1024),
             joining: watch::Sender::new(Joining::default()),
@@ -345,6 +348,7 @@ impl Inner {
             tasks: TaskTracker::new(),
             refusals: Mutex::default(),
             quiet: Quiet::default(),
+            traffic: Counters::default(),
             weak,
             published: Mutex::default(),
         }

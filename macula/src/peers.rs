@@ -1,13 +1,14 @@
 //! Drives connections: accepts and dials peers, and follows the membership.
 
 mod inbound;
+mod packets;
+mod unused;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use quinn::Connection;
 use rand::RngExt;
 use tokio::sync::{oneshot, watch};
@@ -16,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use crate::MemberEvent;
 use crate::identity::NodeId;
 use crate::identity::tls::peer_id;
-use crate::membership::{Member, MembershipInput, MembershipNews};
+use crate::membership::{MembershipInput, MembershipNews};
 use crate::mesh::Inner;
 use crate::quiet::{Kind, Who};
 use crate::rpc::health::{Pulse, TICK};
@@ -98,6 +99,7 @@ impl Inner {
         expected: Option<NodeId>,
     ) -> Result<Arc<Link>, DialError> {
         let time = self.limits.dial_timeout;
+        self.traffic.dials.fetch_add(1, Ordering::Relaxed);
         let mut connection = None;
         let dialled = async {
             let connecting = self
@@ -181,12 +183,13 @@ impl Inner {
             let former = loser.peer.generation < peer.generation;
             self.retire(loser, former);
         }
-        self.greet(&link);
+        self.greet(&link, introduction.joining);
         self.membership.tell(MembershipInput::Alive(peer)).await;
         if introduction.joining {
             let (told, table) = oneshot::channel();
             self.membership.tell(MembershipInput::TellTable(told)).await;
             if let Ok(table) = table.await {
+                self.traffic.membership.add(table.len());
                 // A peer that has gone meanwhile joins again by itself.
                 let _ = link.send(Message::Members(table));
             }
@@ -248,19 +251,18 @@ impl Inner {
                 let mut state = self.state();
                 state.replica.welcome(&member.id);
                 let new = state.alive.insert(member.id, member).is_none();
-                self.publish(&state);
+                state.stale.insert(member.id);
+                if new {
+                    state.events.push(MemberEvent::Up(member.id));
+                }
                 drop(state);
                 let former = self.pool().renew(&member);
                 if let Some(former) = former {
                     self.retire(former, true);
                 }
-                if new {
-                    if let Some(left_out) = self.may_say(Kind::Up, Who::Node(member.id)) {
-                        let (node, addr) = (member.id, member.addr);
-                        tracing::info!(%node, %addr, left_out, "node up");
-                    }
-                    // Nobody may be listening.
-                    let _ = self.events.send(MemberEvent::Up(member.id));
+                if new && let Some(left_out) = self.may_say(Kind::Up, Who::Node(member.id)) {
+                    let (node, addr) = (member.id, member.addr);
+                    tracing::info!(%node, %addr, left_out, "node up");
                 }
             }
             MembershipNews::Down(member) => {
@@ -270,14 +272,14 @@ impl Inner {
                     return;
                 }
                 state.alive.remove(&member.id);
-                self.publish(&state);
+                state.stale.insert(member.id);
+                state.events.push(MemberEvent::Down(member.id));
                 drop(state);
                 let links = self.pool().forget(&member);
                 links.into_iter().for_each(|link| self.part(link));
                 if let Some(left_out) = self.may_say(Kind::Down, Who::Node(member.id)) {
                     tracing::info!(node = %member.id, left_out, "node down");
                 }
-                let _ = self.events.send(MemberEvent::Down(member.id));
             }
             MembershipNews::Seek(member) => {
                 if member.id == self.me().id {
@@ -309,25 +311,8 @@ impl Inner {
             }
             MembershipNews::Hint { hint, from } => self.on_hint(&hint, from),
             MembershipNews::Introduced => drop(self.introduced.send_replace(true)),
+            MembershipNews::ThatIsAll => self.publish(),
         }
-    }
-
-    fn send_packet(self: &Arc<Self>, to: Member, packet: &[u8]) {
-        let mut datagram = Vec::with_capacity(packet.len() + 1);
-        datagram.push(MEMBERSHIP);
-        datagram.extend_from_slice(packet);
-        let datagram = Bytes::from(datagram);
-        if let Some(link) = self.link(&to.id) {
-            return link.send_datagram(datagram);
-        }
-        // Whoever is no member is not worth a dial: a peer may name anybody, and any address.
-        let Some(member) = self.state().alive.get(&to.id).copied() else { return };
-        let inner = self.clone();
-        self.spawn(async move {
-            if let Ok(link) = inner.link_to(member.id, member.addr).await {
-                link.send_datagram(datagram);
-            }
-        });
     }
 
     /// Judges, tick by tick, which of the peers that calls wait for still answer.

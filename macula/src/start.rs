@@ -118,13 +118,14 @@ fn launch(parts: Parts) -> Arc<Inner> {
         membership_task = Some(task);
         Inner::new(parts, membership, weak)
     });
-    inner.publish(&inner.state());
+    inner.publish();
     inner.announce();
     if let Some(task) = membership_task {
         inner.spawn(task);
     }
     inner.spawn(inner.clone().accept_peers());
     inner.spawn(inner.clone().keep_directory());
+    inner.spawn(inner.clone().keep_published());
     inner.spawn(inner.clone().watch_health());
     inner
 }

@@ -7,16 +7,22 @@ use crate::sample::median;
 /// Busy cores of others from which on the figures are said to be those of a busy machine.
 const BUSY: f64 = 0.15;
 
-/// Where and how the figures were taken, and whether anything else ran meanwhile.
-pub fn describe(plan: &Plan, results: &Results) -> String {
+/// How many cores there are, and of what.
+pub fn processor() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name"));
     let model = model.map_or("an unknown processor", |text| text.trim_matches([' ', '\t', ':']));
+    format!("{cores} cores of {model}")
+}
+
+/// Where and how the figures were taken, and whether anything else ran meanwhile.
+pub fn describe(plan: &Plan, results: &Results) -> String {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let kernel = kernel.split('-').next().unwrap_or_default();
     let mut text = format!(
-        "{cores} cores of {model}, Linux {}; {} turns of {} ms each, medians of each figure.\n",
+        "{}, Linux {}; {} turns of {} ms each, medians of each figure.\n",
+        processor(),
         kernel.trim(),
         plan.rounds,
         plan.slice.as_millis(),

@@ -30,7 +30,7 @@ pub fn publish(plan: &Plan, results: &Results) -> Result<(), Failure> {
 }
 
 /// Replaces what stands between two marks.
-fn between(text: &str, name: &str, new: &str) -> Result<String, Failure> {
+pub(crate) fn between(text: &str, name: &str, new: &str) -> Result<String, Failure> {
     let (begin, end) = (format!("<!-- {name}: begin -->"), format!("<!-- {name}: end -->"));
     let missing = || format!("docs/performance.md lacks `{begin}` or `{end}`");
     let (head, rest) = text.split_once(&begin).ok_or_else(missing)?;

@@ -1,6 +1,5 @@
 //! Keeps the directory of a node current: what it tells its peers, and what it takes from them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +10,12 @@ use tokio::time::Instant;
 use super::facts::{decode_batch, encode_batch};
 use super::record::{NodeRecord, RecordError, SealedRecord};
 use super::replica::{DigestEntry, Inserted, decode_digest, encode_digest};
-use super::view::{NodeView, View};
 use crate::identity::NodeId;
 use crate::limits;
 use crate::membership::{Hint, Member, MembershipInput};
-use crate::mesh::Inner;
+use crate::mesh::{Inner, State};
 use crate::quiet::{Kind, Who};
+use crate::transport::lane::LaneClosed;
 use crate::transport::link::Link;
 use crate::wire::Message;
 
@@ -25,20 +24,40 @@ pub(crate) const FACTS: u8 = 1;
 /// How often two directories are compared, and facts are passed on.
 const ROUND: Duration = Duration::from_secs(1);
 /// To how many peers facts are passed in a round.
-const FANOUT: usize = 3;
+const FANOUT: usize = 2;
+/// A directory of so many nodes is compared in each round, whatever happens: its digest is short.
+const SHORT: usize = 32;
+/// A larger one is, once no record has changed for so long that all have heard of the last one.
+const SETTLES: Duration = Duration::from_secs(5);
+/// Until then once in so many rounds.
+const MEANWHILE: u32 = 8;
+/// What a message takes beside its body, on the lane: its length, its kind and what it has for fields.
+const HEAD: usize = 8;
 /// How many records one request may pull.
 const PULL: usize = 1024;
 
 impl Inner {
-    /// Tells a new peer what we are, and has it compare what we know.
-    pub(crate) fn greet(&self, link: &Arc<Link>) {
+    /// Tells a new peer what we are, and has it compare what we know, unless it is one that must know
+    /// both: neither it nor this node is `joining`, and no record has changed for a while.
+    pub(crate) fn greet(&self, link: &Arc<Link>, joining: bool) {
         let (own, summary) = {
             let state = self.state();
+            let joined = !joining && *self.introduced.borrow();
+            let knows = state.replica.get(&link.peer.id).is_some();
+            if joined && knows && state.replica.len() > SHORT && state.has_settled() {
+                return;
+            }
             (state.own.bytes().clone(), state.replica.summary())
         };
         // A link that closes meanwhile needs no greeting.
-        let _ = link.send(Message::Record(own));
-        let _ = link.send(Message::Summary(summary));
+        let _ = self.tell(link, Message::Record(own));
+        let _ = self.tell(link, Message::Summary(summary));
+    }
+
+    /// Sends a message that is about the directory.
+    fn tell(&self, link: &Arc<Link>, message: Message) -> Result<(), LaneClosed> {
+        self.traffic.directory.add(HEAD + message.body_len());
+        link.send(message)
     }
 
     /// Changes what this node says of itself, and tells everybody; a record that cannot be told is
@@ -57,7 +76,7 @@ impl Inner {
         &self,
         change: impl FnOnce(&mut NodeRecord),
     ) -> Result<(), RecordError> {
-        {
+        let own = {
             let mut state = self.state();
             let mut record = NodeRecord::clone(state.own.record());
             change(&mut record);
@@ -65,13 +84,16 @@ impl Inner {
             let sealed =
                 SealedRecord::seal(record, self.realm.tag(), |bytes| self.key.sign(bytes))?;
             state.own = sealed.clone();
+            let own = sealed.bytes().clone();
             state.replica.insert(sealed, Instant::now().into_std());
-            self.publish(&state);
-        }
+            state.changed = Instant::now();
+            state.stale.insert(self.me().id);
+            own
+        };
+        self.publish();
         self.announce();
-        let own = self.state().own.bytes().clone();
         for link in self.links() {
-            let _ = link.send(Message::Record(own.clone()));
+            let _ = self.tell(&link, Message::Record(own.clone()));
         }
         Ok(())
     }
@@ -101,9 +123,13 @@ impl Inner {
         if sealed.record().node == self.me().id {
             return self.outlive(sealed.record());
         }
+        let node = sealed.record().node;
         let mut state = self.state();
         match state.replica.insert(sealed, Instant::now().into_std()) {
-            Inserted::New | Inserted::Updated => self.publish(&state),
+            Inserted::New | Inserted::Updated => {
+                state.changed = Instant::now();
+                self.show(&mut state, node);
+            }
             Inserted::Stale => {}
             Inserted::Refused(_) => {
                 if let Some(left_out) = self.may_say(Kind::DirectoryFull, Who::Me) {
@@ -136,7 +162,7 @@ impl Inner {
         };
         match digest {
             // A link that closes meanwhile compares with another.
-            Ok(digest) => drop(link.send(Message::Digest(digest.into()))),
+            Ok(digest) => drop(self.tell(link, Message::Digest(digest.into()))),
             Err(error) => tracing::error!(%error, "the directory's digest cannot be told"),
         }
     }
@@ -178,6 +204,8 @@ impl Inner {
         }
         // A peer that asks for more before it has read what it asked for compares again later.
         let Ok(transfer) = link.transfers.clone().try_acquire_owned() else { return };
+        let bytes = |record: &Bytes| self.traffic.directory.add(HEAD + record.len());
+        records.iter().for_each(bytes);
         let link = link.clone();
         self.spawn(async move {
             for record in records {
@@ -208,7 +236,7 @@ impl Inner {
 
     pub(crate) fn pull(&self, link: &Arc<Link>, wanted: Vec<NodeId>) {
         for nodes in wanted.chunks(PULL) {
-            let _ = link.send(Message::Pull(nodes.to_vec()));
+            let _ = self.tell(link, Message::Pull(nodes.to_vec()));
         }
     }
 
@@ -219,50 +247,51 @@ impl Inner {
         }
     }
 
-    /// Puts the living members and their records together for all readers.
-    pub(crate) fn publish(&self, state: &crate::mesh::State) {
-        let me = self.me();
-        let alive = std::iter::once(&me).chain(state.alive.values());
-        let nodes = alive.map(|member| NodeView {
-            id: member.id,
-            addr: member.addr,
-            record: state.replica.get(&member.id).map(|sealed| sealed.record().clone()),
-        });
-        self.view.store(Arc::new(View::new(nodes.collect())));
-        self.changed.send_modify(|version| *version += 1);
-    }
-
-    /// Once a round: compare with one random peer, pass on facts, forget the dead.
+    /// Once a round: compare with one peer, pass on facts, forget the dead.
     pub(crate) async fn keep_directory(self: Arc<Self>) {
         let mut rounds = tokio::time::interval(ROUND);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Each peer in turn, in a circle that begins elsewhere on each node.
+        let mut last = self.me().id;
         loop {
             rounds.tick().await;
             let now = Instant::now().into_std();
             self.pool().sweep(Instant::now());
-            let links = self.links();
+            self.end_unused();
+            self.wake_quiet();
+            let links = self.pool().next_links(&last, FANOUT);
             let (summary, batch) = {
                 let mut state = self.state();
-                let alive: BTreeMap<NodeId, ()> =
-                    state.alive.keys().chain([&self.me().id]).map(|id| (*id, ())).collect();
-                state.replica.expire(|node| alive.contains_key(node), now);
-                state.facts.retain(|node| alive.contains_key(node));
-                let batch = state.facts.batch(limits::DATAGRAM - 1, now, &mut rand::rng());
-                (state.replica.summary(), batch)
+                let State { replica, facts, alive, .. } = &mut *state;
+                let me = self.me().id;
+                let lives = |node: &NodeId| *node == me || alive.contains_key(node);
+                replica.expire(lives, now);
+                facts.retain(lives);
+                let batch = facts.batch(limits::DATAGRAM - 1, now, &mut rand::rng());
+                let compares = state.replica.len() <= SHORT
+                    || state.has_settled()
+                    || rand::rng().random_ratio(1, MEANWHILE);
+                (compares.then(|| state.replica.summary()), batch)
             };
-            if links.is_empty() {
-                continue;
-            }
-            let start = rand::rng().random_range(0..links.len());
-            if let Some(link) = links.get(start) {
-                let _ = link.send(Message::Summary(summary));
+            let Some(furthest) = links.last() else { continue };
+            last = furthest.peer.id;
+            if let (Some(link), Some(summary)) = (links.first(), summary) {
+                let _ = self.tell(link, Message::Summary(summary));
             }
             let mut datagram = vec![FACTS];
             datagram.extend_from_slice(&encode_batch(&batch).unwrap_or_default());
             let datagram = Bytes::from(datagram);
-            for link in links.iter().cycle().skip(start).take(FANOUT.min(links.len())) {
+            for link in &links {
+                self.traffic.facts.add(datagram.len());
                 link.send_datagram(datagram.clone());
             }
         }
+    }
+}
+
+impl State {
+    /// No record has changed for so long that everybody must have heard of the last change.
+    fn has_settled(&self) -> bool {
+        self.changed.elapsed() >= SETTLES
     }
 }

@@ -12,8 +12,10 @@
 //! - **On a change**, the owner raises its version, seals the record and pushes it to the peers it
 //!   is connected to; a hint of the new version rides on membership packets, and whoever lacks it
 //!   pulls the record from the owner or from the peer that passed the hint on.
-//! - **Repair**: now and then each node sends the summary of its replica, eight bytes, to a random
-//!   peer. If theirs differs they exchange digests, and the records in which they differ.
+//! - **Repair**: once a second each node sends the summary of its replica, eight bytes, to the next
+//!   of its peers. If theirs differs they exchange digests, and the records in which they differ. A
+//!   digest is as long as the cluster is large; while records change, when most summaries differ and
+//!   hints are on their way, large clusters compare only now and then.
 //! - **On leaving**, the owner withdraws its services in a last record, which says that it drains.
 //!   A node that is no member offers nothing, and its record is dropped after 30 s. A tombstone then
 //!   keeps late copies out for 10 min; a newer record returns at once, and so does the old one of a
@@ -30,6 +32,7 @@
 pub(crate) mod driver;
 pub(crate) mod facts;
 pub(crate) mod list;
+mod publisher;
 pub(crate) mod record;
 pub(crate) mod replica;
 mod view;
@@ -39,4 +42,4 @@ pub use record::{
     MAX_SERVICES, MAX_TAG_BYTES, MAX_TAGS, MAX_VERSION_BYTES, MethodRecord, NodeRecord, NodeStatus,
     RecordError, ServiceRecord,
 };
-pub use view::{NodeView, Provider, View};
+pub use view::{Changes, NodeView, Provider, View};

@@ -10,6 +10,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,8 @@ const LEAST_DIGEST_ENTRY_BYTES: usize = 34;
 pub(crate) struct Replica {
     rows: BTreeMap<NodeId, Row>,
     tombstones: Tombstones,
+    /// As long as no row comes, goes or changes.
+    summary: Cell<Option<u64>>,
 }
 
 #[derive(Debug)]
@@ -93,6 +96,7 @@ impl Replica {
                     return Inserted::Stale;
                 }
                 row.sealed = sealed;
+                self.summary.set(None);
                 Inserted::Updated
             }
             Entry::Vacant(row) => {
@@ -107,6 +111,7 @@ impl Replica {
                 }
                 self.tombstones.lift(&node);
                 row.insert(Row { sealed, absent_since: None });
+                self.summary.set(None);
                 Inserted::New
             }
         }
@@ -128,6 +133,7 @@ impl Replica {
     /// [`TOMBSTONE_TIME`]. For a node that left.
     pub(crate) fn remove(&mut self, node: &NodeId, now: Instant) -> Option<SealedRecord> {
         let row = self.rows.remove(node)?;
+        self.summary.set(None);
         self.tombstones.purge(now);
         self.tombstones.bury(*node, row.sealed.record().stamp(), now);
         Some(row.sealed)
@@ -166,7 +172,6 @@ impl Replica {
         self.rows.values().map(|row| &row.sealed)
     }
 
-    #[cfg(test)]
     /// How many records there are.
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
@@ -180,6 +185,9 @@ impl Replica {
     /// A hash of the digest. Replicas with equal summaries have equal digests, except for one
     /// pair in 2⁶⁴.
     pub(crate) fn summary(&self) -> u64 {
+        if let Some(summary) = self.summary.get() {
+            return summary;
+        }
         let mut hash = blake3::Hasher::new_derive_key("macula directory digest v1");
         for entry in self.iter().map(DigestEntry::of) {
             hash.update(entry.node.as_bytes());
@@ -188,7 +196,9 @@ impl Replica {
         }
         let mut first = [0; 8];
         hash.finalize_xof().fill(&mut first);
-        u64::from_le_bytes(first)
+        let summary = u64::from_le_bytes(first);
+        self.summary.set(Some(summary));
+        summary
     }
 
     /// What to ask of, and to send to, the node with that digest.

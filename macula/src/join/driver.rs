@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -98,6 +99,8 @@ impl Joiner {
                 _ = introduced.changed() => {}
                 () = tokio::time::sleep(ROUND) => {}
             }
+            // One look for all that have come or gone: it reads a file for each neighbour.
+            while !matches!(members.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
         }
     }
 

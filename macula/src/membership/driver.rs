@@ -95,6 +95,7 @@ impl<N: FnMut(MembershipNews)> Driver<N> {
                 () = timer => self.machine.fire(Instant::now()),
             }
             self.machine.flush(Instant::now(), &mut self.news);
+            (self.news)(MembershipNews::ThatIsAll);
         }
     }
 

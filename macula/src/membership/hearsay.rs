@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::Member;
 use crate::identity::NodeId;
+use crate::limits;
 
 /// What is said of a life of a node.
 pub(crate) type Claim = foca::Member<Member>;
@@ -152,6 +153,38 @@ impl<'p> Packet<'p> {
     pub(crate) fn sender(packet: &[u8]) -> Option<NodeId> {
         let header: Header<Member> = PostcardCodec.decode_header(packet).ok()?;
         Some(header.src.id)
+    }
+
+    /// The same packet for another member, if it may as well go to any: news, and the question for
+    /// members.
+    pub(crate) fn redirected(packet: &[u8], to: Member) -> Option<Vec<u8>> {
+        let mut rest = packet;
+        let header: Header<Member> = PostcardCodec.decode_header(&mut rest).ok()?;
+        if !matches!(header.message, Message::Gossip | Message::Announce) {
+            return None;
+        }
+        let mut packet = postcard::to_allocvec(&Header { dst: to, ..header }).ok()?;
+        packet.extend(rest);
+        (packet.len() < limits::DATAGRAM).then_some(packet)
+    }
+
+    /// What it is for, in a word, for figures.
+    #[cfg(test)]
+    pub(crate) fn purpose(packet: &[u8]) -> &'static str {
+        let header: Option<Header<Member>> = PostcardCodec.decode_header(packet).ok();
+        match header.map(|header| header.message) {
+            Some(Message::Ping(_)) => "probe",
+            Some(Message::Ack(_)) => "answer",
+            Some(Message::PingReq { .. }) => "probe through another, asked for",
+            Some(Message::IndirectPing { .. }) => "probe for another",
+            Some(Message::IndirectAck { .. }) => "answer to another's probe",
+            Some(Message::ForwardedAck { .. }) => "answer passed on",
+            Some(Message::Announce) => "question for members",
+            Some(Message::Feed) => "members",
+            Some(Message::Gossip | Message::Broadcast) => "news",
+            Some(Message::TurnUndead) => "you are dead",
+            None => "none",
+        }
     }
 
     /// Takes a packet apart; none if it is malformed.
@@ -316,6 +349,15 @@ mod tests {
             let without = &packet[..packet.len() - read.tail.len()];
             prop_assert_eq!(read.write(false), without);
             prop_assert_eq!(Packet::sender(&packet), Some(life(1, 1).id));
+            let to = life(4, 1);
+            if let Some(other) = Packet::redirected(&packet, to) {
+                let header: Header<Member> = PostcardCodec.decode_header(&other[..]).unwrap();
+                prop_assert_eq!((header.src, header.dst), (life(1, 1), to));
+                prop_assert_eq!(&header.message, &Message::Gossip);
+                prop_assert!(other.ends_with(&packet[packet.len() - read.tail.len()..]));
+                let claims = Packet::read(&other).unwrap().claims;
+                prop_assert_eq!(claims, read.claims);
+            }
         }
 
         #[test]

@@ -60,4 +60,6 @@ pub(crate) enum MembershipNews {
     },
     /// The member table of a peer has been taken in.
     Introduced,
+    /// There is no more to say for now.
+    ThatIsAll,
 }

@@ -2,6 +2,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+
 use super::*;
 use crate::identity::Cookie;
 use crate::rpc::admission::Gate;

@@ -133,6 +133,7 @@ fn send(link: Arc<Link>, request: Request, now: Instant, waker: &Waker) -> Resul
     let waiter = Waiter { leaves_if_silent: leave_if_silent, term, moved };
     let large = body.len() > limits::LANE_THRESHOLD;
     let id = link.calls().insert(waiter, large, waker.clone()).ok_or_else(gone)?;
+    link.note_use();
     link.expect(term.deadline());
     let mut pending = Pending { link, id, term, handed_over: !large, ended: false };
     let (room, extensions) = (term.room(), term.extensions());

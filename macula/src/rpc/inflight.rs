@@ -116,6 +116,12 @@ impl<W, E> InFlight<W, E> {
         self.end_if(|_| true, end)
     }
 
+    /// Takes no more requests from now on, if nobody waits.
+    pub(crate) fn close_if_empty(&mut self) -> bool {
+        self.closed |= self.waiting == 0;
+        self.waiting == 0
+    }
+
     /// All who wait.
     pub(crate) fn waiters(&self) -> impl Iterator<Item = &W> {
         self.calls.values().filter_map(|state| match state {

@@ -190,6 +190,7 @@ impl Call {
     fn new(node: Arc<Inner>, link: Arc<Link>, id: u64, lease: Lease) -> Self {
         node.serving.fetch_add(1, Ordering::SeqCst);
         link.serving.fetch_add(1, Ordering::SeqCst);
+        link.note_use();
         Self { node, link, id, lease, answered: false }
     }
 

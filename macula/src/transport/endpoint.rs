@@ -29,6 +29,9 @@ const FAR_PACKET: u16 = 1452;
 /// for their size costs both ends of a new connection as much as to prove their keys.
 const NEAR_PACKET: u16 = 6500;
 
+/// What every path of QUIC carries.
+const SMALLEST_PACKET: u16 = 1200;
+
 /// Where a node listens.
 #[derive(Clone, Debug)]
 pub(crate) enum Listen {
@@ -178,6 +181,9 @@ fn udp_socket(addr: SocketAddr) -> io::Result<UdpSocket> {
 fn transport_config(limits: &Limits, first: u16, most: u16) -> TransportConfig {
     let mut discovery = MtuDiscoveryConfig::default();
     discovery.upper_bound(most);
+    // Half of the way and then all of it, each of which takes a packet of that size: a search for the
+    // last twenty bytes takes twice as many, and connections of large clusters do not last.
+    discovery.minimum_change((most - SMALLEST_PACKET) * 2 / 5);
     let mut transport = TransportConfig::default();
     transport.initial_mtu(first);
     transport.mtu_discovery_config(Some(discovery));

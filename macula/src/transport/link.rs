@@ -5,6 +5,7 @@ mod parting;
 mod pulse;
 mod questions;
 mod requests;
+mod usage;
 mod waiter;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -43,7 +44,7 @@ const TOKEN_LABEL: &[u8] = b"EXPORTER-macula-link";
 /// Streams with long bodies have none.
 const LANE_PRIORITY: i32 = 1;
 /// Connections made within this time of each other may have been made at once.
-const TWINS: Duration = Duration::from_secs(3);
+pub(crate) const TWINS: Duration = Duration::from_secs(3);
 /// How many digests, tables and batches of records a peer may have us send at once: as many as a
 /// directory of the greatest size is pulled in, twice.
 const TRANSFERS: usize = 32;
@@ -96,6 +97,10 @@ pub(crate) struct Link {
     pub(crate) transfers: Arc<Semaphore>,
     /// When it was last noticed that something had come, in milliseconds since the link was made.
     heard_at: AtomicU64,
+    /// A call has gone over it since this was last asked.
+    used: AtomicBool,
+    /// When that was last noticed, in milliseconds since the link was made.
+    used_at: AtomicU64,
     /// The load that the peer reported last, and when, in milliseconds since the link was made.
     load: AtomicU16,
     /// What of it was not ours.
@@ -176,6 +181,8 @@ impl Link {
             questions: Questions::default(),
             transfers: Arc::new(Semaphore::new(TRANSFERS)),
             heard_at: AtomicU64::new(0),
+            used: AtomicBool::new(false),
+            used_at: AtomicU64::new(0),
             load: AtomicU16::new(0),
             foreign: AtomicU16::new(0),
             load_at: AtomicU64::new(0),

@@ -31,6 +31,7 @@ use tokio::time::Instant;
 pub use self::fault::Faults;
 use self::fault::{Fate, Way};
 use self::inbox::{Datagram, Inbox};
+use crate::traffic::Sent;
 
 /// The ports given to those who ask for port 0, as IANA sets them aside.
 const FIRST_FREE_PORT: u16 = 49152;
@@ -57,6 +58,7 @@ struct State {
     /// Of the directions that have some of their own.
     link_faults: BTreeMap<Direction, Faults>,
     ways: BTreeMap<Direction, Way>,
+    sent: Sent,
 }
 
 impl MemoryNetwork {
@@ -71,6 +73,7 @@ impl MemoryNetwork {
             faults: Faults::none(),
             link_faults: BTreeMap::new(),
             ways: BTreeMap::new(),
+            sent: Sent::default(),
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -180,6 +183,12 @@ impl MemoryNetwork {
         up(&from) && up(&to) && !state.cuts.contains(&direction) && !total
     }
 
+    /// All that the sockets have sent so far, QUIC's part of it included, and what was lost too: the
+    /// messages are datagrams. What UDP and IP add is not counted, 28 bytes each with IPv4.
+    pub fn sent(&self) -> Sent {
+        self.lock().sent
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -226,6 +235,8 @@ impl State {
 
     /// Where and when the next datagram of a direction arrives, which has so many bytes.
     fn route(&mut self, direction: Direction, bytes: usize) -> Option<(Arc<Inbox>, Fate)> {
+        self.sent.messages += 1;
+        self.sent.bytes += bytes as u64;
         let faults = *self.faults_of(&direction);
         let (from, to) = direction;
         let way = self.ways.entry(direction).or_insert_with(|| Way::new(self.seed, from, to));

@@ -1,15 +1,19 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rand::{Rng, RngExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::DialError;
-use super::link::Link;
+use super::link::{Link, TWINS};
 use crate::identity::NodeId;
 use crate::membership::Member;
 
@@ -119,6 +123,42 @@ impl Pool {
 
     pub(crate) fn links(&self) -> impl Iterator<Item = &Arc<Link>> {
         self.peers.values().filter_map(|peer| peer.link.as_ref())
+    }
+
+    /// So many links at most, those to the peers that follow `after` in a circle.
+    pub(crate) fn next_links(&self, after: &NodeId, most: usize) -> Vec<Arc<Link>> {
+        let later = self.peers.range((Bound::Excluded(after), Bound::Unbounded));
+        let circle = later.chain(self.peers.range(..=after));
+        let links = circle.filter_map(|(_, peer)| peer.link.as_ref());
+        links.filter(|link| link.is_open()).take(most).cloned().collect()
+    }
+
+    /// Any of the links that answer, if there are so many.
+    pub(crate) fn any_link(&self, least: usize, rng: &mut impl Rng) -> Option<Arc<Link>> {
+        let answers = |link: &&Arc<Link>| link.is_open() && !link.silent.load(Ordering::Relaxed);
+        let links: Vec<_> = self.links().filter(answers).collect();
+        let any = links.get(rng.random_range(0..links.len().max(1)))?;
+        (links.len() >= least).then(|| Arc::clone(any))
+    }
+
+    /// Takes out the links that are more than `kept`, to be ended: those over which no calls have
+    /// gone for the longest time, if that is `unused` at least. No call of ours begins on them any
+    /// more.
+    pub(crate) fn surplus(&mut self, kept: usize, unused: Duration) -> Vec<Arc<Link>> {
+        // One that is younger may be taken for the twin of the one that follows it.
+        let unused = unused.max(TWINS);
+        // All are asked, so that each notices its calls.
+        let mut links: Vec<_> = self.links().map(|link| (link.unused(), link.clone())).collect();
+        let surplus = links.len().saturating_sub(kept);
+        links.retain(|(time, _)| *time >= unused);
+        links.sort_by_key(|(time, link)| (Reverse(*time), link.peer.id));
+        let links = links.into_iter().map(|(_, link)| link);
+        let ended: Vec<_> = links.filter(|link| link.shut_if_idle()).take(surplus).collect();
+        for link in &ended {
+            self.remove(link);
+            self.retire(link.clone());
+        }
+        ended
     }
 
     pub(crate) fn begin_dial(&mut self, peer: NodeId, addr: SocketAddr, dial: DialWatch) {

@@ -20,6 +20,9 @@ use crate::service::served::Served;
 
 /// How often the node looks at its own machine and at the news of the others.
 const PERIOD: Duration = Duration::from_secs(1);
+/// How long the node rests after it has taken news in, for each node of the cluster: more than ten times
+/// as long as that took.
+const REST: Duration = Duration::from_micros(20);
 /// How many nodes are remembered that were seen once.
 const REMEMBERED: usize = 16_384;
 
@@ -30,6 +33,8 @@ pub(crate) type Callers = Arc<ArcSwap<BTreeMap<NodeId, Arc<Caller>>>>;
 #[derive(Debug)]
 pub(crate) struct Live {
     nodes: ArcSwap<Nodes>,
+    /// Held by who takes the news in.
+    taken: Mutex<Taken>,
     /// Changes with each snapshot.
     #[cfg(feature = "testing")]
     pub(crate) refreshed: tokio::sync::watch::Sender<()>,
@@ -45,15 +50,23 @@ pub(crate) struct Live {
 /// A node that served something and has not said goodbye, the latest of its name.
 #[derive(Clone, Debug)]
 struct Seen {
-    node: NodeId,
-    tags: BTreeSet<String>,
+    record: Arc<NodeRecord>,
     methods: BTreeSet<u64>,
+}
+
+/// What has been taken in.
+#[derive(Debug, Default)]
+struct Taken {
+    view: Arc<View>,
+    /// Made from these records.
+    callers: BTreeMap<NodeId, (Arc<NodeRecord>, Arc<Caller>)>,
 }
 
 impl Live {
     pub(crate) fn new() -> Self {
         Self {
             nodes: ArcSwap::from_pointee(Nodes::new(Vec::new())),
+            taken: Mutex::default(),
             #[cfg(feature = "testing")]
             refreshed: tokio::sync::watch::Sender::new(()),
             trouble: Trouble::default(),
@@ -85,7 +98,7 @@ impl Live {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = |(name, seen): &(&String, &Seen)| {
             seen.methods.contains(&method)
-                && selector.is_none_or(|selector| selector.matches(name, &seen.tags))
+                && selector.is_none_or(|selector| selector.matches(name, &seen.record.tags))
         };
         seen.iter().filter(counts).count()
     }
@@ -114,12 +127,26 @@ impl Live {
         self.nodes.store(Arc::new(Nodes::new(known.collect())));
         #[cfg(feature = "testing")]
         self.refreshed.send_replace(());
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&taken.view, &view) {
+            // Samples are all that is new, and last words of nodes that have gone.
+            return self.forget_departed(mesh, &view);
+        }
         self.trouble.retain(|node| view.node(node).is_some());
         self.remember(mesh, &view);
         self.warn_of_shared_names(&view);
         self.warn_of_conflicts(&view, &mesh.id());
-        let records = view.nodes().iter().filter_map(|node| node.record.as_deref());
-        callers.store(Arc::new(records.map(|record| (record.node, caller(record))).collect()));
+        let before = std::mem::take(&mut taken.callers);
+        let records = view.nodes().iter().filter_map(|node| node.record.clone());
+        let known = |record: Arc<NodeRecord>| {
+            let known = before.get(&record.node).filter(|(known, _)| Arc::ptr_eq(known, &record));
+            let caller = known.map_or_else(|| caller(&record), |(_, caller)| caller.clone());
+            (record.node, (record, caller))
+        };
+        taken.callers = records.map(known).collect();
+        let shown = taken.callers.iter().map(|(node, (_, caller))| (*node, caller.clone()));
+        callers.store(Arc::new(shown.collect()));
+        taken.view = view;
     }
 
     /// Selectors mean all nodes of a name, and a vote counts a name once: worth a word when a name
@@ -158,18 +185,26 @@ impl Live {
 
     fn remember(&self, mesh: &Mesh, view: &View) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        for record in view.nodes().iter().filter_map(|node| node.record.as_deref()) {
+        for record in view.nodes().iter().filter_map(|node| node.record.as_ref()) {
+            let known = seen.get(&record.name);
+            if known.is_some_and(|seen| Arc::ptr_eq(&seen.record, record)) {
+                continue;
+            }
             if record.status != NodeStatus::Serving {
-                if seen.get(&record.name).is_some_and(|seen| seen.node == record.node) {
+                if known.is_some_and(|seen| seen.record.node == record.node) {
                     seen.remove(&record.name);
                 }
-            } else if seen.len() < REMEMBERED || seen.contains_key(&record.name) {
+            } else if seen.len() < REMEMBERED || known.is_some() {
                 let methods = record.services.iter().flat_map(|service| &service.methods);
                 let methods = methods.map(|method| method.id).collect();
-                let tags = record.tags.clone();
-                seen.insert(record.name.clone(), Seen { node: record.node, tags, methods });
+                seen.insert(record.name.clone(), Seen { record: record.clone(), methods });
             }
         }
+        forget_departed(&mut seen, view, |node| mesh.record(node));
+    }
+
+    fn forget_departed(&self, mesh: &Mesh, view: &View) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         forget_departed(&mut seen, view, |node| mesh.record(node));
     }
 }
@@ -182,8 +217,9 @@ fn forget_departed(
     last: impl Fn(&NodeId) -> Option<Arc<NodeRecord>>,
 ) {
     seen.retain(|_, seen| {
-        view.node(&seen.node).is_some()
-            || last(&seen.node).is_none_or(|last| last.status == NodeStatus::Serving)
+        let node = &seen.record.node;
+        view.node(node).is_some()
+            || last(node).is_none_or(|last| last.status == NodeStatus::Serving)
     });
 }
 
@@ -216,6 +252,11 @@ pub(crate) async fn follow(
             }
         }
         live.refresh(&mesh, &callers);
+        // In a large cluster that takes a while: of news that comes at once it is done once.
+        let pause = REST * u32::try_from(mesh.view().nodes().len()).unwrap_or(u32::MAX);
+        if pause >= Duration::from_millis(1) {
+            tokio::time::sleep(pause.min(PERIOD)).await;
+        }
     }
 }
 
@@ -281,9 +322,7 @@ mod tests {
     #[test]
     fn only_last_words_tell_a_departure_from_a_crash() {
         let id = |number| NodeId::from_bytes([number; 32]);
-        let seen = |number| Seen { node: id(number), tags: [].into(), methods: [7].into() };
         let names = ["left", "crashed", "long gone"];
-        let mut all = names.into_iter().zip(1..).map(|(name, n)| (name.into(), seen(n))).collect();
         let record = |node: &NodeId, status| NodeRecord {
             node: *node,
             incarnation: 1,
@@ -295,6 +334,11 @@ mod tests {
             services: Vec::new(),
             topology: None,
         };
+        let seen = |number| {
+            let record = record(&id(number), NodeStatus::Serving).into();
+            Seen { record, methods: [7].into() }
+        };
+        let mut all = names.into_iter().zip(1..).map(|(name, n)| (name.into(), seen(n))).collect();
         forget_departed(&mut all, &View::default(), |node| match *node {
             node if node == id(1) => Some(record(&node, NodeStatus::Draining).into()),
             node if node == id(2) => Some(record(&node, NodeStatus::Serving).into()),

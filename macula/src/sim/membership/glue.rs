@@ -12,7 +12,7 @@ use super::cluster::{Cluster, Event};
 use super::node::{Link, id_of, index_of};
 use super::records::Doubt;
 use crate::doubt::AGAIN;
-use crate::membership::{Member, MembershipInput, MembershipNews};
+use crate::membership::{Member, MembershipInput, MembershipNews, Packet};
 
 /// As in the limits of a real node.
 const DIAL_TIMEOUT: Time = 3 * SECOND;
@@ -87,15 +87,13 @@ impl Cluster {
             }
             MembershipNews::Introduced => self.nodes[index].introduced = true,
             MembershipNews::Hint { hint, from } => self.hinted(index, &hint, from),
+            MembershipNews::ThatIsAll => {}
         }
     }
 
     /// As `Inner::send_packet` has it.
     fn send(&mut self, from: usize, to: Member, packet: Bytes) {
         let peer = index_of(&to.id);
-        let node = &mut self.nodes[from];
-        node.sent.0 += 1;
-        node.sent.1 += packet.len() as u64 + 1;
         let reason = invariants::fits(&packet);
         self.note(reason);
         let node = &mut self.nodes[from];
@@ -105,6 +103,12 @@ impl Cluster {
         if let Some(link) = node.links.get_mut(&peer) {
             link.unanswered.get_or_insert(now);
             let lives = (node.life, link.life);
+            // What waits for a dial is sent once it has succeeded.
+            let bytes = packet.len() as u64 + 1;
+            for sum in [&mut node.sent, node.purposes.entry(Packet::purpose(&packet)).or_default()]
+            {
+                *sum = (sum.0 + 1, sum.1 + bytes);
+            }
             let trips = self.network.carry(from, peer, now, &mut self.world.rng);
             for after in trips.into_iter().flatten() {
                 let packet = packet.clone();
@@ -126,6 +130,7 @@ impl Cluster {
             return;
         }
         node.dials.insert(to, packet.into_iter().collect());
+        node.dialled += 1;
         let life = node.life;
         // The hello, the proof and its answer, each sent again while it is lost.
         let rng = &mut self.world.rng;

@@ -1,7 +1,7 @@
 //! What is measured: each function runs one scenario with one seed and gives figures.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::RngExt;
 
@@ -125,6 +125,8 @@ pub(super) struct Quiet {
     pub(super) renewals: u64,
     pub(super) packets: u64,
     pub(super) bytes: u64,
+    /// Both, by what the packets are for.
+    pub(super) purposes: BTreeMap<&'static str, (u64, u64)>,
 }
 
 impl Quiet {
@@ -135,6 +137,10 @@ impl Quiet {
         self.renewals += other.renewals;
         self.packets += other.packets;
         self.bytes += other.bytes;
+        for (purpose, sent) in &other.purposes {
+            let sum = self.purposes.entry(purpose).or_default();
+            *sum = (sum.0 + sent.0, sum.1 + sent.1);
+        }
     }
 
     /// Packets and bytes that a node sends in a period.
@@ -159,6 +165,7 @@ pub(super) fn nobody_ends(
         sums.fold((0, 0), |sum, sent| (sum.0 + sent.0, sum.1 + sent.1))
     };
     let before = sent(&cluster);
+    cluster.nodes.iter_mut().for_each(|node| (node.dialled, node.purposes) = Default::default());
     // The seeds are left alone: they are dialled by others anyway.
     let slow: BTreeSet<_> = match pauses {
         Some(_) => (3..3 + count.div_ceil(10)).collect(),
@@ -184,6 +191,13 @@ pub(super) fn nobody_ends(
     let renewals = healthy_nodes.map(|(_, node)| u64::from(node.renewals)).sum();
     let healthy = (0..count).filter(|index| !slow.contains(index)).collect();
     let slow_deaths = self::false_deaths(&cluster, &healthy);
+    let mut purposes: BTreeMap<_, (u64, u64)> = BTreeMap::new();
+    for (purpose, sent) in cluster.nodes.iter().flat_map(|node| &node.purposes) {
+        let sum = purposes.entry(*purpose).or_default();
+        *sum = (sum.0 + sent.0, sum.1 + sent.1);
+    }
+    let dialled = cluster.nodes.iter().map(|node| node.dialled).sum();
+    purposes.insert("dials, where connections stay", (dialled, 0));
     Ok(Quiet {
         node_periods: periods * count as u64,
         false_deaths,
@@ -191,6 +205,7 @@ pub(super) fn nobody_ends(
         renewals,
         packets: after.0 - before.0,
         bytes: after.1 - before.1,
+        purposes,
     })
 }
 

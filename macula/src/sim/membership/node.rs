@@ -40,6 +40,10 @@ pub(super) struct Node {
     pub(super) wake: Option<(Time, u64)>,
     /// Packets and bytes.
     pub(super) sent: (u64, u64),
+    /// Dials that it began.
+    pub(super) dialled: u64,
+    /// The packets by what they are for.
+    pub(super) purposes: BTreeMap<&'static str, (u64, u64)>,
     /// How often it learned that it was declared dead.
     pub(super) renewals: u32,
     pub(super) highest: BTreeMap<NodeId, Highest>,
@@ -76,6 +80,8 @@ impl Node {
             unproved: BTreeMap::new(),
             wake: None,
             sent: (0, 0),
+            dialled: 0,
+            purposes: BTreeMap::new(),
             renewals: 0,
             highest: BTreeMap::new(),
         }

@@ -159,6 +159,20 @@ fn restarts_and_partitions_heal_in_time() {
 }
 
 #[test]
+#[ignore = "prints figures, for a minute"]
+fn what_is_said() {
+    let count = seeds::number("SIM_NODES").unwrap_or(100) as usize;
+    let periods = seeds::number("SIM_PERIODS").unwrap_or(100);
+    let quiet = nobody_ends(count, 0, &Conditions::good(), periods, None).unwrap();
+    println!("\n| N | for | packets | bytes |");
+    println!("|---|---|---|---|");
+    for (purpose, (packets, bytes)) in &quiet.purposes {
+        let each = |sum: u64| sum as f64 / quiet.node_periods as f64;
+        println!("| {count} | {purpose} | {:.3} | {:.1} |", each(*packets), each(*bytes));
+    }
+}
+
+#[test]
 #[ignore = "prints figures, for minutes: see `just nightly-sim`"]
 fn the_table() {
     let scale = seeds::number("SIM_SEEDS").unwrap_or(10);

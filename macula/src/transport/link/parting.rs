@@ -36,6 +36,12 @@ impl Link {
         self.unanswered.store(true, Ordering::SeqCst);
     }
 
+    /// No request has been under way for so long that whoever was not answered waits no more: there is
+    /// nobody left who could take the end for the answer.
+    pub(crate) fn has_rested(&self) {
+        self.unanswered.store(false, Ordering::SeqCst);
+    }
+
     /// Ends a connection on which nothing is under way, and no request begins any more: says so, and
     /// closes once the peer has all that was written.
     pub(crate) fn finish(&self) {

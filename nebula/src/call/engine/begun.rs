@@ -1,9 +1,9 @@
 //! A call of which it is known whom it may be made to, and in which order.
 
 use std::sync::Arc;
-use std::vec;
 
 use super::arguments::Arguments;
+use super::order::Order;
 use super::roster::Roster;
 use crate::call::unicast::Ask;
 use crate::node::Node;
@@ -53,67 +53,8 @@ impl<'a, M: Method> Begun<'a, M> {
             _ => {
                 self.draw(node);
                 let Self { roster, ask, draw, .. } = self;
-                draw.as_mut().map_or(Order::none(), |draw| roster.order(node, ask, draw).into())
+                draw.as_mut().map_or(Order::none(), |draw| roster.order(node, ask, draw))
             }
         };
-    }
-}
-
-/// Places in a roster, one after the other. A single one costs no memory.
-#[derive(Debug)]
-pub(crate) struct Order {
-    first: Option<usize>,
-    rest: vec::IntoIter<usize>,
-}
-
-impl Order {
-    fn none() -> Self {
-        Vec::new().into()
-    }
-
-    /// The next one, which stays where it is.
-    pub(crate) fn peek(&self) -> Option<usize> {
-        self.first.or_else(|| self.rest.as_slice().first().copied())
-    }
-
-    fn only(at: usize) -> Self {
-        Self { first: Some(at), ..Self::none() }
-    }
-}
-
-impl From<Vec<usize>> for Order {
-    fn from(order: Vec<usize>) -> Self {
-        Self { first: None, rest: order.into_iter() }
-    }
-}
-
-impl Iterator for Order {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        self.first.take().or_else(|| self.rest.next())
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = usize::from(self.first.is_some()) + self.rest.len();
-        (left, Some(left))
-    }
-}
-
-impl ExactSizeIterator for Order {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_tells_how_many_are_left() {
-        let mut one = Order::only(3);
-        assert_eq!(one.peek(), Some(3));
-        assert_eq!((one.len(), one.next(), one.len(), one.next()), (1, Some(3), 0, None));
-        let mut many = Order::from(vec![2, 0, 1]);
-        assert_eq!((many.len(), many.next(), many.len()), (3, Some(2), 2));
-        assert_eq!(many.peek(), Some(0));
-        assert_eq!((many.collect::<Vec<_>>(), Order::none().next()), (vec![0, 1], None));
     }
 }

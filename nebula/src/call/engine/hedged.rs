@@ -33,7 +33,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
     }
     node.retries().deposit();
     let mut draw = roster.draw(&node, &ask);
-    let mut order = roster.order(&node, &ask, &mut draw).into_iter();
+    let mut order = roster.order(&node, &ask, &mut draw);
     let mut failover = FailoverMachine::new(order.len(), true);
     let usual = node.usual_time(M::INFO.wire_id());
     let mut arguments = Arguments::new(&node, ask.started, ask.args.take());
@@ -120,7 +120,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
                     Ok(found) => found,
                     Err(found) => return Err(nobody::<M>(found, log)),
                 };
-                order = roster.order(&node, &ask, &mut draw).into_iter();
+                order = roster.order(&node, &ask, &mut draw);
                 failover.recount(order.len());
                 second_at = Instant::now() + usual.get();
                 (hedged, next) = (false, true);

@@ -10,13 +10,13 @@ use macula::directory::{NodeView, View};
 use tokio::time::{Instant, sleep_until};
 
 use super::leg;
+use super::order::{Look, Order};
 use super::reach::{Found, Here, Sought, Whom};
 use crate::call::unicast::{Ask, Targets};
 use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
 use crate::nodes::choices::{Draw, Turns};
 use crate::nodes::live::info;
-use crate::nodes::policy::Candidate;
 use crate::nodes::{NodeInfo, Nodes, Policy, Selector, Topology};
 use crate::service::input::panic_message;
 use crate::service::method::{Method, Service as _};
@@ -256,36 +256,12 @@ impl Roster {
 
     /// The order in which one of them is asked: by the policy of the call. Those that do not
     /// answer, or that failed calls lately, come last.
-    pub(crate) fn order<M: Method>(
-        &self,
-        node: &Node,
-        ask: &Ask<'_, M>,
-        draw: &mut Draw,
-    ) -> Vec<usize> {
+    pub(crate) fn order<M: Method>(&self, node: &Node, ask: &Ask<'_, M>, draw: &mut Draw) -> Order {
         if self.targets.len() == 1 {
-            return vec![0];
+            return Order::from(vec![0]);
         }
-        let candidate = |(at, target): (usize, &NodeRef)| {
-            if self.itself == Some(at) {
-                let here = ask.local.as_ref().map_or(0, |served| served.load());
-                let load = u32::try_from(here.max(node.mesh().serving())).unwrap_or(u32::MAX);
-                return Candidate {
-                    node: target.id,
-                    itself: true,
-                    load,
-                    trip: None,
-                    suspect: false,
-                };
-            }
-            let peer = node.mesh().peer(&target.id);
-            let in_flight = u32::try_from(peer.in_flight).unwrap_or(u32::MAX);
-            let load = u32::from(peer.foreign_load).saturating_add(in_flight);
-            let (trip, suspect) = (peer.round_trip, peer.suspect);
-            Candidate { node: target.id, itself: false, load, trip, suspect }
-        };
-        let mut candidates: Vec<_> = self.targets.iter().enumerate().map(candidate).collect();
-        node.live().trouble().pass_over(&mut candidates, Instant::now());
-        ask.policy.order(&candidates, draw.turn, &mut draw.rng)
+        let look = Look { node, targets: &self.targets, itself: self.itself, local: &ask.local };
+        Order::new(look, ask.policy, draw)
     }
 }
 
