@@ -310,7 +310,11 @@ impl Inner {
                 });
             }
             MembershipNews::Hint { hint, from } => self.on_hint(&hint, from),
-            MembershipNews::Introduced => drop(self.introduced.send_replace(true)),
+            MembershipNews::Introduced => {
+                // Who waits for the introduction asks next whom there is.
+                self.publish();
+                self.introduced.send_replace(true);
+            }
             MembershipNews::ThatIsAll => self.publish(),
         }
     }

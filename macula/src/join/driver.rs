@@ -212,8 +212,8 @@ impl Joiner {
     }
 
     fn tell(&self) {
-        // Whoever was met has said whom else there is.
-        let met = *self.inner.introduced.borrow() && !self.inner.state().alive.is_empty();
+        // Whoever was met has said whom else there is, and readers see it.
+        let met = *self.inner.introduced.borrow() && self.inner.view.load().nodes().len() > 1;
         let me = self.inner.me().id;
         let alone = self.tries.iter().all(|(target, entry)| match target {
             // A node that is its own only seed is the first of its cluster.
