@@ -93,7 +93,7 @@ impl Link {
         }
         for (id, waker) in late {
             // Whoever waits may never look again, and the peer may have more time for it by now.
-            if !cfg!(mutant = "cancel_forgotten") {
+            if !cfg!(mutant = "late_call_not_cancelled") {
                 // On a closed link there is nothing left to cancel.
                 let _ = self.lane.push(&Message::Cancel { id });
             }
