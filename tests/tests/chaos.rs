@@ -2,8 +2,8 @@
 //! gets twice as many calls as it can run.
 //!
 //! What callers were told is compared with what the servers wrote down. `CHAOS_SECONDS`,
-//! `CHAOS_CALLS` and `CHAOS_RATE` make the runs longer and the load heavier; each test prints its figures as a row of a
-//! table. Figures are not judged: they are the machine's as much as ours.
+//! `CHAOS_CALLS` and `CHAOS_RATE` make the runs longer and the load heavier; each test prints its
+//! figures as a row of a table. Figures are not judged: they are the machine's as much as ours.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;

@@ -8,8 +8,8 @@ use macula::{Faults, MemoryNetwork};
 /// `cluster.link(&db, &web).loss(0.1).delay(ms(20))`.
 ///
 /// Each method takes hold at once, for what is sent from then on, and replaces what it said before
-/// for these ways; the other faults of a way stay. Shares are of all datagrams, from 0 to 1. They
-/// are drawn for each direction on its own, from the seed of the cluster.
+/// for these ways; the other faults of a way stay. Shares are of all datagrams, from 0 to 1, and
+/// drawn for each direction on its own, from the seed of the cluster; what is no share panics.
 #[derive(Clone)]
 pub struct Links<'a> {
     network: &'a MemoryNetwork,
@@ -30,18 +30,24 @@ impl<'a> Links<'a> {
     }
 
     /// Loses this share, each datagram independently of the others.
+    #[track_caller]
     pub fn loss(self, share: f64) -> Self {
+        let share = checked(share);
         self.each(|faults| faults.loss(share))
     }
 
     /// Loses this share in bursts of `length` datagrams on average ([`Faults::burst_loss`]).
+    #[track_caller]
     pub fn burst_loss(self, share: f64, length: f64) -> Self {
+        let share = checked(share);
         self.each(|faults| faults.burst_loss(share, length))
     }
 
     /// Loses everything for this share of the time, in outages of `length` on average
     /// ([`Faults::outages`]).
+    #[track_caller]
     pub fn outages(self, share: f64, length: Duration) -> Self {
+        let share = checked(share);
         self.each(|faults| faults.outages(share, length))
     }
 
@@ -57,12 +63,16 @@ impl<'a> Links<'a> {
     }
 
     /// Delivers this share twice.
+    #[track_caller]
     pub fn duplicate(self, share: f64) -> Self {
+        let share = checked(share);
         self.each(|faults| faults.duplicate(share))
     }
 
     /// Holds this share back by `by`, so that what is sent after it overtakes it.
+    #[track_caller]
     pub fn reorder(self, share: f64, by: Duration) -> Self {
+        let share = checked(share);
         self.each(|faults| faults.reorder(share, by))
     }
 
@@ -89,6 +99,16 @@ impl<'a> Links<'a> {
         }
         self
     }
+}
+
+/// A test with a share that makes no sense would pass without the fault, or fail for another reason.
+#[track_caller]
+fn checked(share: f64) -> f64 {
+    assert!(
+        (0.0..=1.0).contains(&share),
+        "a share is between 0 and 1, and {share} is not: write `.loss(0.1)` for 10 %"
+    );
+    share
 }
 
 impl fmt::Debug for Links<'_> {

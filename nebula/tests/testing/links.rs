@@ -97,3 +97,11 @@ async fn a_way_is_one_direction_and_a_link_both() {
     cluster.everywhere().each(|faults| faults.delay(ms(30)));
     assert!(near(trip(&web).await, 60) && near(trip(&third).await, 60));
 }
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "a share is between 0 and 1, and 10 is not: write `.loss(0.1)` for 10 %")]
+async fn ten_percent_are_not_ten() {
+    let mut cluster = Cluster::new(10);
+    let [db, web, _third] = three(&mut cluster).await;
+    cluster.link(&db, &web).loss(10.0);
+}

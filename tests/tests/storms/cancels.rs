@@ -158,7 +158,7 @@ async fn callers_that_give_up_at_any_moment_leave_nothing_behind() {
     row(
         19,
         "callers that give up leave nothing behind",
-        "0 places leaked of 10^5",
+        "0 places leaked",
         "0 running, 0 queued, 0 awaited, no more tasks than before; all places and seats free",
         format!("{given_up} calls given up, {began} bodies begun, {ended} ended"),
     );
