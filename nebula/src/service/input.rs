@@ -26,6 +26,7 @@ pub use macula::rpc::Fault;
 
 use super::method::Method;
 use super::shape::ShapeOf;
+use super::whole;
 use super::wire::{Args, written};
 use crate::context::{Context, Scope};
 
@@ -57,7 +58,7 @@ impl Input<'_> {
                 Started::Filled
             }
             Self::Wire(bytes) => {
-                let args = match contained(|| M::Args::decode(&bytes)) {
+                let args = match contained(|| whole::read(&bytes, M::Args::decode)) {
                     Ok(args) => args,
                     Err(reason) => return Started::Refused(Fault::Malformed(reason)),
                 };

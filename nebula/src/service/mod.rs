@@ -14,4 +14,5 @@ pub(crate) mod method;
 pub(crate) mod serve;
 pub(crate) mod served;
 pub(crate) mod shape;
+pub(crate) mod whole;
 pub(crate) mod wire;

@@ -6,7 +6,8 @@
 //!
 //! An argument, value or error that *is* a sequence of bytes (`Vec<u8>`, `Bytes`, `Box<[u8]>`) is
 //! copied as one piece. Serde hands over a `Vec<u8>` that is part of something else byte by byte;
-//! `Bytes` is copied whole wherever it is.
+//! `Bytes` is copied whole wherever it is, and not at all as one of those if it is most of more than
+//! 33 KiB.
 
 #![deny(
     clippy::disallowed_methods,
@@ -23,6 +24,8 @@ use bytes::Bytes;
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use super::whole;
 
 /// A value that can be an argument, a reply or an error of a service method: owned, sendable,
 /// and known to serde. Implemented for every such type.
@@ -93,14 +96,15 @@ fn as_bytes<T: 'static>(value: &T) -> Option<&[u8]> {
     value.downcast_ref::<Box<[u8]>>().map(|bytes| &**bytes)
 }
 
-/// The value that these bytes are, if its type is one of those; they are copied then.
+/// The value that these bytes are, if its type is one of those; they are copied then, unless they are
+/// long and stay [where they lie](whole).
 fn of_bytes<T: 'static>(bytes: &[u8]) -> Option<T> {
     let mut value: Option<T> = None;
     let place: &mut dyn Any = &mut value;
     if let Some(place) = place.downcast_mut::<Option<Vec<u8>>>() {
         *place = Some(bytes.to_vec());
     } else if let Some(place) = place.downcast_mut::<Option<Bytes>>() {
-        *place = Some(Bytes::copy_from_slice(bytes));
+        *place = Some(whole::part(bytes));
     } else if let Some(place) = place.downcast_mut::<Option<Box<[u8]>>>() {
         *place = Some(bytes.into());
     }

@@ -7,6 +7,7 @@ use crate::call::{Attempt, CallError, Executed, Log, Outcome, Path, Phase};
 use crate::node::Node;
 use crate::service::input::contained;
 use crate::service::method::{Error, Method};
+use crate::service::whole;
 use crate::service::wire::{Args, written};
 
 /// What is handed to each attempt of a call.
@@ -35,7 +36,7 @@ impl<M: Method> Arguments<M> {
             return Ok(args);
         }
         let body = self.encoded()?;
-        contained(|| M::Args::decode(&body))
+        contained(|| whole::read(&body, M::Args::decode))
             .map_err(|why| self.error(Outcome::Unwritable(why.into())))
     }
 

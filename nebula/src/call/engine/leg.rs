@@ -14,6 +14,7 @@ use crate::nodes::trouble::Verdict;
 use crate::service::input::contained;
 use crate::service::method::{Error, Method, Value};
 use crate::service::shape::ShapeOf;
+use crate::service::whole;
 
 /// How an attempt ended that brought no reply of the method.
 #[derive(Debug)]
@@ -115,7 +116,7 @@ pub(crate) fn ended<M: Method>(
         executed,
     };
     match result {
-        Ok(bytes) => match contained(|| M::Shape::decode(&bytes)) {
+        Ok(bytes) => match contained(|| whole::read(&bytes, M::Shape::decode)) {
             Ok(reply) => Ok(M::Shape::split(reply)),
             Err(reason) => {
                 let outcome = Outcome::Malformed(reason.into());
