@@ -74,3 +74,55 @@ async fn a_pause_of_our_own_is_no_silence_of_others() {
     advance(Duration::from_secs(5)).await;
     assert!(asking.await.unwrap(), "it answers as soon as it is heard");
 }
+
+/// FAILS: `shut_if_idle` and `is_idle` do not know of open questions, and `answers` takes the end of
+/// the connection in good order, by either side, for silence: whoever is said to be dead then is.
+#[tokio::test(start_paused = true)]
+async fn a_connection_on_which_a_question_is_open_is_in_use() {
+    let network = MemoryNetwork::new(1);
+    let limits = crate::Limits {
+        kept_connections: 0,
+        unused_connection_time: Duration::from_secs(3),
+        ..crate::Limits::default()
+    };
+    let build = |host: u8| {
+        let addr = SocketAddr::from(([10, 0, 0, host], 7000));
+        let cookie = Cookie::new(&b"of a test"[..]).unwrap();
+        let builder = Mesh::builder("n").realm("test").cookie(cookie);
+        builder.limits(limits.clone()).memory(network.clone(), addr)
+    };
+    let one = build(1).start().await.unwrap();
+    let other = build(2).seed(one.addr().to_string()).start().await.unwrap();
+    network.delay(WAY);
+    let (mut wrong, mut asked) = (Vec::new(), 0);
+    for round in 0..60_u32 {
+        let (ends, later) = if round % 2 == 0 { (&one, &other) } else { (&other, &one) };
+        let link = loop {
+            match one.0.link_to(other.id(), other.addr()).await {
+                Ok(link) if link.is_open() => break link,
+                _ => sleep(MS).await,
+            }
+        };
+        // It ends while the question, or its answer, is on its way.
+        loop {
+            match ends.0.link(&later.id()) {
+                Some(ending) if ending.unused() < Duration::from_secs(3) => sleep(MS).await,
+                _ => break,
+            }
+        }
+        if one.0.link(&other.id()).is_some_and(|now| Arc::ptr_eq(&now, &link)) {
+            asked += 1;
+            let ending = async {
+                sleep(2 * MS * (round / 2)).await;
+                ends.0.end_unused();
+            };
+            let (id, asking) = (other.id(), &one.0);
+            let (answers, ()) = tokio::join!(asking.answers(&id, LAST_WORD), ending);
+            if !answers {
+                wrong.push(round);
+            }
+        }
+        sleep(Duration::from_secs(5)).await;
+    }
+    assert_eq!(wrong, [0; 0], "of {asked}: it is alive all along, and reachable");
+}

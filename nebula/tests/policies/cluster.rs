@@ -24,6 +24,9 @@ pub trait Who {
     /// One at a time, and nobody waits.
     #[api(idempotent, max_concurrent = 1, queue = 1)]
     async fn narrow(&self) -> String;
+    /// Asks for ten seconds more before it answers.
+    #[api]
+    async fn extended(&self, cx: &Context) -> String;
 }
 
 /// The same by a policy of its own.
@@ -65,6 +68,11 @@ impl Who for Worker {
     }
 
     async fn narrow(&self) -> String {
+        self.name().await
+    }
+
+    async fn extended(&self, cx: &Context) -> String {
+        cx.extend(10_000 * MS).unwrap();
         self.name().await
     }
 }
