@@ -68,7 +68,8 @@ impl Inner {
         timeout(RECORD, arrived).await.unwrap_or(false)
     }
 
-    /// Whether the node answers a question that is asked now, on the connection that there is.
+    /// Whether the node answers a question that is asked now, on the connection that there is. Whoever
+    /// ends that meanwhile, in good order, is there as well.
     async fn answers(&self, node: &NodeId, within: Duration) -> bool {
         let Some(link) = self.link(node) else { return false };
         // No other `Ping` has such a number.
@@ -81,14 +82,14 @@ impl Inner {
         for look in 0..=within.div_duration_f64(LOOK) as u64 {
             tokio::select! {
                 _ = looking.tick() => {}
-                () = link.closed.cancelled() => return false,
+                () = link.closed.cancelled() => return link.is_done(),
             }
             if question.is_answered() {
                 return true;
             }
             let asks = look.is_multiple_of((AGAIN.as_millis() / LOOK.as_millis()) as u64);
             if asks && link.lane.push(&Message::Ping(number)).is_err() {
-                return false;
+                return link.is_done();
             }
         }
         false

@@ -75,8 +75,8 @@ async fn a_pause_of_our_own_is_no_silence_of_others() {
     assert!(asking.await.unwrap(), "it answers as soon as it is heard");
 }
 
-/// FAILS: `shut_if_idle` and `is_idle` do not know of open questions, and `answers` takes the end of
-/// the connection in good order, by either side, for silence: whoever is said to be dead then is.
+/// Nor does it end under a question, by this side; and the end of it in good order, by the other, is as
+/// good as an answer.
 #[tokio::test(start_paused = true)]
 async fn a_connection_on_which_a_question_is_open_is_in_use() {
     let network = MemoryNetwork::new(1);

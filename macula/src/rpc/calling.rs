@@ -42,6 +42,18 @@ impl Calling {
         matches!(self.0, State::Waits(_))
     }
 
+    /// When it ends at the latest, as its handler may have moved that; none if it has not been sent,
+    /// or has ended.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.0 {
+            State::Waits(pending) => {
+                let calls = pending.link.calls();
+                calls.peek(pending.id).map(|waiter| waiter.term.deadline())
+            }
+            _ => None,
+        }
+    }
+
     /// One that is sent already, if that is possible at once, which is `now`. `waker` is woken when
     /// there is something to poll for.
     pub(crate) fn sent(

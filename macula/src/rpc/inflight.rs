@@ -77,6 +77,14 @@ impl<W, E> InFlight<W, E> {
         self.find_waiting(id)
     }
 
+    /// The waiter of a call that has not ended.
+    pub(crate) fn peek(&self, id: u64) -> Option<&W> {
+        match self.calls.get(&id) {
+            Some(State::Waits(waiter, _)) => Some(waiter),
+            _ => None,
+        }
+    }
+
     /// Hands out the end of a call, which is forgotten then. Until there is one, `waker` is who is
     /// woken. Ready with nothing if there is no such call.
     pub(crate) fn poll(&mut self, id: u64, waker: &Waker) -> Poll<Option<E>> {

@@ -244,7 +244,7 @@ impl Call {
             () = unconstrained(lease.cancelled().cancelled()) => self.dismiss(),
             () = unconstrained(lease.expired()) => {
                 lease.cancel();
-                self.link.leaves_unanswered();
+                self.link.leaves_unanswered(self.lease.deadline());
                 self.dismiss();
             }
         }
@@ -295,14 +295,14 @@ impl Call {
                 };
                 if !arrived {
                     // The peer has stopped reading it: it may wait on, and it did run.
-                    self.link.leaves_unanswered();
+                    self.link.leaves_unanswered(self.lease.deadline());
                 }
             };
             tokio::select! {
                 biased;
                 () = sent => {}
                 () = self.lease.cancelled().cancelled() => {}
-                () = self.lease.expired() => self.link.leaves_unanswered(),
+                () = self.lease.expired() => self.link.leaves_unanswered(self.lease.deadline()),
             }
             drop((unsent, self));
         });

@@ -55,6 +55,7 @@ impl Link {
         inbound: &dyn Inbound,
     ) -> Result<(), Violation> {
         let max_body = inbound.limits().max_body;
+        let _arriving = self.arrives();
         let mut frames = FrameBuffer::new(max_body.max(DIRECTORY_BODY) + limits::FRAME_OVERHEAD);
         loop {
             let read = stream.read_chunk(usize::MAX, true);

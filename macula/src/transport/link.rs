@@ -85,8 +85,11 @@ pub(crate) struct Link {
     parting: AtomicBool,
     /// The reason for that.
     held_for_dead: AtomicBool,
-    /// A request of the peer that began has ended without an answer.
-    unanswered: AtomicBool,
+    /// Until when the caller of a request that began and has ended without an answer may wait, in
+    /// milliseconds since the link was made; zero if there is none.
+    unanswered: AtomicU64,
+    /// Long messages of the peer that are on their way.
+    arriving: AtomicUsize,
     /// The peer begins no more of our requests, and has answered those it has begun.
     done: AtomicBool,
     /// The peer has said goodbye.
@@ -175,7 +178,8 @@ impl Link {
             table_due: AtomicBool::new(admitted.asked),
             parting: AtomicBool::new(false),
             held_for_dead: AtomicBool::new(false),
-            unanswered: AtomicBool::new(false),
+            unanswered: AtomicU64::new(0),
+            arriving: AtomicUsize::new(0),
             done: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             questions: Questions::default(),
@@ -216,11 +220,6 @@ impl Link {
     /// Whether both were made at about the same time, as when one side dials twice at once.
     pub(crate) fn is_twin_of(&self, other: &Self) -> bool {
         self.since.saturating_duration_since(other.since) < TWINS
-    }
-
-    /// Nothing is under way in either direction.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.calls().len() == 0 && self.serving.load(Ordering::SeqCst) == 0
     }
 
     /// Pushes an answer. A lane that we have closed ourselves takes none, which is nobody's fault.

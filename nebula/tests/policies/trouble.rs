@@ -268,9 +268,7 @@ async fn a_node_comes_back_although_the_call_that_tries_it_is_long() {
     assert!(!long.is_finished());
 }
 
-/// FAILS: `Straight::drop` reckons with the deadline as it was when the call was sent (`leg::remote`
-/// does so too, whose `moved` is none for a call to one node): a call that its node has extended, and
-/// that its caller gives up soon after the first deadline, counts against the node.
+/// Its deadline is the one that its node has moved.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_extended_and_is_given_up_says_nothing_of_the_node() {
     let site = site().await;

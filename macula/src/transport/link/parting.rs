@@ -3,9 +3,16 @@
 //! run.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Link;
+use super::pulse::millis;
 use crate::wire::{Message, Status};
+
+/// The deadline of a caller is somewhat later here, or earlier, than where it waits.
+const LATE: Duration = Duration::from_secs(5);
 
 impl Link {
     /// Begins no more requests of the peer from now on: another connection has taken the place of
@@ -30,22 +37,27 @@ impl Link {
         self.parting.load(Ordering::SeqCst)
     }
 
-    /// A request that began ends without an answer: at its deadline, or since the peer did not read
-    /// its reply to the end.
-    pub(crate) fn leaves_unanswered(&self) {
-        self.unanswered.store(true, Ordering::SeqCst);
+    /// A request that began ends without an answer: at its `deadline`, until when its caller waits, or
+    /// since the peer did not read its reply to the end.
+    pub(crate) fn leaves_unanswered(&self, deadline: Instant) {
+        let until = millis(deadline.saturating_duration_since(self.since) + LATE);
+        self.unanswered.fetch_max(until, Ordering::SeqCst);
     }
 
-    /// No request has been under way for so long that whoever was not answered waits no more: there is
-    /// nobody left who could take the end for the answer.
+    /// Forgets that requests were not answered if nobody waits for them any more, who could take the
+    /// end of the connection for the answer.
     pub(crate) fn has_rested(&self) {
-        self.unanswered.store(false, Ordering::SeqCst);
+        let until = self.unanswered.load(Ordering::SeqCst);
+        if until < self.age_ms() {
+            // Unless another one has ended so at this moment.
+            let _ = self.unanswered.compare_exchange(until, 0, Ordering::SeqCst, Ordering::SeqCst);
+        }
     }
 
     /// Ends a connection on which nothing is under way, and no request begins any more: says so, and
     /// closes once the peer has all that was written.
     pub(crate) fn finish(&self) {
-        if self.is_parting() && self.is_idle() && !self.unanswered.load(Ordering::SeqCst) {
+        if self.is_parting() && self.is_idle() && self.unanswered.load(Ordering::SeqCst) == 0 {
             // A lane that is closed already says nothing more.
             let _ = self.lane.push(&Message::Done);
         }

@@ -17,6 +17,11 @@ impl Questions {
         Question { number, open: self }
     }
 
+    /// Whether none is open.
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.0).is_empty()
+    }
+
     /// The peer has answered this question, if there is one.
     pub(crate) fn answer(&self, number: u64) {
         lock(&self.0).remove(&number);

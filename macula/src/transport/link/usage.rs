@@ -1,6 +1,6 @@
 //! Whether calls go over a link.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Link;
@@ -21,9 +21,35 @@ impl Link {
         Duration::from_millis(self.age_ms().saturating_sub(at))
     }
 
-    /// Lets no request of ours begin here any more, unless one is under way in either direction: true
-    /// then. Requests of the peer may still begin.
+    /// Nothing is under way in either direction: no call, nothing that may become one, no question.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_quiet() && self.calls().len() == 0
+    }
+
+    /// Lets no request of ours begin here any more, unless something is under way in either direction:
+    /// true then. Requests of the peer may still begin.
     pub(crate) fn shut_if_idle(&self) -> bool {
-        self.serving.load(Ordering::SeqCst) == 0 && self.calls().close_if_empty()
+        self.is_quiet() && self.calls().close_if_empty()
+    }
+
+    /// A long message of the peer begins to arrive, and has arrived when this is dropped.
+    pub(crate) fn arrives(&self) -> Arriving<'_> {
+        self.arriving.fetch_add(1, Ordering::SeqCst);
+        Arriving(&self.arriving)
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.serving.load(Ordering::SeqCst) == 0
+            && self.arriving.load(Ordering::SeqCst) == 0
+            && self.questions.is_empty()
+    }
+}
+
+/// A long message that is on its way.
+pub(crate) struct Arriving<'l>(&'l AtomicUsize);
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -56,7 +56,7 @@ pub(crate) async fn remote<M: Method>(
     patience: Patience,
     watch: Option<&CancellationToken>,
 ) -> Result<Reply<M>, Broken> {
-    let (began, moved) = (Instant::now(), patience.moved.clone());
+    let (began, moved) = (Instant::now(), patience.moved.unwrap_or_default());
     // Only who may be cancelled asks for it.
     let sent = watch.is_some().then(Sent::default);
     let request = Request {
@@ -64,7 +64,7 @@ pub(crate) async fn remote<M: Method>(
         key: M::INFO.key(),
         body,
         term: patience.term,
-        moved: patience.moved,
+        moved: Some(moved.clone()),
         sent: sent.clone(),
         leave_if_silent: patience.moves_on && M::INFO.is_idempotent(),
     };
@@ -81,7 +81,7 @@ pub(crate) async fn remote<M: Method>(
         let attempt = attempt(Phase::Resolve, Outcome::Cancelled, Executed::No);
         return Err(Broken { attempt, term: patience.term, end: End::Cancelled });
     }
-    let (who, times) = ((target.id, &*target.name), (began, patience.term.deadline(), moved));
+    let (who, times) = ((target.id, &*target.name), (began, patience.term.deadline(), Some(moved)));
     let watched = node.live().trouble().watch(node.choices(), who, times);
     let response: Response = tokio::select! {
         biased;

@@ -133,7 +133,8 @@ impl<M: Method> Drop for Straight<'_, M> {
     /// Dropped before its end it says nothing of the node, unless its deadline has passed.
     fn drop(&mut self) {
         let Some(begun) = &self.begun else { return };
-        let deadline = begun.ask.term.deadline();
+        // The node may have extended it.
+        let deadline = self.calling.deadline().unwrap_or(begun.ask.term.deadline());
         let late = Instant::now() >= deadline;
         self.note(if late { Verdict::Failed } else { Verdict::Neither }, deadline);
     }
