@@ -128,3 +128,41 @@ async fn a_call_that_races_with_the_end_of_its_connection_is_made_once() {
     let ended = web.mesh().traffic().unused + server.mesh().traffic().unused;
     assert!(ended > 100, "{ended} ended");
 }
+
+/// What takes long to arrive.
+#[service(global)]
+pub trait Store {
+    /// Says how much it was.
+    #[api(timeout = "20s")]
+    async fn keep(&self, what: Vec<u8>) -> u64;
+}
+
+#[derive(Clone, Debug, Default)]
+struct Shelf;
+
+impl Store for Shelf {
+    async fn keep(&self, what: Vec<u8>) -> u64 {
+        what.len() as u64
+    }
+}
+
+/// FAILS: see `peers::tests::a_connection_on_which_a_long_request_arrives_is_in_use` in macula.
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_arguments_take_long_is_made_once() {
+    let network = MemoryNetwork::new(4);
+    let addr = |n: u8| SocketAddr::from(([10, 0, 0, n], 1));
+    let mut limits = Limits::default();
+    (limits.kept_connections, limits.unused_connection_time) = (0, UNUSED);
+    let builder = |n: u8| {
+        let builder = Node::builder(format!("n{n}")).cookie("of these tests");
+        builder.memory(network.clone(), addr(n)).limits(limits.clone())
+    };
+    let server = builder(0).serve_as::<StoreClient>(Shelf).start().await.unwrap();
+    let web = builder(1).seed(addr(0).to_string()).start().await.unwrap();
+    let client = StoreClient::new(&web);
+    client.keep(vec![0; 10]).to(server.id()).await.unwrap();
+    // Some eight seconds, of the twenty that the call has.
+    network.faults(|_| macula::Faults::none().delay(Duration::from_millis(10)).bandwidth(125_000));
+    let kept = client.keep(vec![1; 1_000_000]).to(server.id()).await;
+    assert_eq!(kept.unwrap_or_else(|error| panic!("{error:#}")), 1_000_000);
+}
