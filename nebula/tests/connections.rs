@@ -146,7 +146,7 @@ impl Store for Shelf {
     }
 }
 
-/// FAILS: see `peers::tests::a_connection_on_which_a_long_request_arrives_is_in_use` in macula.
+/// The connection does not end while they arrive.
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_arguments_take_long_is_made_once() {
     let network = MemoryNetwork::new(4);

@@ -52,7 +52,11 @@ impl Inbound for Inner {
             Message::Goodbye if link.gone.swap(true, Ordering::Relaxed) => {}
             Message::Goodbye => {
                 let known = self.state().alive.get(&link.peer.id).copied();
-                self.membership.insist(MembershipInput::Left(known.unwrap_or(link.peer)));
+                // On the connection of an earlier life it is that one that leaves; on the present one
+                // it may have been renewed since.
+                let present = self.link(&link.peer.id).is_none_or(|now| Arc::ptr_eq(&now, link));
+                let left = known.filter(|_| present).unwrap_or(link.peer);
+                self.membership.insist(MembershipInput::Left(left));
                 if known.is_none() {
                     // The cluster has no room for it, so that nobody else ends its connection.
                     self.part(link.clone());

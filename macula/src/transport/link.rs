@@ -51,6 +51,8 @@ const TRANSFERS: usize = 32;
 /// For so many messages that came together the clock is read once. Most take less than a
 /// microsecond; handlers that are run in place read it again.
 const DATED: u32 = 16;
+/// After so many messages, replies are written before more is read.
+const AT_ONCE: u32 = 256;
 /// The code for a peer that sent what no peer of ours sends.
 const CLOSE_VIOLATION: VarInt = VarInt::from_u32(2);
 
@@ -332,6 +334,7 @@ impl Link {
         inbound: &dyn Inbound,
     ) -> Result<(), Violation> {
         let mut frames = FrameBuffer::new(limits::LANE_FRAME);
+        let mut at_once = 0;
         while let Ok(Some(chunk)) = stream.read_chunk(64 << 10, true).await {
             self.heard.store(true, Ordering::Relaxed);
             frames.push(chunk.bytes);
@@ -341,7 +344,13 @@ impl Link {
                     (now, dated) = (Instant::now(), 0);
                 }
                 dated += 1;
+                at_once += 1;
                 inbound.message(self, Message::decode(frame)?, &mut now)?;
+            }
+            if at_once >= AT_ONCE {
+                // What is answered leaves first, however much there is to read.
+                at_once = 0;
+                tokio::task::yield_now().await;
             }
         }
         Ok(())
