@@ -10,7 +10,6 @@ use nebula::nodes::{TopologyConflict, TopologyHash};
 use nebula::prelude::*;
 use nebula::{NodeBuilder, Topology};
 use tokio::time::{sleep, timeout};
-use tracing::subscriber::DefaultGuard;
 
 #[service(global)]
 trait Ledger {
@@ -111,16 +110,34 @@ fn names(conflicts: &[TopologyConflict]) -> Vec<&str> {
 #[derive(Clone, Default)]
 struct Warnings(Arc<Mutex<Vec<u8>>>);
 
+thread_local! {
+    static RECORDED: std::cell::RefCell<Warnings> = std::cell::RefCell::default();
+}
+
+/// Ends a recording when it is dropped.
+struct Recording;
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        RECORDED.set(Warnings::default());
+    }
+}
+
 impl Warnings {
-    fn record() -> (Self, DefaultGuard) {
+    /// Records what is said on this thread. One subscriber serves all tests: of those that come and
+    /// go beside each other, one may miss what another has switched off.
+    fn record() -> (Self, Recording) {
+        static ALL: std::sync::Once = std::sync::Once::new();
+        ALL.call_once(|| {
+            tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::WARN)
+                .with_ansi(false)
+                .with_writer(|| RECORDED.with_borrow(Clone::clone))
+                .init();
+        });
         let warnings = Self::default();
-        let writer = warnings.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::WARN)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (warnings, tracing::subscriber::set_default(subscriber))
+        RECORDED.set(warnings.clone());
+        (warnings, Recording)
     }
 
     fn with(&self, part: &str) -> Vec<String> {
