@@ -48,13 +48,10 @@ impl<'a, M: Method> Begun<'a, M> {
     }
 
     fn put_in_order(&mut self, node: &Node) {
-        self.order = match self.roster.targets.len() {
+        let Self { roster, ask, draw, .. } = self;
+        self.order = match roster.targets.len() {
             1 => Order::only(0),
-            _ => {
-                self.draw(node);
-                let Self { roster, ask, draw, .. } = self;
-                draw.as_mut().map_or(Order::none(), |draw| roster.order(node, ask, draw))
-            }
+            _ => roster.order(node, ask, draw.get_or_insert_with(|| roster.draw(node, ask))),
         };
     }
 }

@@ -68,15 +68,7 @@ pub(crate) async fn remote<M: Method>(
         sent: sent.clone(),
         leave_if_silent: patience.moves_on && M::INFO.is_idempotent(),
     };
-    let attempt = |phase, outcome, executed| Attempt {
-        node: Some(target.id),
-        name: Arc::clone(&target.name),
-        path: Path::Direct,
-        phase,
-        elapsed: began.elapsed(),
-        outcome,
-        executed,
-    };
+    let attempt = |phase, outcome, executed| attempt(target, began, phase, outcome, executed);
     if watch.is_some_and(CancellationToken::is_cancelled) {
         let attempt = attempt(Phase::Resolve, Outcome::Cancelled, Executed::No);
         return Err(Broken { attempt, term: patience.term, end: End::Cancelled });
@@ -106,15 +98,7 @@ pub(crate) fn ended<M: Method>(
     response: Response,
 ) -> Result<Reply<M>, Box<Broken>> {
     let Response { result, term, .. } = response;
-    let attempt = |phase, outcome, executed| Attempt {
-        node: Some(target.id),
-        name: Arc::clone(&target.name),
-        path: Path::Direct,
-        phase,
-        elapsed: began.elapsed(),
-        outcome,
-        executed,
-    };
+    let attempt = |phase, outcome, executed| attempt(target, began, phase, outcome, executed);
     match result {
         Ok(bytes) => match contained(|| whole::read(&bytes, M::Shape::decode)) {
             Ok(reply) => Ok(M::Shape::split(reply)),
@@ -130,6 +114,18 @@ pub(crate) fn ended<M: Method>(
             Err(Box::new(Broken { attempt, term, end: End::Failure(failure) }))
         }
     }
+}
+
+/// An attempt on `target` that `began` then and has ended now.
+fn attempt(
+    target: &NodeRef,
+    began: Instant,
+    phase: Phase,
+    outcome: Outcome,
+    executed: Executed,
+) -> Attempt {
+    let (node, name) = (Some(target.id), Arc::clone(&target.name));
+    Attempt { node, name, path: Path::Direct, phase, elapsed: began.elapsed(), outcome, executed }
 }
 
 /// What the end of an attempt says about the node: whether it can be relied on to answer.

@@ -1,7 +1,7 @@
 //! The usual call: somebody else serves the method, who is known and connected, and answers.
 //!
 //! It is written by hand, since each call pays for what stands here. Whatever is unusual goes on in
-//! [`unicast`](super::unicast), from where it has come to.
+//! [`unicast`](super::unicast), with what has been found until then.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -114,8 +114,7 @@ impl<'a, M: Method> Straight<'a, M> {
             return Ok(Err(CallError::Disconnected(Log::default())));
         };
         let made = leg::ended::<M>(target, self.began, response).map_err(|broken| *broken);
-        let tried = Tried::remote(made);
-        match tried {
+        match Tried::remote(made) {
             Tried::Answered(answer) => Ok(answer),
             tried => Err(unicast::go_on(self.node.clone(), begun, Some(tried)).boxed()),
         }
