@@ -1,3 +1,4 @@
+mod peer;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,7 +33,7 @@ use crate::traffic::{Counters, Traffic};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::link::Link;
 use crate::transport::pool::Pool;
-use crate::{Limits, MemberEvent, PeerState, Refusal, StartError};
+use crate::{Limits, MemberEvent, Refusal, StartError};
 
 pub(crate) use self::state::{Parts, State};
 
@@ -155,31 +156,6 @@ impl Mesh {
             let now = self.0.joining.borrow().joined;
             joined.fetch_or(now, Ordering::Release);
             now
-        }
-    }
-
-    /// How this node stands with a peer.
-    pub fn peer(&self, node: &NodeId) -> PeerState {
-        let (link, failing) = {
-            let pool = self.0.pool();
-            (pool.link(node).cloned(), pool.is_failing(node))
-        };
-        let Some(link) = link else {
-            return PeerState { suspect: failing, ..PeerState::default() };
-        };
-        let (in_flight, late_replies) = {
-            let calls = link.calls();
-            (calls.len(), calls.unclaimed())
-        };
-        let (load, foreign_load) = link.recent_load();
-        PeerState {
-            connected: true,
-            suspect: link.silent.load(Ordering::Relaxed),
-            in_flight,
-            late_replies,
-            load,
-            foreign_load,
-            round_trip: Some(link.last_round_trip()),
         }
     }
 

@@ -31,6 +31,17 @@ impl Handler for Echo {
     }
 }
 
+impl Echo {
+    fn service(self: &Arc<Self>) -> Service {
+        Service {
+            name: "Echo".into(),
+            version: String::new(),
+            methods: vec![Method::new("echo", 1, KEY, Gate::new(64, 64))],
+            handler: self.clone(),
+        }
+    }
+}
+
 fn node(network: &MemoryNetwork, name: &str, host: u8) -> crate::MeshBuilder {
     let addr = SocketAddr::from(([10, 0, 0, host], 7000));
     let cookie = Cookie::new(&b"of a test"[..]).unwrap();
@@ -54,13 +65,7 @@ async fn ask(mesh: &Mesh, node: NodeId, body: Vec<u8>) -> Result<Bytes, crate::r
 async fn whoever_is_wrongly_held_for_dead_is_told_what_did_not_run() {
     let network = MemoryNetwork::new(1);
     let echo = Arc::new(Echo::default());
-    let service = Service {
-        name: "Echo".into(),
-        version: String::new(),
-        methods: vec![Method::new("echo", 1, KEY, Gate::new(64, 64))],
-        handler: echo.clone(),
-    };
-    let server = node(&network, "server", 1).service(service).start().await.unwrap();
+    let server = node(&network, "server", 1).service(echo.service()).start().await.unwrap();
     let client = node(&network, "client", 2).seed(server.addr().to_string());
     let client = client.start().await.unwrap();
     network.delay(WAY);
@@ -116,7 +121,7 @@ async fn whoever_is_wrongly_held_for_dead_is_told_so() {
         methods: vec![Method::new("echo", 1, KEY, Gate::new(64, 64))],
         handler: Arc::new(Echo::default()),
     };
-    let server = node(&network, "server", 1).service(service).start().await.unwrap();
+    let server = node(&network, "server", 1).service(echo.service()).start().await.unwrap();
     let client = node(&network, "client", 2).seed(server.addr().to_string());
     let client = client.start().await.unwrap();
     while ask(&client, server.id(), vec![0]).await.is_err() {
@@ -147,13 +152,7 @@ async fn whoever_is_wrongly_held_for_dead_is_told_so() {
 async fn a_call_that_ended_without_an_answer_is_not_said_not_to_have_run() {
     let network = MemoryNetwork::new(1);
     let echo = Arc::new(Echo::default());
-    let service = Service {
-        name: "Echo".into(),
-        version: String::new(),
-        methods: vec![Method::new("echo", 1, KEY, Gate::new(64, 64))],
-        handler: echo.clone(),
-    };
-    let server = node(&network, "server", 1).service(service).start().await.unwrap();
+    let server = node(&network, "server", 1).service(echo.service()).start().await.unwrap();
     let client = node(&network, "client", 2).seed(server.addr().to_string());
     let client = client.start().await.unwrap();
     while server.0.link(&client.id()).is_none() {
@@ -205,18 +204,13 @@ async fn the_last_two_find_each_other_again() {
 async fn a_connection_on_which_a_long_request_arrives_is_in_use() {
     let network = MemoryNetwork::new(1);
     let echo = Arc::new(Echo::default());
-    let service = Service {
-        name: "Echo".into(),
-        version: String::new(),
-        methods: vec![Method::new("echo", 1, KEY, Gate::new(64, 64))],
-        handler: echo.clone(),
-    };
     let limits = crate::Limits {
         kept_connections: 0,
         unused_connection_time: Duration::from_secs(3),
         ..crate::Limits::default()
     };
-    let server = node(&network, "server", 1).limits(limits).service(service).start().await.unwrap();
+    let server =
+        node(&network, "server", 1).limits(limits).service(echo.service()).start().await.unwrap();
     let client = node(&network, "client", 2).seed(server.addr().to_string());
     let client = client.start().await.unwrap();
     while ask(&client, server.id(), vec![0]).await.is_err() {
@@ -235,19 +229,13 @@ async fn a_connection_on_which_a_long_request_arrives_is_in_use() {
 async fn a_call_whose_reply_was_not_read_to_its_end_is_not_said_not_to_have_run() {
     let network = MemoryNetwork::new(1);
     let echo = Arc::new(Echo::default());
-    let service = Service {
-        name: "Echo".into(),
-        version: String::new(),
-        methods: vec![Method::new("echo", 1, KEY, Gate::new(64, 64))],
-        handler: echo.clone(),
-    };
     let second = Duration::from_secs(1);
     let limits = |kept| crate::Limits {
         kept_connections: kept,
         idle_timeout: 120 * second,
         ..crate::Limits::default()
     };
-    let server = node(&network, "server", 1).limits(limits(0)).service(service);
+    let server = node(&network, "server", 1).limits(limits(0)).service(echo.service());
     let server = server.start().await.unwrap();
     let client = node(&network, "client", 2).limits(limits(9)).seed(server.addr().to_string());
     let client = client.start().await.unwrap();
