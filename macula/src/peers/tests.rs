@@ -115,12 +115,7 @@ async fn whoever_is_wrongly_held_for_dead_is_told_what_did_not_run() {
 #[tokio::test(start_paused = true)]
 async fn whoever_is_wrongly_held_for_dead_is_told_so() {
     let network = MemoryNetwork::new(1);
-    let service = Service {
-        name: "Echo".into(),
-        version: String::new(),
-        methods: vec![Method::new("echo", 1, KEY, Gate::new(64, 64))],
-        handler: Arc::new(Echo::default()),
-    };
+    let echo = Arc::new(Echo::default());
     let server = node(&network, "server", 1).service(echo.service()).start().await.unwrap();
     let client = node(&network, "client", 2).seed(server.addr().to_string());
     let client = client.start().await.unwrap();
