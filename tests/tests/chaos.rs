@@ -184,7 +184,7 @@ async fn calls_that_must_not_run_twice_are_told_the_truth_on_a_network_that_lose
         ),
     );
     // Each of the three words was said, so that each was judged.
-    assert!(done > outcomes.len() / 2 && refused > 0 && unknown > 0, "{done} {refused} {unknown}");
+    assert!(done > 0 && refused > 0 && unknown > 0, "{done} {refused} {unknown}");
     assert!(outcomes.len() as u64 >= calls && relay.strangers() == 0);
 }
 
