@@ -64,6 +64,7 @@ pub mod __fuzz;
 mod boot;
 mod builder;
 pub mod call;
+pub mod config;
 mod context;
 mod declared;
 mod error;

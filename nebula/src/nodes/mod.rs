@@ -39,3 +39,4 @@ pub use selector::{Selector, node, tag};
 pub use snapshot::{Nodes, NodesIter};
 pub use topology::{Topology, TopologyError, TopologyHash};
 pub use unknown::UnknownInSelector;
+pub(crate) use unknown::closest;

@@ -6,6 +6,7 @@
 //! others ([`input`]).
 
 mod bounded;
+pub(crate) mod config;
 pub(crate) mod contracts;
 pub(crate) mod exported;
 pub(crate) mod info;
