@@ -113,12 +113,14 @@ pub(crate) fn api(tokens: TokenStream, errors: &mut Errors) -> ApiArgs {
 }
 
 /// One option: a word, or a word and a value.
-struct Opt {
-    name: Ident,
-    value: Option<Expr>,
+pub(crate) struct Opt {
+    pub(crate) name: Ident,
+    pub(crate) value: Option<Expr>,
 }
 
-fn options(tokens: TokenStream, errors: &mut Errors) -> Vec<Opt> {
+/// The options in an attribute. One that cannot be read, or is there twice, is reported and left
+/// out.
+pub(crate) fn options(tokens: TokenStream, errors: &mut Errors) -> Vec<Opt> {
     let mut found: Vec<Opt> = Vec::new();
     let read = |input: ParseStream<'_>| {
         while !input.is_empty() {
@@ -171,14 +173,14 @@ fn option(input: ParseStream<'_>) -> syn::Result<Opt> {
 }
 
 impl Opt {
-    fn flag(&self, errors: &mut Errors) -> bool {
+    pub(crate) fn flag(&self, errors: &mut Errors) -> bool {
         if let Some(value) = &self.value {
             errors.at(value, format!("`{0}` takes no value: write just `{0}`", self.name));
         }
         true
     }
 
-    fn literal(&self) -> Option<&Lit> {
+    pub(crate) fn literal(&self) -> Option<&Lit> {
         let mut value = self.value.as_ref()?;
         while let Expr::Group(group) = value {
             value = &group.expr;
@@ -223,7 +225,7 @@ impl Opt {
         }
     }
 
-    fn lacks(&self, what: &str, errors: &mut Errors) {
+    pub(crate) fn lacks(&self, what: &str, errors: &mut Errors) {
         let message = format!("`{}` takes {what}", self.name);
         match &self.value {
             Some(value) => errors.at(value, message),
@@ -283,7 +285,7 @@ impl Opt {
         }
     }
 
-    fn path(&self, errors: &mut Errors) -> Option<Path> {
+    pub(crate) fn path(&self, errors: &mut Errors) -> Option<Path> {
         let text = self.text(errors)?;
         // The path takes the literal's span, so that a path to nowhere is reported there.
         match text.parse_with(Path::parse_mod_style) {

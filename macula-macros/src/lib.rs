@@ -1,5 +1,6 @@
-//! The macros of nebula: `#[service]`, `#[api]`, `sel!`, `topology!`, `on_nodes!` and `roles!`. Use
-//! them through `nebula`, which re-exports them; what they expand to names only `::nebula`.
+//! The macros of nebula: `#[service]`, `#[api]`, `sel!`, `topology!`, `on_nodes!`, `roles!` and the
+//! derive `IntoStatus`. Use them through `nebula`, which re-exports them; what they expand to names
+//! only `::nebula`.
 //!
 //! An annotated trait goes through four steps, one module each: its arguments are read (`args`),
 //! the trait becomes plain data (`model`), every rule is checked and all faults are kept
@@ -8,7 +9,8 @@
 //! (`recover`).
 //!
 //! The others are smaller. Selectors are read by `selector` and become a `clause`; `topology` knows
-//! the nodes of a file, `on_nodes` and `roles` the Cargo features of the crate (`features`).
+//! the nodes of a file, `on_nodes` and `roles` the Cargo features of the crate (`features`). `status`
+//! reads `#[status(..)]` with the same grammar of options as `args`.
 //!
 //! Limits: 8 arguments a method, 65 535 methods a trait, 4 KiB a selector, 1 MiB a topology. The
 //! same input always gives the same output. `topology!` reads the file that it is told, `on_nodes!`
@@ -27,6 +29,7 @@ mod on_nodes;
 mod recover;
 mod roles;
 mod selector;
+mod status;
 mod topology;
 
 use proc_macro::TokenStream;
@@ -220,4 +223,50 @@ pub fn on_nodes(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn roles(input: TokenStream) -> TokenStream {
     roles::expand(input.into()).into()
+}
+
+/// Makes an error one that has a status: `nebula::IntoStatus`, and `From` into `nebula::Status`, so
+/// that `?` works in a function that returns one.
+///
+/// ```text
+/// #[derive(Debug, thiserror::Error, IntoStatus)]
+/// enum OrderError {
+///     #[error("there is no order {id}")]
+///     #[status(code = 404, name = "not_found", public)]
+///     NoOrder { #[status(data)] id: u64 },
+///     #[error("sold out")]
+///     #[status(code = 409, public)]                       // its code is `sold_out`
+///     SoldOut,
+///     #[error("the disk is full")]                        // internal: 500, and withheld
+///     DiskFull,
+///     #[error(transparent)]
+///     #[status(transparent)]
+///     Stock(#[from] CallError<StockError>),
+/// }
+/// ```
+///
+/// It goes on an enum or a struct; what is said here of a variant holds for a struct, too.
+///
+/// # Options of a variant
+///
+/// - `code = 404`: the HTTP number, in 300..=599; 500 unless set.
+/// - `public`: strangers may see it. It needs a `code`. What is not public is withheld from them,
+///   and logged.
+/// - `name = "not_found"`: the code for machines, of letters `a` to `z`, digits, `_`, `-` and `.`;
+///   the name of the variant in snake case unless set.
+/// - `message = "No such order"`: the sentence, as it is; what `Display` writes unless set.
+/// - `transparent`, alone: the status of its only field.
+///
+/// On a field, `data` puts what its `Display` writes into the data of the status, under the name
+/// of the field; `data = "order"` under another.
+///
+/// On the type, `crate = "path"` says where nebula is found when it was renamed.
+///
+/// # Errors
+///
+/// A broken rule is a compile error under the token to change; all of a type's errors are reported
+/// together.
+#[proc_macro_derive(IntoStatus, attributes(status))]
+pub fn into_status(item: TokenStream) -> TokenStream {
+    status::derive(item.into()).into()
 }

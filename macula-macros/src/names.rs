@@ -12,9 +12,13 @@ pub(crate) fn client(service: &Ident) -> Ident {
 
 /// `Users` → `__users`, the hidden module of the markers.
 pub(crate) fn module(service: &Ident) -> Ident {
-    let name = service.unraw().to_string();
-    let letters = name.chars().collect::<Vec<_>>();
-    let mut snake = String::from("__");
+    Ident::new(&format!("__{}", snake(service)), service.span())
+}
+
+/// `NotFound` → `not_found`.
+pub(crate) fn snake(name: &Ident) -> String {
+    let letters = name.unraw().to_string().chars().collect::<Vec<_>>();
+    let mut snake = String::new();
     for (at, letter) in letters.iter().enumerate() {
         let before = at.checked_sub(1).and_then(|at| letters.get(at));
         let after = letters.get(at + 1);
@@ -25,7 +29,7 @@ pub(crate) fn module(service: &Ident) -> Ident {
         }
         snake.extend(letter.to_lowercase());
     }
-    Ident::new(&snake, service.span())
+    snake
 }
 
 /// `put_all` → `PutAll`, the marker of a method. Names that would collide (`a_b` and `a__b`) get

@@ -75,6 +75,7 @@ pub mod prelude;
 mod service;
 #[cfg(test)]
 mod sim;
+pub mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -104,12 +105,13 @@ pub use macula::identity::NodeId;
 /// let nobody = cluster::sel!(&dbb);
 /// ```
 pub use macula_macros::topology;
-pub use macula_macros::{api, on_nodes, roles, sel, service};
+pub use macula_macros::{IntoStatus, api, on_nodes, roles, sel, service};
 pub use node::Node;
 pub use nodes::{NodeInfo, Nodes, Policy, Selector, Topology};
 pub use service::info::Stragglers;
 pub use service::method::Idempotent;
 pub use service::serve::Serve;
+pub use status::{IntoStatus, Status};
 
 /// What a program of this crate returns: a value, or an [`Error`] that explains itself.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -128,6 +130,7 @@ pub mod __private {
     pub use crate::service::serve::{Described, Dispatch, Provider, Provides, Serve, erase};
     pub use crate::service::shape::{Probe, ProbeFallback, Shape, ShapeOf};
     pub use crate::service::wire::{Args, Malformed, Unencodable, Wire, assert_wire};
+    pub use crate::status::into::worded;
     pub use macula_macros::sel_of;
 }
 
@@ -142,6 +145,8 @@ mod pages {
     struct Multicast;
     #[doc = include_str!("../../docs/guide/selectors.md")]
     struct Selectors;
+    #[doc = include_str!("../../docs/guide/statuses.md")]
+    struct Statuses;
     #[cfg(feature = "testing")]
     #[doc = include_str!("../../docs/guide/testing.md")]
     struct Testing;

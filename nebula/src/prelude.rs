@@ -9,4 +9,5 @@ pub use crate::call::{
 pub use crate::context::Context;
 pub use crate::node::Node;
 pub use crate::nodes::{Policy, Selector, Topology, node, tag};
-pub use macula_macros::{api, sel, service};
+pub use crate::status::{IntoStatus, Status};
+pub use macula_macros::{IntoStatus, api, sel, service};

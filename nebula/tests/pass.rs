@@ -16,6 +16,8 @@ mod selectors;
 mod shadowed;
 #[path = "pass/shapes.rs"]
 mod shapes;
+#[path = "pass/statuses.rs"]
+mod statuses;
 #[path = "pass/topology.rs"]
 mod topology_macro;
 #[path = "pass/transparent.rs"]

@@ -151,7 +151,7 @@ impl<E> CallError<E> {
     }
 
     /// Of `TooLarge`: whether the reply is meant, and not the arguments.
-    fn reply_is_too_large(&self) -> bool {
+    pub(crate) fn reply_is_too_large(&self) -> bool {
         match self.attempts().last().map(|attempt| &attempt.outcome) {
             Some(Outcome::ReplyTooLarge) => true,
             Some(Outcome::RequestTooLarge) => false,
@@ -205,9 +205,24 @@ impl<E> From<NoTarget> for CallError<E> {
 
 impl<E: fmt::Display> fmt::Display for CallError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, E::fmt)
+    }
+}
+
+impl<E> CallError<E> {
+    /// The sentence of a call's failure; nothing for the method's own error.
+    pub(crate) fn sentence(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| self.write(f, |_, _| Ok(())))
+    }
+
+    fn write(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        own: impl FnOnce(&E, &mut fmt::Formatter<'_>) -> fmt::Result,
+    ) -> fmt::Result {
         let log = match self {
-            Self::App(error) => return error.fmt(f),
-            Self::NoProvider(why) => return why.fmt(f),
+            Self::App(error) => return own(error, f),
+            Self::NoProvider(why) => return fmt::Display::fmt(why, f),
             _ => self.log(),
         };
         let node = Safe(log.and_then(Log::last_name).unwrap_or("the node asked"));
@@ -291,7 +306,7 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             },
         }
         match log {
-            Some(log) if f.alternate() => log.fmt(f),
+            Some(log) if f.alternate() => fmt::Display::fmt(log, f),
             _ => Ok(()),
         }
     }

@@ -9,6 +9,9 @@ mod nebula_private {}
 mod __private {}
 
 struct Option<T>(T);
+struct Display;
+struct ToString;
+struct String;
 struct Send;
 struct Sync;
 struct Future;
@@ -27,6 +30,9 @@ struct Shape;
 struct Provider;
 struct Started;
 struct Input;
+struct Status;
+struct From;
+trait IntoStatus {}
 trait Provides {}
 trait Sized {}
 
@@ -44,6 +50,18 @@ trait Extension {
         Self: ::core::marker::Sized,
     {
     }
+    fn with(self, _: &str, _: ::std::string::String)
+    where
+        Self: ::core::marker::Sized,
+    {
+    }
+    fn internal(self)
+    where
+        Self: ::core::marker::Sized,
+    {
+    }
+    fn status(&self) {}
+    fn shown(&self) {}
 }
 impl<T> Extension for T {}
 
@@ -67,6 +85,23 @@ impl Shadowed for Store {
     async fn find(&self, id: ::core::option::Option<u8>) -> Result<u8, Failure> {
         id.ok_or(Failure)
     }
+}
+
+#[derive(::nebula::IntoStatus)]
+enum Told {
+    #[status(code = 404, message = "Not here", public)]
+    Coded(#[status(data = "id")] u8),
+    #[status(message = "not for you")]
+    Internal,
+    #[status(transparent)]
+    Inner(::nebula::CallError),
+}
+
+#[test]
+fn statuses_lean_on_nothing() {
+    let status = ::nebula::IntoStatus::status(&Told::Coded(3));
+    assert_eq!((status.code(), status.get("id")), ("coded", Some("3")));
+    assert!(!::nebula::IntoStatus::status(&Told::Internal).is_public());
 }
 
 #[::tokio::test]

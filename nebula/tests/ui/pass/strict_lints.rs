@@ -26,6 +26,36 @@ impl From<nebula::CallError> for Failure {
     }
 }
 
+/// Fails in several ways.
+#[derive(Debug, thiserror::Error, nebula::IntoStatus)]
+pub enum Several<T> {
+    /// Of the method.
+    #[error("{0}")]
+    #[status(code = 409, public)]
+    Own(#[status(data = "own")] T),
+    /// Of the call.
+    #[error(transparent)]
+    #[status(transparent)]
+    Call(#[from] nebula::CallError<nebula::Status>),
+    /// Of old.
+    #[deprecated]
+    #[error("old")]
+    Old {
+        /// How old.
+        #[status(data)]
+        years: u8,
+    },
+}
+
+/// Never.
+#[derive(Debug, Clone, Copy, nebula::IntoStatus)]
+pub enum Never {}
+
+/// Fails in one way.
+#[derive(Debug, Clone, Copy, nebula::IntoStatus)]
+#[status(code = 404, message = "Not found", public)]
+pub struct Missing;
+
 mod private {
     use nebula::{api, service};
 
