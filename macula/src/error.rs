@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use crate::directory::RecordError;
 use crate::identity::{CookieError, KeyError, RealmNameError};
 use crate::join::LocalError;
+use crate::text::Safe;
 
 /// Why a node did not start. Nothing of it is left running.
 #[derive(Debug, thiserror::Error)]
@@ -38,13 +39,28 @@ pub enum StartError {
         /// What the TLS library said.
         reason: String,
     },
+    /// The services.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// A seed is not an address.
+    #[error("`{0}` is not a seed: write `host:port`")]
+    Seed(String),
+}
+
+/// Why a node does not offer a service, or not as it was told to. Nothing has changed then.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
     /// Two services have one name.
     #[error("two services named `{0}` on one node: give one of them another name")]
     DuplicateService(String),
     /// Two methods have one wire id.
     #[error("`{0}` and `{1}` have the same wire id: rename one of them")]
     MethodCollision(String, String),
-    /// A seed is not an address.
-    #[error("`{0}` is not a seed: write `host:port`")]
-    Seed(String),
+    /// There is no service of this name.
+    #[error("no service named `{}` on this node: offer it first", Safe(.0))]
+    UnknownService(String),
+    /// What the node would have to say of itself.
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }

@@ -38,7 +38,7 @@ mod transport;
 mod wire;
 
 pub use config::MeshBuilder;
-pub use error::StartError;
+pub use error::{ServeError, StartError};
 pub use join::{Joining, LocalError, Tried};
 pub use limits::Limits;
 pub use mesh::Mesh;

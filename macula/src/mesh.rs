@@ -1,4 +1,5 @@
 mod peer;
+mod services;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,7 +28,7 @@ use crate::membership::{Member, Membership};
 use crate::quiet::{Kind, Quiet, Who};
 use crate::rpc::Calling;
 use crate::rpc::Request;
-use crate::rpc::server::Services;
+use crate::rpc::services::Services;
 use crate::text::Safe;
 use crate::traffic::{Counters, Traffic};
 use crate::transport::endpoint::Endpoint;

@@ -10,7 +10,7 @@ use rand::Rng as _;
 use crate::StartError;
 use crate::config::{Identity, MeshBuilder};
 use crate::directory::NodeStatus;
-use crate::directory::record::{MethodRecord, NodeRecord, SealedRecord, ServiceRecord};
+use crate::directory::record::{NodeRecord, SealedRecord};
 use crate::identity::cookie::default_config_dir;
 use crate::identity::tls::TlsIdentity;
 use crate::identity::{Cookie, Realm, SecretKey, next_generation};
@@ -18,8 +18,7 @@ use crate::join::Seed;
 use crate::join::local::LocalDirectory;
 use crate::membership::{Member, Membership, MembershipInput};
 use crate::mesh::{Inner, Mesh, Parts, lock};
-use crate::rpc::Service;
-use crate::rpc::server::Services;
+use crate::rpc::services::{Services, Table};
 use crate::transport::endpoint::{Endpoint, Listen};
 use crate::wire::Message;
 
@@ -37,7 +36,8 @@ pub(crate) async fn start(builder: MeshBuilder) -> Result<Arc<Inner>, StartError
     let cookie = Cookie::resolve(builder.cookie, &builder.realm, env, config_dir.as_deref())?;
     let realm = Realm::new(builder.realm, cookie)?;
     let (key, generation) = identity(builder.identity)?;
-    let services = Services::new(builder.services)?;
+    let services: Vec<_> = builder.services.into_iter().map(Arc::new).collect();
+    let services = Services::new(Table::new(&services)?);
 
     let listen = builder.listen.unwrap_or_else(|| default_listen(&seeds));
     let tls =
@@ -62,7 +62,7 @@ pub(crate) async fn start(builder: MeshBuilder) -> Result<Arc<Inner>, StartError
         tags: builder.tags.into_iter().collect(),
         addrs: vec![addr],
         status: NodeStatus::Serving,
-        services: services.iter().map(service_record).collect(),
+        services: services.load().records(),
         topology: builder.topology,
     };
     let own = SealedRecord::seal(record, realm.tag(), |bytes| key.sign(bytes))?;
@@ -196,19 +196,6 @@ fn identity(identity: Identity) -> Result<(SecretKey, u64), StartError> {
         Identity::Key(key, generation) => (*key, generation.unwrap_or(now)),
         Identity::File(path) => (SecretKey::load_or_create(&path)?, next_generation(&path, now)?),
     })
-}
-
-fn service_record(service: &Arc<Service>) -> ServiceRecord {
-    let methods = service.methods.iter().map(|method| MethodRecord {
-        name: method.name.clone(),
-        id: method.id,
-        key: method.key,
-    });
-    ServiceRecord {
-        name: service.name.clone(),
-        version: service.version.clone(),
-        methods: methods.collect(),
-    }
 }
 
 /// With no word on it, a node is reached from its own machine only, unless a seed is elsewhere.

@@ -88,17 +88,10 @@ impl Site {
         let dropped = Arc::new(tokio::sync::Notify::new());
         let gate = Gate::new(16, 0);
         let method = |name: &str, id| Method::new(name, id, KEY, gate.clone());
-        let service = Service {
-            name: "Tester".into(),
-            version: "1".into(),
-            methods: vec![
-                method("echo", ECHO),
-                method("hang", HANG),
-                method("panic", PANIC),
-                method("later", LATER),
-            ],
-            handler: Arc::new(Tester { dropped: dropped.clone(), later }),
-        };
+        let methods = [("echo", ECHO), ("hang", HANG), ("panic", PANIC), ("later", LATER)]
+            .map(|(name, id)| method(name, id));
+        let handler = Arc::new(Tester { dropped: dropped.clone(), later });
+        let service = Service::new("Tester", methods, handler).version("1");
         (self.builder(name).service(service), dropped)
     }
 }

@@ -51,12 +51,7 @@ fn mesh(name: String) -> Result<MeshBuilder, Failure> {
 fn service() -> Service {
     // As many as a service of nebula lets run and wait.
     let gate = Gate::new(1024, 1024);
-    Service {
-        name: "Echoer".into(),
-        version: "1".into(),
-        methods: vec![Method::new("echo", METHOD, KEY, gate)],
-        handler: Arc::new(Parrot),
-    }
+    Service::new("Echoer", [Method::new("echo", METHOD, KEY, gate)], Arc::new(Parrot)).version("1")
 }
 
 impl Macula {

@@ -76,6 +76,19 @@ impl Inner {
         &self,
         change: impl FnOnce(&mut NodeRecord),
     ) -> Result<(), RecordError> {
+        self.try_update_record_then(change, || ())
+    }
+
+    /// The same, and has `then` done once the record is sure to be told, and before it is. What is
+    /// known of the nodes is locked meanwhile.
+    ///
+    /// # Errors
+    /// The record would exceed a limit: nothing has changed then, and `then` is not done.
+    pub(crate) fn try_update_record_then(
+        &self,
+        change: impl FnOnce(&mut NodeRecord),
+        then: impl FnOnce(),
+    ) -> Result<(), RecordError> {
         let own = {
             let mut state = self.state();
             let mut record = NodeRecord::clone(state.own.record());
@@ -88,6 +101,7 @@ impl Inner {
             state.replica.insert(sealed, Instant::now().into_std());
             state.changed = Instant::now();
             state.stale.insert(self.me().id);
+            then();
             own
         };
         self.publish();

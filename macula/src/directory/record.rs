@@ -123,13 +123,18 @@ impl NodeRecord {
         }
         count(Field::Address, self.addrs.len(), MAX_ADDRS)?;
         count(Field::ServiceName, self.services.len(), MAX_SERVICES)?;
-        for service in &self.services {
-            text(Field::ServiceName, &service.name, 1, MAX_NAME_BYTES)?;
-            text(Field::ServiceVersion, &service.version, 0, MAX_VERSION_BYTES)?;
-            count(Field::MethodName, service.methods.len(), MAX_METHODS)?;
-            for method in &service.methods {
-                text(Field::MethodName, &method.name, 1, MAX_NAME_BYTES)?;
-            }
+        self.services.iter().try_for_each(ServiceRecord::check)
+    }
+}
+
+impl ServiceRecord {
+    /// Whether it is within the limits of this module.
+    pub(crate) fn check(&self) -> Result<(), RecordError> {
+        text(Field::ServiceName, &self.name, 1, MAX_NAME_BYTES)?;
+        text(Field::ServiceVersion, &self.version, 0, MAX_VERSION_BYTES)?;
+        count(Field::MethodName, self.methods.len(), MAX_METHODS)?;
+        for method in &self.methods {
+            text(Field::MethodName, &method.name, 1, MAX_NAME_BYTES)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::directory::record::SealedRecord;
 use crate::directory::replica::Replica;
 use crate::identity::{NodeId, Realm, SecretKey};
 use crate::membership::Member;
-use crate::rpc::server::Services;
+use crate::rpc::services::Services;
 use crate::transport::endpoint::Endpoint;
 use crate::{Limits, MemberEvent};
 

@@ -33,12 +33,7 @@ impl Handler for Echo {
 
 impl Echo {
     fn service(self: &Arc<Self>) -> Service {
-        Service {
-            name: "Echo".into(),
-            version: String::new(),
-            methods: vec![Method::new("echo", 1, KEY, Gate::new(64, 64))],
-            handler: self.clone(),
-        }
+        Service::new("Echo", [Method::new("echo", 1, KEY, Gate::new(64, 64))], self.clone())
     }
 }
 

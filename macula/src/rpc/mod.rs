@@ -20,6 +20,7 @@ pub(crate) mod inflight;
 mod lease;
 pub(crate) mod server;
 mod service;
+pub(crate) mod services;
 
 pub use crate::limits::MAX_EXTENSIONS;
 use bytes::Bytes;

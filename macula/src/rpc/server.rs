@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +13,6 @@ use tokio::time::Instant;
 
 use super::admission::{Entry, Permit};
 use super::{Caller, Fault, Incoming, Lease, Method, Service, Term};
-use crate::StartError;
 use crate::limits::{LANE_THRESHOLD, MAX_TIME_LEFT, UNSENT_REPLIES};
 use crate::mesh::Inner;
 use crate::transport::link::{Link, Violation};
@@ -42,47 +40,6 @@ pub(crate) struct Asked {
     pub(crate) body: Bytes,
 }
 
-/// The services of a node, and where each method is found.
-pub(crate) struct Services {
-    services: Vec<Arc<Service>>,
-    methods: BTreeMap<u64, (Arc<Service>, usize)>,
-}
-
-impl Services {
-    /// # Errors
-    ///
-    /// Refuses two services of one name, and two methods of one wire id.
-    pub(crate) fn new(services: Vec<Service>) -> Result<Self, StartError> {
-        let services: Vec<_> = services.into_iter().map(Arc::new).collect();
-        let mut methods: BTreeMap<u64, (Arc<Service>, usize)> = BTreeMap::new();
-        for (index, service) in services.iter().enumerate() {
-            if services.iter().take(index).any(|earlier| earlier.name == service.name) {
-                return Err(StartError::DuplicateService(service.name.clone()));
-            }
-            for (position, method) in service.methods.iter().enumerate() {
-                let path = |service: &Service, method: &Method| {
-                    format!("{}/{}", service.name, method.name)
-                };
-                if let Some((other, at)) = methods.insert(method.id, (service.clone(), position)) {
-                    let other = other.methods.get(at).map(|method| path(&other, method));
-                    let other = other.unwrap_or_default();
-                    return Err(StartError::MethodCollision(other, path(service, method)));
-                }
-            }
-        }
-        Ok(Self { services, methods })
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Service>> {
-        self.services.iter()
-    }
-
-    fn find(&self, method: u64) -> Option<(&Arc<Service>, usize, &Method)> {
-        let (service, position) = self.methods.get(&method)?;
-        Some((service, *position, service.methods.get(*position)?))
-    }
-}
-
 impl Inner {
     pub(crate) fn on_request(
         &self,
@@ -102,7 +59,8 @@ impl Inner {
         if let Some(status) = self.begins_none(link) {
             return refuse(status);
         }
-        let Some((service, position, method)) = self.services.find(method) else {
+        let services = self.services.load();
+        let Some((service, position, method)) = services.find(method) else {
             return refuse(Status::UnknownMethod);
         };
         if method.key != key {
@@ -117,6 +75,10 @@ impl Inner {
         }
         if link.serving.load(Ordering::Relaxed) >= self.limits.max_calls_per_peer {
             return refuse(Status::Overloaded { retry_after: TOO_MANY });
+        }
+        if let Some(fault) = refusal(service, position) {
+            let ((status, body), load) = (told(fault), self.load());
+            return link.answer(&Message::Reply { id, load, status, body });
         }
         let entry = match method.gate.enter_for(|| remaining) {
             Entry::Refused { retry_after } => return refuse(Status::Overloaded { retry_after }),
@@ -260,12 +222,13 @@ impl Call {
                 self.reply(Status::ReplyTooLarge { limit: limit as u64 }, Bytes::new());
             }
             Ok(body) => self.reply(Status::Done, body),
-            Err(Fault::Malformed(text)) => self.reply(Status::Malformed, text.into()),
-            Err(Fault::Panicked(text)) => {
-                self.lease.cancel();
-                self.reply(Status::Panicked, text.into());
+            Err(fault) => {
+                if matches!(fault, Fault::Panicked(_)) {
+                    self.lease.cancel();
+                }
+                let (status, body) = told(fault);
+                self.reply(status, body);
             }
-            Err(Fault::Unwritable(text)) => self.reply(Status::ReplyUnwritable, text.into()),
         }
     }
 
@@ -336,6 +299,23 @@ impl Drop for Call {
         if self.node.serving.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.node.served.notify_waiters();
         }
+    }
+}
+
+/// Why the service takes no call of this method now, if it does not. One whose answer to that is a
+/// panic takes none.
+fn refusal(service: &Service, method: usize) -> Option<Fault> {
+    let asked = catch_unwind(AssertUnwindSafe(|| service.handler.refuses(method)));
+    asked.unwrap_or(Some(Fault::Draining))
+}
+
+/// What the caller is told of a fault.
+fn told(fault: Fault) -> (Status, Bytes) {
+    match fault {
+        Fault::Malformed(text) => (Status::Malformed, text.into()),
+        Fault::Panicked(text) => (Status::Panicked, text.into()),
+        Fault::Unwritable(text) => (Status::ReplyUnwritable, text.into()),
+        Fault::Draining => (Status::Draining, Bytes::new()),
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::Lease;
 use super::admission::Gate;
+use crate::directory::{MethodRecord, ServiceRecord};
 use crate::identity::NodeId;
 
 /// A service that this node offers to the cluster.
@@ -19,6 +20,52 @@ pub struct Service {
     pub methods: Vec<Method>,
     /// What runs them.
     pub handler: Arc<dyn Handler>,
+    /// Whether the node's record names it, so that others find it. Calls that come all the same
+    /// reach its gates and its handler.
+    pub advertised: bool,
+}
+
+impl Service {
+    /// A service without a version, which is advertised.
+    pub fn new(
+        name: impl Into<String>,
+        methods: impl IntoIterator<Item = Method>,
+        handler: Arc<dyn Handler>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            version: String::new(),
+            methods: methods.into_iter().collect(),
+            handler,
+            advertised: true,
+        }
+    }
+
+    /// Its version, at most [`MAX_VERSION_BYTES`](crate::directory::MAX_VERSION_BYTES) bytes.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// Whether the node's record names it. True unless said otherwise.
+    pub fn advertised(mut self, advertised: bool) -> Self {
+        self.advertised = advertised;
+        self
+    }
+
+    /// What the node says of it to others.
+    pub(crate) fn record(&self) -> ServiceRecord {
+        let methods = self.methods.iter().map(|method| MethodRecord {
+            name: method.name.clone(),
+            id: method.id,
+            key: method.key,
+        });
+        ServiceRecord {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            methods: methods.collect(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Service {
@@ -27,6 +74,7 @@ impl std::fmt::Debug for Service {
             .field("name", &self.name)
             .field("version", &self.version)
             .field("methods", &self.methods)
+            .field("advertised", &self.advertised)
             .finish_non_exhaustive()
     }
 }
@@ -66,6 +114,15 @@ impl Method {
 pub trait Handler: Send + Sync + 'static {
     /// Begins a call. The future is dropped when nobody waits for the call any more.
     fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>>;
+
+    /// Why no call of this method, by its position in [`Service::methods`], is taken now, if none
+    /// is: the service is paused, or about to stop. Asked for each call before it is admitted, on
+    /// the task that reads from the network, so it must not wait. The fault must be one that says
+    /// that nothing ran.
+    fn refuses(&self, method: usize) -> Option<Fault> {
+        let _ = method;
+        None
+    }
 }
 
 /// A call that has been admitted.
@@ -97,4 +154,6 @@ pub enum Fault {
     Panicked(String),
     /// The body returned, and its result refuses to be written.
     Unwritable(String),
+    /// The service takes no calls now; the body was not run. The caller may ask another node.
+    Draining,
 }

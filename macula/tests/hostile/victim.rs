@@ -82,14 +82,9 @@ impl Victim {
         let network = MemoryNetwork::new(3);
         let handler = Arc::new(Counting::default());
         let gate = Gate::new(16, 16);
-        let service = Service {
-            name: "Victim".into(),
-            version: String::new(),
-            methods: [("echo", ECHO), ("hang", HANG)]
-                .map(|(name, id)| Method::new(name, id, KEY, gate.clone()))
-                .into(),
-            handler: handler.clone(),
-        };
+        let methods = [("echo", ECHO), ("hang", HANG)]
+            .map(|(name, id)| Method::new(name, id, KEY, gate.clone()));
+        let service = Service::new("Victim", methods, handler.clone());
         let mesh = member(&network, "victim", 1).limits(limits).service(service);
         let mesh = mesh.start().await.unwrap();
         let honest = member(&network, "honest", 2).seed(mesh.addr().to_string());

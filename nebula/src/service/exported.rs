@@ -27,16 +27,13 @@ pub(crate) fn export(served: &Arc<Served>, callers: &Callers) -> rpc::Service {
         let exported = rpc::Method::new(method.method_name(), method.wire_id(), method.key(), gate);
         exported.spawned(method.is_spawned())
     });
-    rpc::Service {
-        name: info.service_name().into(),
-        version: info.version_text().unwrap_or_default().into(),
-        methods: methods.collect(),
-        handler: Arc::new(Exported {
-            served: served.clone(),
-            indices: info.methods().iter().map(|method| method.position()).collect(),
-            callers: callers.clone(),
-        }),
-    }
+    let handler = Exported {
+        served: served.clone(),
+        indices: info.methods().iter().map(|method| method.position()).collect(),
+        callers: callers.clone(),
+    };
+    rpc::Service::new(info.service_name(), methods, Arc::new(handler))
+        .version(info.version_text().unwrap_or_default())
 }
 
 impl rpc::Handler for Exported {

@@ -48,12 +48,8 @@ fn node(network: &MemoryNetwork, name: &str, host: u8) -> crate::MeshBuilder {
 async fn stops_when_dropped_late(polls: bool) {
     let network = MemoryNetwork::new(1);
     let stopped = Arc::<Notify>::default();
-    let service = Service {
-        name: "Late".into(),
-        version: String::new(),
-        methods: vec![Method::new("late", 1, KEY, Gate::new(64, 64))],
-        handler: Arc::new(Late(stopped.clone())),
-    };
+    let method = Method::new("late", 1, KEY, Gate::new(64, 64));
+    let service = Service::new("Late", [method], Arc::new(Late(stopped.clone())));
     let server = node(&network, "server", 1).service(service).start().await.unwrap();
     let client = node(&network, "client", 2).seed(server.addr().to_string());
     let client = client.start().await.unwrap();
