@@ -46,6 +46,7 @@ fn node(n: u64) -> NodeView {
         name: "service".into(),
         version: "1".into(),
         methods: (0..METHODS).map(method).collect(),
+        ..ServiceRecord::default()
     };
     let record = NodeRecord {
         node: id,

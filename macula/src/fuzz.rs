@@ -193,6 +193,9 @@ fn records() -> Vec<Vec<u8>> {
         name: format!("Service{n}"),
         version: "1.2".into(),
         methods: (0..n).map(method).collect(),
+        class: "storage".into(),
+        started: 1_763_737_459_000,
+        metadata: (0..n).map(|n| (format!("key-{n}"), "a value")).collect(),
     };
     let record = |services: u8| NodeRecord {
         node: key().id(),

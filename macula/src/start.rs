@@ -18,6 +18,7 @@ use crate::join::Seed;
 use crate::join::local::LocalDirectory;
 use crate::membership::{Member, Membership, MembershipInput};
 use crate::mesh::{Inner, Mesh, Parts, lock};
+use crate::rpc::Service;
 use crate::rpc::services::{Services, Table};
 use crate::transport::endpoint::{Endpoint, Listen};
 use crate::wire::Message;
@@ -36,7 +37,9 @@ pub(crate) async fn start(builder: MeshBuilder) -> Result<Arc<Inner>, StartError
     let cookie = Cookie::resolve(builder.cookie, &builder.realm, env, config_dir.as_deref())?;
     let realm = Realm::new(builder.realm, cookie)?;
     let (key, generation) = identity(builder.identity)?;
-    let services: Vec<_> = builder.services.into_iter().map(Arc::new).collect();
+    let mut services = builder.services;
+    services.iter_mut().for_each(dated);
+    let services: Vec<_> = services.into_iter().map(Arc::new).collect();
     let services = Services::new(Table::new(&services)?);
 
     let listen = builder.listen.unwrap_or_else(|| default_listen(&seeds));
@@ -189,13 +192,25 @@ impl Inner {
 }
 
 fn identity(identity: Identity) -> Result<(SecretKey, u64), StartError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    let now = now_ms();
     Ok(match identity {
         Identity::Ephemeral => (SecretKey::generate(), now),
         Identity::Key(key, generation) => (*key, generation.unwrap_or(now)),
         Identity::File(path) => (SecretKey::load_or_create(&path)?, next_generation(&path, now)?),
     })
+}
+
+/// A service of which it is not said when it started starts now.
+pub(crate) fn dated(service: &mut Service) {
+    if service.started == 0 {
+        service.started = now_ms();
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// With no word on it, a node is reached from its own machine only, unless a seed is elsewhere.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use macula::directory::{Field, RecordError};
 use macula::identity::Cookie;
 use macula::rpc::admission::Gate;
 use macula::rpc::{Executed, Failure, Fault, Handler, Incoming, Method, Request, Service, Term};
@@ -133,6 +134,29 @@ async fn a_service_comes_and_goes_and_others_see_it_at_once() {
     assert_eq!(Arc::strong_count(&echo), 1, "nothing of it is kept");
     assert!(!server.remove_service("b"));
     assert_eq!(ask(&client, &server, 10).await.unwrap(), "hello");
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_are_told_what_is_said_of_a_service() {
+    let network = MemoryNetwork::new(7);
+    let (server, client) = two(&network, Some(service("a", &[10], &Echo::new()))).await;
+    let said = service("b", &[20], &Echo::new()).version("1.4.0").class("storage").started(77);
+    server.serve(said.metadata("zone", "eu-1").metadata("owner", "night")).unwrap();
+    let known = |mesh: &Mesh| mesh.record(&server.id()).filter(|record| record.services.len() == 2);
+    until(&client, AT_ONCE, |mesh| known(mesh).is_some()).await;
+    let record = known(&client).unwrap();
+    let [first, second] = &record.services[..] else { panic!("{record:?}") };
+    assert_eq!((&*second.version, &*second.class, second.started), ("1.4.0", "storage", 77));
+    assert_eq!(second.metadata.get("zone"), Some("eu-1"));
+    assert_eq!(second.metadata.len(), 2);
+    assert!(first.class.is_empty() && first.metadata.is_empty());
+    assert!(first.started > 1_700_000_000_000, "when the node took it");
+
+    let wordy = service("c", &[30], &Echo::new()).metadata("zone", "z".repeat(257));
+    let refused = server.serve(wordy).unwrap_err();
+    let (field, bytes) = (Field::MetadataValue, 257);
+    let length = RecordError::Length { field, bytes, least: 0, most: 256 };
+    assert_eq!(refused, ServeError::Record(length));
 }
 
 #[tokio::test(start_paused = true)]

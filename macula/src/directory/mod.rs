@@ -29,16 +29,20 @@
 //! node that signs two different records with the same version is believed differently in
 //! different places, about itself only. A fact is as trustworthy as the members that passed it on.
 
+mod bounded;
 pub(crate) mod driver;
 pub(crate) mod facts;
 pub(crate) mod list;
+mod metadata;
 mod publisher;
 pub(crate) mod record;
 pub(crate) mod replica;
 mod view;
 
+pub use metadata::Metadata;
 pub use record::{
-    Field, MAX_ADDRS, MAX_METHODS, MAX_NAME_BYTES, MAX_NODE_NAME_BYTES, MAX_RECORD_BYTES,
+    Field, MAX_ADDRS, MAX_CLASS_BYTES, MAX_METADATA, MAX_METADATA_KEY_BYTES,
+    MAX_METADATA_VALUE_BYTES, MAX_METHODS, MAX_NAME_BYTES, MAX_NODE_NAME_BYTES, MAX_RECORD_BYTES,
     MAX_SERVICES, MAX_TAG_BYTES, MAX_TAGS, MAX_VERSION_BYTES, MethodRecord, NodeRecord, NodeStatus,
     RecordError, ServiceRecord,
 };

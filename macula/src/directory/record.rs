@@ -1,7 +1,7 @@
 //! The record of a node, and its sealed form: the bytes that the node signed.
 //!
 //! A sealed record is `postcard(record) ‖ signature`, 64 bytes of Ed25519 over
-//! `"macula directory record v1" ‖ realm tag ‖ postcard(record)`. The first 32 bytes are the key
+//! `"macula directory record v2" ‖ realm tag ‖ postcard(record)`. The first 32 bytes are the key
 //! that must have signed it, so a record is authenticated before anything else of it is decoded,
 //! and it stays proof of its origin however many nodes pass it on.
 
@@ -10,14 +10,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::de::{Error as _, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use super::bounded::{at_most, tags};
+use super::metadata::Metadata;
 use crate::identity::NodeId;
 use crate::text::is_hidden;
 
@@ -39,8 +39,16 @@ pub const MAX_METHODS: usize = 256;
 pub const MAX_NAME_BYTES: usize = 128;
 /// Bytes of the version of a service at most; it may be empty.
 pub const MAX_VERSION_BYTES: usize = 32;
+/// Bytes of the class of a service at most; it may be empty.
+pub const MAX_CLASS_BYTES: usize = 64;
+/// Pairs in the metadata of one service at most.
+pub const MAX_METADATA: usize = 16;
+/// Bytes of a key of the metadata at most; it has at least one.
+pub const MAX_METADATA_KEY_BYTES: usize = 64;
+/// Bytes of a value of the metadata at most; it may be empty.
+pub const MAX_METADATA_VALUE_BYTES: usize = 256;
 
-const DOMAIN: &[u8] = b"macula directory record v1";
+const DOMAIN: &[u8] = b"macula directory record v2";
 const SIGNATURE_BYTES: usize = 64;
 
 /// What one node says about itself: where it is and what it serves.
@@ -86,7 +94,7 @@ pub enum NodeStatus {
 }
 
 /// One service of a node.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ServiceRecord {
     /// The name of the service, 1 to [`MAX_NAME_BYTES`] bytes.
     pub name: String,
@@ -95,6 +103,14 @@ pub struct ServiceRecord {
     /// Its methods, at most [`MAX_METHODS`].
     #[serde(deserialize_with = "at_most::<_, _, MAX_METHODS>")]
     pub methods: Vec<MethodRecord>,
+    /// What kind of service it is, as its operator sorts them: at most [`MAX_CLASS_BYTES`] bytes,
+    /// possibly none.
+    pub class: String,
+    /// When it started, in milliseconds since the Unix epoch by the clock of its node.
+    pub started: u64,
+    /// What else its operator says of it: at most [`MAX_METADATA`] pairs, keys of 1 to
+    /// [`MAX_METADATA_KEY_BYTES`] bytes and values of at most [`MAX_METADATA_VALUE_BYTES`].
+    pub metadata: Metadata,
 }
 
 /// One method of a service.
@@ -136,6 +152,12 @@ impl ServiceRecord {
         for method in &self.methods {
             text(Field::MethodName, &method.name, 1, MAX_NAME_BYTES)?;
         }
+        text(Field::ServiceClass, &self.class, 0, MAX_CLASS_BYTES)?;
+        count(Field::Metadata, self.metadata.len(), MAX_METADATA)?;
+        for (key, value) in self.metadata.iter() {
+            text(Field::MetadataKey, key, 1, MAX_METADATA_KEY_BYTES)?;
+            text(Field::MetadataValue, value, 0, MAX_METADATA_VALUE_BYTES)?;
+        }
         Ok(())
     }
 }
@@ -170,7 +192,7 @@ impl SealedRecord {
     ///
     /// The length is checked first, then the signature by `verify`, and only what that node
     /// really signed for this realm is decoded. Decoding allocates at most 4 times the length
-    /// plus 40 KiB.
+    /// plus 60 KiB.
     ///
     /// # Errors
     /// The bytes are not such a record, or it exceeds a limit of this module.
@@ -279,6 +301,14 @@ pub enum Field {
     ServiceVersion,
     /// A method, by its name.
     MethodName,
+    /// The class of a service.
+    ServiceClass,
+    /// The metadata of a service.
+    Metadata,
+    /// A key of the metadata of a service.
+    MetadataKey,
+    /// A value of the metadata of a service.
+    MetadataValue,
 }
 
 impl fmt::Display for Field {
@@ -290,6 +320,10 @@ impl fmt::Display for Field {
             Self::ServiceName => "service name",
             Self::ServiceVersion => "service version",
             Self::MethodName => "method name",
+            Self::ServiceClass => "service class",
+            Self::Metadata => "metadata",
+            Self::MetadataKey => "metadata key",
+            Self::MetadataValue => "metadata value",
         })
     }
 }
@@ -318,282 +352,5 @@ fn text(field: Field, text: &str, least: usize, most: usize) -> Result<(), Recor
     }
 }
 
-/// Decodes a list that announces at most `MAX` entries. The announced room is reserved at once:
-/// a list that then falls short ends the decoding, so that only one list of each kind (256
-/// services and 256 methods: 28 KiB) is ever reserved in vain.
-fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MAX: usize>(
-    from: D,
-) -> Result<Vec<T>, D::Error> {
-    from.deserialize_seq(AtMost::<T, MAX>(PhantomData))
-}
-
-fn tags<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<String>, D::Error> {
-    Ok(at_most::<D, String, MAX_TAGS>(from)?.into_iter().collect())
-}
-
-struct AtMost<T, const MAX: usize>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for AtMost<T, MAX> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at most {MAX} entries")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Vec<T>, A::Error> {
-        let announced = from.size_hint().unwrap_or(0);
-        if announced > MAX {
-            return Err(A::Error::invalid_length(announced, &self));
-        }
-        let mut list = Vec::with_capacity(announced);
-        while let Some(entry) = from.next_element()? {
-            if list.len() == MAX {
-                return Err(A::Error::invalid_length(MAX + 1, &self));
-            }
-            list.push(entry);
-        }
-        Ok(list)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const REALM: [u8; 8] = *b"realm-01";
-
-    fn key() -> SigningKey {
-        SigningKey::from_bytes(&[7; 32])
-    }
-
-    fn record() -> NodeRecord {
-        NodeRecord {
-            node: NodeId::from_bytes(key().verifying_key().to_bytes()),
-            incarnation: 3,
-            version: 9,
-            name: "db@h1".into(),
-            tags: ["db".to_owned(), "eu".to_owned()].into(),
-            addrs: vec!["10.0.0.1:9443".parse().unwrap(), "[::1]:9443".parse().unwrap()],
-            status: NodeStatus::Serving,
-            services: vec![ServiceRecord {
-                name: "Users".into(),
-                version: "1.2".into(),
-                methods: vec![MethodRecord { name: "find".into(), id: u64::MAX, key: [1; 8] }],
-            }],
-            topology: Some([4; 8]),
-        }
-    }
-
-    fn sign(message: &[u8]) -> [u8; 64] {
-        key().sign(message).to_bytes()
-    }
-
-    fn verify(node: &NodeId, message: &[u8], signature: &[u8; 64]) -> bool {
-        VerifyingKey::from_bytes(node.as_bytes())
-            .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
-    }
-
-    fn seal(record: NodeRecord) -> Result<SealedRecord, RecordError> {
-        SealedRecord::seal(record, REALM, sign)
-    }
-
-    fn open(bytes: impl Into<Bytes>) -> Result<SealedRecord, RecordError> {
-        SealedRecord::open(bytes.into(), REALM, verify)
-    }
-
-    /// Bytes that are signed as they should be, whatever they say.
-    fn signed(mut body: Vec<u8>) -> Vec<u8> {
-        let signature = sign(&signed_message(REALM, &body));
-        body.extend_from_slice(&signature);
-        body
-    }
-
-    #[test]
-    fn what_is_sealed_opens_as_it_was() {
-        let sealed = seal(record()).unwrap();
-        assert_eq!(**sealed.record(), record());
-        assert_eq!(sealed.record().stamp(), (3, 9));
-        assert_eq!(open(sealed.bytes().clone()), Ok(sealed));
-    }
-
-    #[test]
-    fn every_altered_byte_is_noticed() {
-        let sealed = seal(record()).unwrap();
-        for at in 0..sealed.bytes().len() {
-            let mut bytes = sealed.bytes().to_vec();
-            bytes[at] ^= 1;
-            assert!(matches!(open(bytes), Err(RecordError::Signature { .. })), "byte {at}");
-        }
-    }
-
-    #[test]
-    fn another_realm_or_another_key_does_not_open() {
-        let node = record().node;
-        let bytes = seal(record()).unwrap().bytes().clone();
-        let elsewhere = SealedRecord::open(bytes, *b"realm-02", verify);
-        assert_eq!(elsewhere, Err(RecordError::Signature { node }));
-
-        let other = SigningKey::from_bytes(&[8; 32]);
-        let forged = SealedRecord::seal(record(), REALM, |m| other.sign(m).to_bytes()).unwrap();
-        assert_eq!(open(forged.bytes().clone()), Err(RecordError::Signature { node }));
-    }
-
-    #[test]
-    fn short_long_and_trailing_bytes_are_refused() {
-        assert_eq!(open(vec![0; 95]), Err(RecordError::Malformed));
-        assert_eq!(open(Vec::new()), Err(RecordError::Malformed));
-        let bytes = MAX_RECORD_BYTES + 1;
-        assert_eq!(open(vec![0; bytes]), Err(RecordError::TooLarge { bytes }));
-
-        let mut body = postcard::to_stdvec(&record()).unwrap();
-        assert!(open(signed(body.clone())).is_ok());
-        body.push(0);
-        assert_eq!(open(signed(body)), Err(RecordError::Malformed));
-    }
-
-    #[test]
-    fn nothing_is_decoded_before_the_signature_holds() {
-        let mut body = record().node.as_bytes().to_vec();
-        body.extend_from_slice(&[0xff; 200]);
-        let refused = SealedRecord::open(body.clone().into(), REALM, |_, _, _| false);
-        assert!(matches!(refused, Err(RecordError::Signature { .. })));
-        assert_eq!(open(signed(body)), Err(RecordError::Malformed));
-    }
-
-    #[test]
-    fn a_list_that_announces_too_much_is_refused_before_room_is_made() {
-        let decode = |bytes: &[u8]| {
-            let mut from = postcard::Deserializer::from_bytes(bytes);
-            at_most::<_, u64, 3>(&mut from)
-        };
-        assert_eq!(decode(&[3, 1, 2, 3]), Ok(vec![1, 2, 3]));
-        assert!(decode(&[4, 1, 2, 3, 4]).is_err());
-        assert!(decode(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]).is_err());
-        assert!(decode(&[3, 1]).is_err());
-
-        struct Undecoded;
-        impl<'de> Deserialize<'de> for Undecoded {
-            fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-                panic!("an entry of a list that is too long was decoded")
-            }
-        }
-        let mut from = postcard::Deserializer::from_bytes(&[4, 1, 2, 3, 4]);
-        assert!(at_most::<_, Undecoded, 3>(&mut from).is_err());
-    }
-
-    type Change = fn(&mut NodeRecord, usize);
-
-    #[test]
-    fn each_limit_holds_when_sealing_and_when_opening() {
-        let limits: [(Change, usize, usize); 9] = [
-            (|r, n| r.name = "n".repeat(n), 1, 255),
-            (|r, n| r.tags = (0..n).map(|i| i.to_string()).collect(), 0, 64),
-            (|r, n| r.tags = ["t".repeat(n)].into(), 1, 64),
-            (|r, n| r.addrs = vec![r.addrs[0]; n], 0, 8),
-            (|r, n| r.services = vec![r.services[0].clone(); n], 0, 256),
-            (|r, n| r.services[0].name = "s".repeat(n), 1, 128),
-            (|r, n| r.services[0].version = "v".repeat(n), 0, 32),
-            (|r, n| r.services[0].methods = vec![r.services[0].methods[0].clone(); n], 0, 256),
-            (|r, n| r.services[0].methods[0].name = "m".repeat(n), 1, 128),
-        ];
-        for (index, (change, least, most)) in limits.into_iter().enumerate() {
-            let with = |n| {
-                let mut record = record();
-                change(&mut record, n);
-                record
-            };
-            for n in [least, most] {
-                let sealed = seal(with(n)).unwrap();
-                assert_eq!(open(sealed.bytes().clone()), Ok(sealed), "limit {index} at {n}");
-            }
-            for n in [least.checked_sub(1), Some(most + 1)].into_iter().flatten() {
-                assert!(seal(with(n)).is_err(), "limit {index} sealed at {n}");
-                let foreign = signed(postcard::to_stdvec(&with(n)).unwrap());
-                assert!(open(foreign).is_err(), "limit {index} opened at {n}");
-            }
-        }
-    }
-
-    #[test]
-    fn no_text_has_hidden_characters() {
-        type Put = fn(&mut NodeRecord, String);
-        let texts: [(Put, Field); 5] = [
-            (|r, text| r.name = text, Field::NodeName),
-            (|r, text| r.tags = ["db".into(), text].into(), Field::Tag),
-            (|r, text| r.services[0].name = text, Field::ServiceName),
-            (|r, text| r.services[0].version = text, Field::ServiceVersion),
-            (|r, text| r.services[0].methods[0].name = text, Field::MethodName),
-        ];
-        for (change, field) in texts {
-            for character in ['\u{1b}', '\n', '\u{202e}', '\u{e0101}'] {
-                let mut record = record();
-                change(&mut record, format!("x{character}y"));
-                let refused = RecordError::Hidden { field, character };
-                assert_eq!(seal(record.clone()), Err(refused.clone()));
-                // Not one that a peer has signed, either.
-                assert_eq!(open(signed(postcard::to_stdvec(&record).unwrap())), Err(refused));
-            }
-        }
-    }
-
-    #[test]
-    fn a_record_that_is_large_as_a_whole_is_not_signed() {
-        let mut large = record();
-        large.services[0].methods = vec![large.services[0].methods[0].clone(); 256];
-        large.services = vec![large.services[0].clone(); 256];
-        let refused = SealedRecord::seal(large, REALM, |_| panic!("it was signed"));
-        assert!(matches!(refused, Err(RecordError::TooLarge { bytes }) if bytes > 1 << 20));
-    }
-
-    #[test]
-    fn errors_say_what_to_do() {
-        let empty = seal(NodeRecord { name: String::new(), ..record() }).unwrap_err();
-        assert_eq!(empty.to_string(), "a node name takes 0 bytes: give it 1 to 255");
-        let addrs = vec!["10.0.0.1:9443".parse().unwrap(); 9];
-        let many = seal(NodeRecord { addrs, ..record() }).unwrap_err();
-        assert_eq!(
-            many.to_string(),
-            "the node has 9 address entries, more than 8: remove some of them"
-        );
-        let tags = ["d\u{200b}b".to_owned()].into();
-        let hidden = seal(NodeRecord { tags, ..record() }).unwrap_err();
-        assert_eq!(
-            hidden.to_string(),
-            "a tag has the character \\u{200b}, which is not seen: leave it out"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn no_signed_bytes_panic(tail in prop::collection::vec(any::<u8>(), 0..600)) {
-            let mut body = record().node.as_bytes().to_vec();
-            body.extend_from_slice(&tail);
-            let opened = SealedRecord::open(signed_by_nobody(body).into(), REALM, |_, _, _| true);
-            if let Ok(sealed) = opened {
-                prop_assert_eq!(sealed.record().check(), Ok(()));
-            }
-        }
-
-        #[test]
-        fn no_damaged_record_panics(at in 32_usize..140, byte in any::<u8>()) {
-            let mut bytes = seal_unsigned().to_vec();
-            let at = at.min(bytes.len() - 1);
-            bytes[at] = byte;
-            if let Ok(sealed) = SealedRecord::open(bytes.into(), REALM, |_, _, _| true) {
-                prop_assert_eq!(sealed.record().check(), Ok(()));
-            }
-        }
-    }
-
-    fn signed_by_nobody(mut body: Vec<u8>) -> Vec<u8> {
-        body.extend_from_slice(&[0; SIGNATURE_BYTES]);
-        body
-    }
-
-    fn seal_unsigned() -> Bytes {
-        SealedRecord::seal(record(), REALM, |_| [0; 64]).unwrap().bytes().clone()
-    }
-}
+mod tests;

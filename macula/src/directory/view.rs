@@ -167,8 +167,8 @@ mod tests {
             status,
             services: vec![ServiceRecord {
                 name: "s".into(),
-                version: String::new(),
                 methods: methods.iter().map(method).collect(),
+                ..ServiceRecord::default()
             }],
             topology: None,
         });

@@ -4,6 +4,7 @@ use super::{Inner, Mesh, lock};
 use crate::ServeError;
 use crate::rpc::Service;
 use crate::rpc::services::Table;
+use crate::start::dated;
 
 impl Mesh {
     /// Offers one more service from now on. If it is advertised, the others are told at once in a
@@ -12,7 +13,8 @@ impl Mesh {
     /// # Errors
     /// The node has a service of that name, or a method of the same wire id, or the record would
     /// exceed a limit: nothing has changed then.
-    pub fn serve(&self, service: Service) -> Result<(), ServeError> {
+    pub fn serve(&self, mut service: Service) -> Result<(), ServeError> {
+        dated(&mut service);
         self.0.change_services(|services| {
             services.push(Arc::new(service));
             Ok(())

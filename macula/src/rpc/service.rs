@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -16,6 +17,13 @@ pub struct Service {
     pub name: String,
     /// Its version, for people and for version requirements.
     pub version: String,
+    /// What kind of service it is, for people: at most 64 bytes.
+    pub class: String,
+    /// When it started, in milliseconds since the Unix epoch; zero for when the node takes it.
+    pub started: u64,
+    /// What else is said of it, for people and for selectors: at most 16 pairs, keys of 1 to 64
+    /// bytes and values of at most 256.
+    pub metadata: BTreeMap<String, String>,
     /// Its methods; their positions are what the handler is given.
     pub methods: Vec<Method>,
     /// What runs them.
@@ -26,7 +34,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service without a version, which is advertised.
+    /// A service of which nothing else is said, and which is advertised.
     pub fn new(
         name: impl Into<String>,
         methods: impl IntoIterator<Item = Method>,
@@ -35,6 +43,9 @@ impl Service {
         Self {
             name: name.into(),
             version: String::new(),
+            class: String::new(),
+            started: 0,
+            metadata: BTreeMap::new(),
             methods: methods.into_iter().collect(),
             handler,
             advertised: true,
@@ -44,6 +55,27 @@ impl Service {
     /// Its version, at most [`MAX_VERSION_BYTES`](crate::directory::MAX_VERSION_BYTES) bytes.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = version.into();
+        self
+    }
+
+    /// What kind of service it is, at most [`MAX_CLASS_BYTES`](crate::directory::MAX_CLASS_BYTES)
+    /// bytes.
+    pub fn class(mut self, class: impl Into<String>) -> Self {
+        self.class = class.into();
+        self
+    }
+
+    /// When it started, in milliseconds since the Unix epoch: when the node takes it, unless said
+    /// otherwise.
+    pub fn started(mut self, started: u64) -> Self {
+        self.started = started;
+        self
+    }
+
+    /// One more pair of its metadata, or another value for its key. At most
+    /// [`MAX_METADATA`](crate::directory::MAX_METADATA) pairs.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
         self
     }
 
@@ -64,6 +96,9 @@ impl Service {
             name: self.name.clone(),
             version: self.version.clone(),
             methods: methods.collect(),
+            class: self.class.clone(),
+            started: self.started,
+            metadata: self.metadata.iter().collect(),
         }
     }
 }
@@ -73,6 +108,9 @@ impl std::fmt::Debug for Service {
         f.debug_struct("Service")
             .field("name", &self.name)
             .field("version", &self.version)
+            .field("class", &self.class)
+            .field("started", &self.started)
+            .field("metadata", &self.metadata)
             .field("methods", &self.methods)
             .field("advertised", &self.advertised)
             .finish_non_exhaustive()

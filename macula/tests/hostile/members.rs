@@ -224,7 +224,7 @@ async fn nobody_speaks_for_another() {
 
 pub(crate) fn sealed(record: &NodeRecord, key: &SecretKey, realm: &str) -> Vec<u8> {
     let bytes = postcard::to_allocvec(record).unwrap();
-    let message = [&b"macula directory record v1"[..], &tag(realm), &bytes].concat();
+    let message = [&b"macula directory record v2"[..], &tag(realm), &bytes].concat();
     [&[RECORD][..], &bytes, &key.sign(&message)].concat()
 }
 

@@ -56,7 +56,7 @@ mod tests {
         let id = NodeId::from_bytes([n; 32]);
         let method = |id: &u64| MethodRecord { name: id.to_string(), id: *id, key: [0; 8] };
         let methods = methods.iter().map(method).collect();
-        let service = ServiceRecord { name: "s".into(), version: String::new(), methods };
+        let service = ServiceRecord { name: "s".into(), methods, ..ServiceRecord::default() };
         let record = NodeRecord {
             node: id,
             incarnation: 1,

@@ -34,7 +34,8 @@ fn member(number: u8, name: &str, tags: &[&str], methods: &[&str]) -> Member {
     let service = |name: &&str| {
         let (service, method) = name.split_once('.').unwrap();
         let method = MethodRecord { name: method.into(), id: wire_id(name), key: [1; 8] };
-        ServiceRecord { name: service.into(), version: String::new(), methods: vec![method] }
+        let (name, methods) = (service.into(), vec![method]);
+        ServiceRecord { name, methods, ..ServiceRecord::default() }
     };
     let record = NodeRecord {
         node: id(number),
@@ -324,8 +325,8 @@ fn names_cannot_steer_a_terminal() {
         let (service, method) = ("S\u{9b}1m", "m\u{200b}");
         let id = method_id(service, method);
         let method = MethodRecord { name: method.into(), id, key: [0; 8] };
-        let (name, version) = (service.into(), String::new());
-        record.services.push(ServiceRecord { name, version, methods: vec![method] });
+        let (name, methods) = (service.into(), vec![method]);
+        record.services.push(ServiceRecord { name, methods, ..ServiceRecord::default() });
     });
     let map = build::live(&Live { nodes: vec![stranger], ..alone(None) });
     let text = map.to_string();
