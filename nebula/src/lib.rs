@@ -109,6 +109,9 @@ pub use macula_macros::{IntoStatus, api, on_nodes, roles, sel, service};
 pub use node::Node;
 pub use nodes::{NodeInfo, Nodes, Policy, Selector, Topology};
 pub use service::info::Stragglers;
+pub use service::lifecycle::{
+    Admin, Failure, LifecycleError, NotReady, Running, ServiceStatus, UnknownStatus,
+};
 pub use service::method::Idempotent;
 pub use service::serve::Serve;
 pub use status::{IntoStatus, Status};

@@ -11,6 +11,8 @@ pub(crate) mod contracts;
 pub(crate) mod exported;
 pub(crate) mod info;
 pub(crate) mod input;
+#[cfg_attr(not(test), expect(dead_code, reason = "the service instance uses it"))]
+pub(crate) mod lifecycle;
 pub(crate) mod method;
 pub(crate) mod serve;
 pub(crate) mod served;

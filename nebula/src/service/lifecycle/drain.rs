@@ -1,0 +1,50 @@
+//! Waits until a service that takes no new calls has no work left.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::body::{Body, NotReady, SERVICE};
+use super::hooks::Service;
+
+/// How often the hooks are asked whether they are done: at first, and in the end.
+const SOON: Duration = Duration::from_millis(10);
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// No wait is longer, whatever somebody asks for: a clock ends somewhere.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The moment after that time, or after a year.
+pub(crate) fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(YEAR)
+}
+
+/// Waits for the calls first and asks the hooks then, since a call may leave work behind. After
+/// `within` the error says who still has work.
+pub(crate) async fn drained(
+    body: &dyn Body,
+    service: Service,
+    within: Duration,
+) -> Result<(), Vec<NotReady>> {
+    let until = after(within);
+    let left = || until.saturating_duration_since(Instant::now());
+    if service.call(left(), async { body.idle().await }).await.is_err() {
+        return Err(vec![NotReady::new("calls", "some still run or wait to run")]);
+    }
+    let mut waiting = Vec::new();
+    let mut pause = SOON;
+    loop {
+        match service.call(left(), async { body.drained().await }).await {
+            Ok(nobody) if nobody.is_empty() => return Ok(()),
+            Ok(still) => waiting = still,
+            // At the end of the time it says more what they answered before.
+            Err(_) if left().is_zero() && !waiting.is_empty() => {}
+            Err(why) => waiting = vec![NotReady::new(SERVICE, format!("its drain hooks: {why}"))],
+        }
+        if left().is_zero() {
+            return Err(waiting);
+        }
+        sleep_until(until.min(Instant::now() + pause)).await;
+        pause = (pause * 2).min(PERIOD);
+    }
+}

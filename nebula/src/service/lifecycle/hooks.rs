@@ -1,0 +1,76 @@
+//! Runs code of the application for the driver: bounded in time, and its panics contained.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::timeout;
+
+use crate::service::input::panic_message;
+
+tokio::task_local! {
+    /// The service whose hook this is.
+    static INSIDE: Service;
+}
+
+/// Tells one service of this process from another: the place where its status is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Service(pub(crate) usize);
+
+impl Service {
+    /// Whether this is called from a hook of the service, which nothing must wait in that waits for
+    /// hooks. A task that a hook spawns is not inside it.
+    pub(crate) fn within_hook(self) -> bool {
+        INSIDE.try_with(|service| *service == self).unwrap_or(false)
+    }
+
+    /// Awaits a hook of the service. The error says in words why there is no result.
+    pub(crate) async fn call<T>(
+        self,
+        limit: Duration,
+        hook: impl Future<Output = T>,
+    ) -> Result<T, String> {
+        let contained = AssertUnwindSafe(INSIDE.scope(self, hook)).catch_unwind();
+        match timeout(limit, contained).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(panic)) => Err(format!("it panicked: {}", panic_message(panic))),
+            Err(_) => Err(format!("it took longer than {limit:?} and was given up")),
+        }
+    }
+}
+
+/// Calls what must not panic, and may.
+pub(crate) fn contained(what: &str, work: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+        tracing::error!("to {what} panicked: {}", panic_message(panic));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hook_is_contained_and_bounded() {
+        let service = Service(1);
+        assert_eq!(service.call(SECOND, async { 7 }).await, Ok(7));
+        let panicked = service.call(SECOND, async { panic!("oh") }).await;
+        assert_eq!(panicked, Err::<(), _>("it panicked: oh".into()));
+        let hung = service.call(SECOND, std::future::pending::<()>()).await.unwrap_err();
+        assert_eq!(hung, "it took longer than 1s and was given up");
+        contained("test this", || panic!("oh"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hook_knows_whose_it_is() {
+        let inside = Service(1).call(SECOND, async {
+            let spawned = tokio::spawn(async { Service(1).within_hook() });
+            let other = Service(2).call(SECOND, async { Service(1).within_hook() }).await;
+            (Service(1).within_hook(), Service(2).within_hook(), spawned.await.unwrap(), other)
+        });
+        assert_eq!(inside.await, Ok((true, false, false, Ok(false))));
+        assert!(!Service(1).within_hook());
+    }
+}
