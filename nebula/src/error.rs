@@ -6,6 +6,7 @@ use std::io;
 use std::net::AddrParseError;
 
 use crate::call::{CallError, FirstError, NoTarget, QuorumError};
+use crate::config::ConfigError;
 use crate::exhausted::Exhausted;
 use crate::nodes::{SelectorParseError, TopologyError, UnknownInSelector};
 
@@ -106,6 +107,16 @@ impl From<UnknownInSelector> for Error {
     }
 }
 
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        let mut text = Self::of(&error);
+        if let ConfigError::Read { source, .. } = error {
+            text.0.source = Some(source);
+        }
+        text
+    }
+}
+
 impl From<AddrParseError> for Error {
     fn from(error: AddrParseError) -> Self {
         Self::msg(format!("{error}: write a numeric address and a port, such as `0.0.0.0:9443`"))
@@ -158,6 +169,10 @@ mod tests {
         let source = std::error::Error::source(&error).unwrap();
         assert_eq!(source.to_string(), error.to_string());
         assert!(std::error::Error::source(&Error::msg("no cookie")).is_none());
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        let error = Error::from(ConfigError::Read { path: "users.toml".into(), source });
+        assert!(error.to_string().starts_with("the file `users.toml` cannot be read: "), "{error}");
+        assert!(std::error::Error::source(&error).is_some());
     }
 
     #[test]

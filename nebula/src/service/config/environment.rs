@@ -60,10 +60,8 @@ fn check_prefix(prefix: &str) -> Result<(), ConfigError> {
 
 /// The table of one variable.
 fn variable(name: &OsStr, value: &OsStr, begin: &str) -> Result<Node, ConfigError> {
-    let refuse = |reason| ConfigError::Variable {
-        variable: name.to_string_lossy().into_owned(),
-        reason,
-    };
+    let refuse =
+        |reason| ConfigError::Variable { variable: name.to_string_lossy().into_owned(), reason };
     let origin = Origin::in_variable(name);
     let text = name.to_str().ok_or_else(|| refuse("its name is not Unicode"))?;
     let value = value.to_str().ok_or_else(|| refuse("its value is not Unicode"))?;

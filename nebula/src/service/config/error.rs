@@ -91,7 +91,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// A file, text or variable of more than 1 MiB.
-    #[error("what is {origin} is too long: 1 MiB at most is read")]
+    #[error("{} is too long: 1 MiB at most is read", origin.source())]
     TooLong {
         /// Which one it is.
         origin: Box<Origin>,
@@ -164,12 +164,12 @@ pub enum ConfigError {
         /// What the merge says.
         reason: String,
     },
-    /// The code that reads, validates or merges a configuration panicked.
+    /// The code that writes, reads, validates or merges a configuration panicked.
     #[error("the code that {task} the configuration of {part} panicked: {message}")]
     Panicked {
         /// `the service`, or which plugin.
         part: String,
-        /// What it was to do: `reads`, `validates` or `merges`.
+        /// What it was to do: `writes`, `reads`, `validates` or `merges`.
         task: &'static str,
         /// The message of the panic.
         message: String,

@@ -29,8 +29,13 @@ struct Inner {
 #[derive(Debug)]
 enum What {
     /// Another type or range; with what serde found, by its kind.
-    Expected { expected: String, found: &'static str },
-    Unknown { known: &'static [&'static str] },
+    Expected {
+        expected: String,
+        found: &'static str,
+    },
+    Unknown {
+        known: &'static [&'static str],
+    },
     Missing(&'static str),
     Other(String),
 }
@@ -172,7 +177,9 @@ fn words(expected: &str) -> String {
         other if other.starts_with("enum ") => "a name, or a table with one",
         other => other,
     };
-    plain.replace("a nonzero", "another number than 0, of type")
+    plain
+        .replace("a tuple of size", "an array of length")
+        .replace("a nonzero", "another number than 0, of type")
 }
 
 fn kind(found: &Unexpected<'_>) -> &'static str {

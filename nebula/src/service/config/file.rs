@@ -14,7 +14,7 @@ use super::text::MAX_TEXT;
 ///
 /// What the file system refuses, text that is not UTF-8 among it, and all that
 /// [`Given::file`] refuses.
-pub(crate) fn read(path: &Path) -> Result<Given, ConfigError> {
+pub(crate) fn read_file(path: &Path) -> Result<Given, ConfigError> {
     let text = || -> io::Result<String> {
         let mut bytes = Vec::new();
         // One byte more than is allowed shows that there is more.
@@ -36,18 +36,18 @@ mod tests {
     fn a_file_is_read_and_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("users.toml");
-        let told = read(&path).err().unwrap();
+        let told = read_file(&path).err().unwrap();
         assert_eq!(told.layer(), Some(Layer::File));
         assert!(told.to_string().contains("users.toml"), "{told}");
 
         std::fs::write(&path, "decimals = 4").unwrap();
-        assert_eq!(read(&path).ok().unwrap().parts.len(), 1);
+        assert_eq!(read_file(&path).ok().unwrap().parts.len(), 1);
         std::fs::write(&path, "a = 1\ndecimals = ").unwrap();
-        let told = read(&path).err().unwrap();
+        let told = read_file(&path).err().unwrap();
         assert_eq!(told.origin().unwrap().file(), Some(path.as_path()));
         assert_eq!(told.origin().unwrap().line(), Some(2));
         std::fs::write(&path, b"a = '\xff'").unwrap();
-        assert!(read(&path).err().unwrap().to_string().contains("utf-8"));
+        assert!(read_file(&path).err().unwrap().to_string().contains("utf-8"));
     }
 
     #[test]
@@ -55,9 +55,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("long.toml");
         std::fs::write(&path, "#".repeat(MAX_TEXT)).unwrap();
-        assert!(read(&path).is_ok());
+        assert!(read_file(&path).is_ok());
         std::fs::write(&path, "#".repeat(MAX_TEXT + 1)).unwrap();
-        let told = read(&path).err().unwrap().to_string();
+        let told = read_file(&path).err().unwrap().to_string();
         assert!(told.contains("1 MiB"), "{told}");
     }
 }

@@ -88,7 +88,10 @@ impl Given {
         if let Kind::Table(nodes) = &mut node.kind {
             if let Some(key) = RESERVED.into_iter().find(|&key| nodes.contains_key(key)) {
                 let origin = nodes.get(key).map_or(&node.origin, |node| &node.origin).clone();
-                return Err(ConfigError::Reserved { key: key.to_owned(), origin: Box::new(origin) });
+                return Err(ConfigError::Reserved {
+                    key: key.to_owned(),
+                    origin: Box::new(origin),
+                });
             }
             if let Some(plugins) = nodes.remove(PLUGINS) {
                 let key = Key::Top.field(PLUGINS);
@@ -108,11 +111,7 @@ impl Given {
     }
 }
 
-fn table(
-    node: Node,
-    key: &Key<'_>,
-    expected: &str,
-) -> Result<BTreeMap<String, Node>, ConfigError> {
+fn table(node: Node, key: &Key<'_>, expected: &str) -> Result<BTreeMap<String, Node>, ConfigError> {
     let value = shown(&node, false);
     match node.kind {
         Kind::Table(nodes) => Ok(nodes),

@@ -73,6 +73,15 @@ impl Origin {
         }
     }
 
+    /// The file, the variable or else the layer, in words and without a line.
+    pub(super) fn source(&self) -> String {
+        match &self.place {
+            Place::File { path, .. } => format!("the file `{}`", Safe(&path.to_string_lossy())),
+            Place::Variable(name) => format!("the variable `{}`", Safe(&name.to_string_lossy())),
+            Place::Whole | Place::Line(_) => self.layer.to_string(),
+        }
+    }
+
     /// A layer as a whole.
     pub(super) fn whole(layer: Layer) -> Self {
         Self { layer, place: Place::Whole }
@@ -108,9 +117,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Whole => write!(f, "in {}", self.layer),
-            Place::File { path, line } => {
-                write!(f, "in the file `{}`, line {line}", Safe(&path.to_string_lossy()))
-            }
+            Place::File { line, .. } => write!(f, "in {}, line {line}", self.source()),
             Place::Line(line) => write!(f, "in {}, line {line}", self.layer),
             Place::Variable(name) => {
                 write!(f, "in {} ({})", self.layer, Safe(&name.to_string_lossy()))

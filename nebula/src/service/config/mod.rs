@@ -12,7 +12,8 @@
 //!
 //! Limits: 1 MiB a text, 32 keys in each other, 10 000 values a layer. Integers are those of TOML:
 //! from `i64::MIN` to `i64::MAX`.
-#![expect(dead_code, unused_imports, reason = "the service instance uses it")]
+#![expect(unused_imports, reason = "the service instance uses it")]
+#![cfg_attr(not(test), expect(dead_code, reason = "the service instance uses it"))]
 
 mod cell;
 mod environment;
@@ -39,12 +40,12 @@ mod watched;
 pub(crate) use cell::{Committed, ConfigCell, Planned};
 pub use error::ConfigError;
 pub(crate) use error::Part;
-pub(crate) use file::read;
+pub(crate) use file::read_file;
 pub(crate) use given::Given;
 pub use invalid::Invalid;
 pub use layer::{Layer, Origin};
 pub use patch::Patch;
-pub(crate) use section::{AnyConfig, Merge, Section};
+pub(crate) use section::{AnyConfig, Merge, Section, Validate};
 pub(crate) use state::{Change, Sections};
 pub(crate) use unused::UnusedKey;
 pub use watched::Watched;

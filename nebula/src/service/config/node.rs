@@ -24,6 +24,9 @@ pub(crate) struct Node {
     /// The text of the variable, for a value that was not written as a string: who wants a string
     /// gets that (`007`, not `7`).
     pub(super) raw: Option<Arc<str>>,
+    /// A table that came in the place of another value, and replaces what is below instead of
+    /// being merged with it. Else it would matter which two of three layers are merged first.
+    pub(super) replaces: bool,
 }
 
 #[derive(Clone)]
@@ -44,7 +47,7 @@ pub(super) enum Bound {
 
 impl Node {
     pub(super) fn new(kind: Kind, origin: Origin) -> Self {
-        Self { kind, origin, raw: None }
+        Self { kind, origin, raw: None, replaces: false }
     }
 
     pub(super) fn empty(origin: Origin) -> Self {
@@ -127,9 +130,14 @@ impl Node {
 
     /// Puts a later layer over this one: tables are merged key by key, to any depth; all else, and
     /// arrays with it, is replaced.
+    ///
+    /// This is associative, so that updates can be merged with each other first.
     pub(super) fn merge(&mut self, over: Self) {
         match (&mut self.kind, over) {
-            (Kind::Table(nodes), Self { kind: Kind::Table(others), origin, .. }) => {
+            (
+                Kind::Table(nodes),
+                Self { kind: Kind::Table(others), origin, replaces: false, .. },
+            ) => {
                 for (name, other) in others {
                     match nodes.get_mut(&name) {
                         Some(node) => node.merge(other),
@@ -140,17 +148,13 @@ impl Node {
                 // The text was that of a part alone.
                 self.raw = None;
             }
-            (_, over) => *self = over,
+            (_, over) => *self = Self { replaces: true, ..over },
         }
     }
 
     /// Finds the origins again of what somebody made of `current` and `update`: what is as in the
     /// update comes from there, what is as it was from where it came, all else from the update.
-    pub(super) fn attribute<'a>(
-        &mut self,
-        current: Option<&'a Self>,
-        update: Option<&'a Self>,
-    ) {
+    pub(super) fn attribute<'a>(&mut self, current: Option<&'a Self>, update: Option<&'a Self>) {
         for known in [update, current].into_iter().flatten() {
             // The origins of a table are those of its values.
             if !matches!(self.kind, Kind::Table(_)) && self.same_kind(known) {

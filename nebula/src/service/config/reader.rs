@@ -85,13 +85,11 @@ impl<'de> Deserializer<'de> for Reader<'_> {
             Kind::Scalar(Value::Array(_) | Value::Table(_)) => visitor.visit_unit(),
             Kind::Array(nodes) => {
                 let mut elements = Elements { of: self, rest: nodes.iter().enumerate() };
-                visitor.visit_seq(&mut elements).and_then(|value| {
-                    match elements.rest.len() {
-                        0 => Ok(value),
-                        rest => {
-                            let fewer = format!("an array of length {}", nodes.len() - rest);
-                            Err(de::Error::invalid_length(nodes.len(), &fewer.as_str()))
-                        }
+                visitor.visit_seq(&mut elements).and_then(|value| match elements.rest.len() {
+                    0 => Ok(value),
+                    rest => {
+                        let fewer = format!("an array of length {}", nodes.len() - rest);
+                        Err(de::Error::invalid_length(nodes.len(), &fewer.as_str()))
                     }
                 })
             }

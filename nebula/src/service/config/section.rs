@@ -26,8 +26,10 @@ pub(crate) type AnyConfig = Arc<dyn Any + Send + Sync>;
 
 /// A section's own way to merge: what is there, what a later layer says, and what becomes of the
 /// two; `None` for the usual way. What it returns is final.
-pub(crate) type Merge =
-    Arc<dyn Fn(&Table, &Table) -> Result<Option<Table>, String> + Send + Sync>;
+pub(crate) type Merge = Arc<dyn Fn(&Table, &Table) -> Result<Option<Table>, String> + Send + Sync>;
+
+/// What a value of the right type must satisfy besides.
+pub(crate) type Validate<C> = Box<dyn Fn(&C) -> Result<(), Invalid> + Send + Sync>;
 
 /// A value with the keys its type had no use for.
 type Checked = (AnyConfig, Vec<UnusedKey>);
@@ -52,7 +54,7 @@ impl Section {
     pub(crate) fn new<C>(
         part: &Part,
         value: &C,
-        validate: Option<Box<dyn Fn(&C) -> Result<(), Invalid> + Send + Sync>>,
+        validate: Option<Validate<C>>,
     ) -> Result<Self, ConfigError>
     where
         C: DeserializeOwned + Serialize + Send + Sync + 'static,
@@ -102,10 +104,9 @@ impl Section {
     pub(super) fn fold<'a>(
         &self,
         part: &Part,
-        updates: impl Iterator<Item = &'a Node>,
+        mut updates: impl Iterator<Item = &'a Node>,
     ) -> Result<Node, ConfigError> {
-        updates.fold(Ok(self.code.clone()), |current, update| {
-            let mut current = current?;
+        updates.try_fold(self.code.clone(), |mut current, update| {
             match self.merged(part, &current, update)? {
                 Some(merged) => Ok(merged),
                 None => {
@@ -168,11 +169,7 @@ fn refusal(invalid: Invalid, node: &Node, key: &Key<'_>) -> ConfigError {
 }
 
 /// Runs code of the application, which may panic.
-fn guarded<T>(
-    part: &Part,
-    task: &'static str,
-    run: impl FnOnce() -> T,
-) -> Result<T, ConfigError> {
+fn guarded<T>(part: &Part, task: &'static str, run: impl FnOnce() -> T) -> Result<T, ConfigError> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| ConfigError::Panicked {
         part: part.to_string(),
         task,

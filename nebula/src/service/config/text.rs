@@ -80,9 +80,7 @@ impl Walk<'_> {
                 let parsed = i64::from_str_radix(integer.as_str(), integer.radix());
                 Value::Integer(parsed.map_err(|_| number(()))?)
             }
-            DeValue::Float(float) => {
-                Value::Float(float.as_str().parse().map_err(|_| number(()))?)
-            }
+            DeValue::Float(float) => Value::Float(float.as_str().parse().map_err(|_| number(()))?),
             DeValue::Boolean(yes) => Value::Boolean(*yes),
             DeValue::Datetime(time) => Value::Datetime(*time),
         };
@@ -161,8 +159,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_has_its_line_and_column() {
-        let told = read("a = 1\nbé = [1, many]").err().unwrap();
-        assert!(told.contains("line 2, column 10"), "{told}");
+        let told = read("a = 1\n'bé' = [1, many]").err().unwrap();
+        assert!(told.contains("line 2, column 12"), "{told}");
         let told = read("a = 1\nb = 99999999999999999999").err().unwrap();
         assert!(told.contains("line 2, column 5") && told.contains("too large"), "{told}");
         assert!(read("a = 1\na = 2").err().unwrap().contains("line 2"));

@@ -63,6 +63,20 @@ fn tables_are_merged_and_arrays_replaced() {
     }
 }
 
+/// A table that was put in the place of something else at run time stays without what is below.
+#[test]
+fn updates_add_up_as_they_were_made() {
+    let (part, texts) = (plugin("free"), ["a = 1", "a = {}", "a.c = 1"]);
+    let code: toml::Table = "a.b = 1".parse().unwrap();
+    let sections = BTreeMap::from([(part.clone(), section(&part, &code))]);
+    let cell = ConfigCell::new(vec![Change::Sections(sections)]).unwrap();
+    for text in texts {
+        let given = Given::plugin(&"free".into(), text.into()).unwrap();
+        change(&cell, vec![Change::Layer(given)]).unwrap();
+    }
+    assert_eq!(cell.table(&part), Some("a.c = 1".parse().unwrap()));
+}
+
 /// A plugin whose updates are added to what is there, if there is a `+` in them.
 fn adding() -> Sections {
     let part = plugin("sum");
@@ -227,7 +241,8 @@ async fn a_change_is_seen_while_the_service_runs() {
     change(&cell, vec![runtime("decimals = 4")]).unwrap();
     {
         let mut waiting = std::pin::pin!(watched.changed());
-        let polled = std::future::poll_fn(|task| std::task::Poll::Ready(waiting.as_mut().poll(task)));
+        let polled =
+            std::future::poll_fn(|task| std::task::Poll::Ready(waiting.as_mut().poll(task)));
         assert!(polled.await.is_pending());
     }
     // Of several changes the last, and nothing is lost by the wait that was given up above.

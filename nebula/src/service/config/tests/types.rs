@@ -12,8 +12,7 @@ fn read<C: DeserializeOwned>(text: &str) -> Result<C, String> {
 
 /// The same for variables under the prefix `U`.
 fn read_variables<C: DeserializeOwned>(variables: &[(&str, &str)]) -> Result<C, String> {
-    let node =
-        environment::parse("U", owned(variables)).map_err(|error| error.to_string())?;
+    let node = environment::parse("U", owned(variables)).map_err(|error| error.to_string())?;
     let read = reader::read(&node, &key::Key::Top).map_err(|error| error.to_string())?;
     Ok(read.0)
 }
@@ -45,10 +44,7 @@ fn a_bad_value_is_told_in_one_sentence() {
             "`ports[1]` is \"http\" in an update at run time, line 1: expected an integer from 0 \
              to 65535",
         ),
-        (
-            runtime("pool = 5"),
-            "`pool` is 5 in an update at run time, line 1: expected a table",
-        ),
+        (runtime("pool = 5"), "`pool` is 5 in an update at run time, line 1: expected a table"),
         (
             runtime("pool = [1, 'x']"),
             "`pool` is an array of length 2 in an update at run time, line 1: expected a table",
@@ -225,18 +221,45 @@ fn all_kinds_of_types_are_read() {
     assert_eq!(mode("{ Range = { from = 1, to = 2 } }"), Ok(Mode::Range { from: 1, to: 2 }));
     assert_eq!(mode("{ Pair = [1, 2] }"), Ok(Mode::Pair(1, 2)));
     for (bad, expected) in [
-        ("mode = 'On'", "`mode` is \"On\" in the file `u.toml`, line 1: expected one of `Off`, `Fixed`, `Range`, `Pair`"),
-        ("mode = { Fixed = 'x' }", "`mode.Fixed` is \"x\" in the file `u.toml`, line 1: expected an integer from 0 to 255"),
+        (
+            "mode = 'On'",
+            "`mode` is \"On\" in the file `u.toml`, line 1: expected one of `Off`, `Fixed`, `Range`, `Pair`",
+        ),
+        (
+            "mode = { Fixed = 'x' }",
+            "`mode.Fixed` is \"x\" in the file `u.toml`, line 1: expected an integer from 0 to 255",
+        ),
         ("mode = { Range = { from = 1 } }", "`mode.Range.to` is in no layer, and has no default"),
-        ("mode = { Off = 1 }", "`mode.Off` is 1 in the file `u.toml`, line 1: expected the name alone, without a value"),
-        ("mode = {}", "`mode` is a table in the file `u.toml`, line 1: expected a name, or a table with one"),
-        ("mode = 5", "`mode` is 5 in the file `u.toml`, line 1: expected a name, or a table with one"),
-        ("pair = [1, 2, 3]", "`pair` is an array of length 3 in the file `u.toml`, line 1: expected an array of length 2"),
-        ("pair = [1]", "`pair` is an array of length 1 in the file `u.toml`, line 1: expected an array of length 2"),
-        ("address = 'here'", "`address` is \"here\" in the file `u.toml`, line 1: invalid socket address syntax"),
+        (
+            "mode = { Off = 1 }",
+            "`mode.Off` is 1 in the file `u.toml`, line 1: expected the name alone, without a value",
+        ),
+        (
+            "mode = {}",
+            "`mode` is a table in the file `u.toml`, line 1: expected a name, or a table with one",
+        ),
+        (
+            "mode = 5",
+            "`mode` is 5 in the file `u.toml`, line 1: expected a name, or a table with one",
+        ),
+        (
+            "pair = [1, 2, 3]",
+            "`pair` is an array of length 3 in the file `u.toml`, line 1: expected an array of length 2",
+        ),
+        (
+            "pair = [1]",
+            "`pair` is an array of length 1 in the file `u.toml`, line 1: expected an array of length 2",
+        ),
+        (
+            "address = 'here'",
+            "`address` is \"here\" in the file `u.toml`, line 1: invalid socket address syntax",
+        ),
         ("on = 'yes'", "`on` is \"yes\" in the file `u.toml`, line 1: expected a boolean"),
         ("ratio = 'half'", "`ratio` is \"half\" in the file `u.toml`, line 1: expected a number"),
-        ("names = { a = 'b' }", "`names.a` is \"b\" in the file `u.toml`, line 1: expected an integer"),
+        (
+            "names = { a = 'b' }",
+            "`names.a` is \"b\" in the file `u.toml`, line 1: expected an integer",
+        ),
         ("day = 5", "`day` is 5 in the file `u.toml`, line 1: expected a TOML datetime"),
     ] {
         assert_eq!(read::<Many>(bad).unwrap_err(), expected);
@@ -304,9 +327,7 @@ fn a_variable_is_what_its_type_asks_for() {
 
 #[test]
 fn variables_that_make_no_sense_are_named() {
-    let told = |variables: &[(&str, &str)]| {
-        read_variables::<toml::Table>(variables).unwrap_err()
-    };
+    let told = |variables: &[(&str, &str)]| read_variables::<toml::Table>(variables).unwrap_err();
     for (variables, expected) in [
         (vec![("U__A", "1"), ("U__A__B", "2")], "`a` is given by two variables, U__A and U__A__B"),
         (vec![("U__A", "1"), ("U__a", "2")], "`a` is given by two variables, U__A and U__a"),
@@ -327,14 +348,16 @@ fn variables_that_make_no_sense_are_named() {
     assert_eq!(both.unwrap(), "a = { b = 1, c = 2 }".parse().unwrap());
 
     let long = "x".repeat((1 << 20) + 1);
-    assert!(told(&[("U__A", &long)]).contains("(U__A) is too long: 1 MiB"));
+    assert!(told(&[("U__A", &long)]).contains("the variable `U__A` is too long: 1 MiB"));
     let deep = format!("U__{}", ["A"; 33].join("__"));
     assert!(told(&[(&deep, "1")]).contains("nested too deep"));
     let deep = format!("U__{}", ["A"; 31].join("__"));
     assert!(told(&[(&deep, "[[1]]")]).contains("nested too deep"));
     assert!(read_variables::<toml::Table>(&[(&deep, "[1]")]).is_ok());
     let full = format!("[{}]", "1,".repeat(5_000));
-    assert!(told(&[("U__A", &full), ("U__B", &full)]).contains("too many values in the environment"));
+    assert!(
+        told(&[("U__A", &full), ("U__B", &full)]).contains("too many values in the environment")
+    );
 
     for prefix in ["", "_", "U_", "_U", "A__B", "A-B", "É", "A B"] {
         let told = Given::environment(prefix, []).err().unwrap().to_string();
