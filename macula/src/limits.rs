@@ -64,8 +64,8 @@ pub(crate) const LANE_THRESHOLD: usize = 32 << 10;
 /// The longest frame that is accepted on a lane. Directory records travel there, and are longer
 /// than any call that does: 128 KiB.
 pub(crate) const LANE_FRAME: usize = 128 << 10;
-/// What a frame carries beside a body, at most.
-pub(crate) const FRAME_OVERHEAD: usize = 4 << 10;
+/// What a frame carries beside a body, at most: headers, and a few fields.
+pub(crate) const FRAME_OVERHEAD: usize = 8 << 10;
 /// Callers wait while more bytes than this have gathered on a lane beside the batch that is being
 /// written: 1 MiB.
 pub(crate) const LANE_HIGH_WATER: usize = 1 << 20;

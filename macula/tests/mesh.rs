@@ -8,7 +8,8 @@ use bytes::Bytes;
 use macula::identity::Cookie;
 use macula::rpc::admission::Gate;
 use macula::rpc::{
-    Executed, Failure, Fault, Handler, Incoming, Method, Request, Response, Service, Term,
+    Answer, Executed, Failure, Fault, Handler, Headers, Incoming, Method, Request, Response,
+    Service, Term,
 };
 use macula::{Limits, MemberEvent, MemoryNetwork, Mesh, MeshBuilder};
 use tempfile::TempDir;
@@ -28,12 +29,15 @@ struct Tester {
 }
 
 impl Handler for Tester {
-    fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>> {
+    fn handle(
+        &self,
+        call: Incoming,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>> {
         let dropped = NotifyOnDrop(self.dropped.clone());
         let later = self.later.clone();
         Box::pin(async move {
             match call.method {
-                0 => Ok(call.body),
+                0 => Ok(call.body.into()),
                 1 => {
                     let _dropped = dropped;
                     std::future::pending().await
@@ -41,7 +45,7 @@ impl Handler for Tester {
                 2 => panic!("on purpose"),
                 _ => {
                     later.acquire().await.unwrap().forget();
-                    Ok(call.body)
+                    Ok(call.body.into())
                 }
             }
         })
@@ -102,6 +106,7 @@ fn request(method: u64, body: impl Into<Bytes>) -> Request {
         key: KEY,
         body: body.into(),
         term: Term::fixed(Instant::now() + PATIENCE),
+        headers: Headers::new(),
         moved: None,
         sent: None,
         leave_if_silent: false,

@@ -1,4 +1,8 @@
-//! Services that come and go while their node runs, in memory and virtual time.
+//! Services while their node runs: they come and go, and their calls carry headers. In memory and
+//! virtual time.
+
+#[path = "services/headers.rs"]
+mod headers;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,7 +14,9 @@ use bytes::Bytes;
 use macula::directory::{Field, RecordError};
 use macula::identity::Cookie;
 use macula::rpc::admission::Gate;
-use macula::rpc::{Executed, Failure, Fault, Handler, Incoming, Method, Request, Service, Term};
+use macula::rpc::{
+    Answer, Executed, Failure, Fault, Handler, Headers, Incoming, Method, Request, Service, Term,
+};
 use macula::{MemoryNetwork, Mesh, MeshBuilder, ServeError};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
@@ -41,11 +47,14 @@ impl Echo {
 struct Served(Arc<Echo>);
 
 impl Handler for Served {
-    fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>> {
+    fn handle(
+        &self,
+        call: Incoming,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>> {
         let echo = self.0.clone();
         Box::pin(async move {
             echo.may_end.acquire().await.unwrap().forget();
-            Ok(call.body)
+            Ok(call.body.into())
         })
     }
 
@@ -97,6 +106,7 @@ fn request(method: u64, body: impl Into<Bytes>) -> Request {
         key: KEY,
         body: body.into(),
         term: Term::fixed(Instant::now() + PATIENCE),
+        headers: Headers::new(),
         moved: None,
         sent: None,
         leave_if_silent: false,
@@ -254,8 +264,11 @@ async fn calls_under_way_outlive_their_service() {
 struct Clinging(Mesh);
 
 impl Handler for Clinging {
-    fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>> {
-        Box::pin(std::future::ready(Ok(call.body)))
+    fn handle(
+        &self,
+        call: Incoming,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>> {
+        Box::pin(std::future::ready(Ok(call.body.into())))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use macula::identity::{Cookie, NodeId};
 use macula::rpc::admission::Gate;
-use macula::rpc::{Fault, Handler, Incoming, Method, Request, Service, Term};
+use macula::rpc::{Answer, Fault, Handler, Headers, Incoming, Method, Request, Service, Term};
 use macula::{Mesh, MeshBuilder};
 
 use super::connects::PAYLOAD;
@@ -39,8 +39,8 @@ pub struct Macula {
 struct Parrot;
 
 impl Handler for Parrot {
-    fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>> {
-        Box::pin(std::future::ready(Ok(call.body)))
+    fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>> {
+        Box::pin(std::future::ready(Ok(call.body.into())))
     }
 }
 
@@ -61,6 +61,7 @@ impl Macula {
             key: KEY,
             body: payload,
             term: Term::fixed(tokio::time::Instant::now() + TIMEOUT),
+            headers: Headers::new(),
             moved: None,
             sent: None,
             leave_if_silent: true,

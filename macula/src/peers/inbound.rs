@@ -13,6 +13,7 @@ use crate::identity::NodeId;
 use crate::membership::{MembershipInput, Packet};
 use crate::mesh::Inner;
 use crate::quiet::{Kind, Who};
+use crate::rpc::Answer;
 use crate::rpc::server::Asked;
 use crate::transport::link::{Inbound, Link, Violation};
 use crate::wire::Message;
@@ -25,12 +26,12 @@ impl Inbound for Inner {
         now: &mut Instant,
     ) -> Result<(), Violation> {
         match message {
-            Message::Request { id, method, key, remaining, room, extensions, body } => {
-                let what = Asked { method, key, remaining, room, extensions, body };
+            Message::Request { id, method, key, remaining, room, extensions, headers, body } => {
+                let what = Asked { method, key, remaining, room, extensions, headers, body };
                 return self.on_request(link, id, what, now);
             }
-            Message::Reply { id, load, status, body } => {
-                self.on_reply(link, id, load, status, body, *now);
+            Message::Reply { id, load, status, headers, body } => {
+                self.on_reply(link, id, load, status, Answer { body, headers }, *now);
             }
             Message::Cancel { id } => link.cancel(id),
             Message::Extend { id, by } => self.on_extend(link, id, by),

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use super::*;
 use crate::identity::Cookie;
 use crate::rpc::admission::Gate;
-use crate::rpc::{Executed, Fault, Handler, Incoming, Method, Request, Service, Term};
+use crate::rpc::{
+    Answer, Executed, Fault, Handler, Headers, Incoming, Method, Request, Service, Term,
+};
 use crate::{MemoryNetwork, Mesh};
 
 const MS: Duration = Duration::from_millis(1);
@@ -20,13 +22,16 @@ const WAY: Duration = Duration::from_millis(20);
 struct Echo(AtomicU64);
 
 impl Handler for Echo {
-    fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>> {
+    fn handle(
+        &self,
+        call: Incoming,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>> {
         self.0.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
             // Some are done at once, some take their time.
             let time = call.body.first().map_or(0, |byte| u32::from(*byte));
             tokio::time::sleep(MS * time).await;
-            Ok(call.body)
+            Ok(call.body.into())
         })
     }
 }
@@ -49,6 +54,7 @@ async fn ask(mesh: &Mesh, node: NodeId, body: Vec<u8>) -> Result<Bytes, crate::r
         key: KEY,
         body: body.into(),
         term: Term::fixed(Instant::now() + Duration::from_secs(20)),
+        headers: Headers::new(),
         moved: None,
         sent: None,
         leave_if_silent: false,
@@ -242,6 +248,7 @@ async fn a_call_whose_reply_was_not_read_to_its_end_is_not_said_not_to_have_run(
         key: KEY,
         body: vec![100; 1_000_000].into(),
         term: Term::fixed(Instant::now() + 300 * second),
+        headers: Headers::new(),
         moved: None,
         sent: None,
         leave_if_silent: false,

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, poll_fn};
 use tokio::time::Instant;
 
-use super::{Failure, Phase, Request, Response, Term};
+use super::{Failure, Headers, Phase, Request, Response, Term};
 use crate::identity::NodeId;
 use crate::limits;
 use crate::mesh::Inner;
@@ -105,7 +105,7 @@ impl Future for Calling {
 }
 
 fn failed(failure: Failure, term: Term) -> Response {
-    Response { result: Err(failure), load: None, term }
+    Response { result: Err(failure), headers: Headers::new(), load: None, term }
 }
 
 /// Sends the request if that is possible at once.
@@ -136,7 +136,7 @@ fn begin(
 
 /// Sends the request on this link.
 fn send(link: Arc<Link>, request: Request, now: Instant, waker: &Waker) -> Result<State, Failure> {
-    let Request { method, key, body, term, moved, sent, leave_if_silent } = request;
+    let Request { method, key, body, headers, term, moved, sent, leave_if_silent } = request;
     let remaining = term.deadline().saturating_duration_since(now);
     if remaining.is_zero() {
         return Err(Failure::Deadline { phase: Phase::Dial });
@@ -149,7 +149,7 @@ fn send(link: Arc<Link>, request: Request, now: Instant, waker: &Waker) -> Resul
     link.expect(term.deadline());
     let mut pending = Pending { link, id, term, handed_over: !large, ended: false };
     let (room, extensions) = (term.room(), term.extensions());
-    let message = Message::Request { id, method, key, remaining, room, extensions, body };
+    let message = Message::Request { id, method, key, remaining, room, extensions, headers, body };
     if let Some(sent) = sent {
         sent.now();
     }

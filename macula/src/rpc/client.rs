@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Failure, Phase, Term};
+use super::{Answer, Failure, Phase, Response, Term};
 use crate::identity::NodeId;
 use crate::mesh::Inner;
 use crate::transport::link::{Link, Waiter};
@@ -46,9 +46,10 @@ impl Inner {
         id: u64,
         load: u16,
         status: Status,
-        body: Bytes,
+        answer: Answer,
         now: Instant,
     ) {
+        let Answer { body, headers } = answer;
         let limit = self.limits.max_body;
         let result = match (status, body.len() > limit) {
             (Status::Done, true) => Err(Failure::ReplyTooLarge { limit }),
@@ -56,7 +57,7 @@ impl Inner {
         };
         let (waker, ours) = {
             let mut calls = link.calls();
-            let end = |waiter: Waiter| waiter.end(result, Some(load));
+            let end = |waiter: Waiter| Response { headers, ..waiter.end(result, Some(load)) };
             (calls.complete(id, end), calls.len())
         };
         link.note_load(load, ours, now);

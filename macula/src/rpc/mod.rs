@@ -11,10 +11,12 @@
 //! its [`Lease`], which tells the caller, who reckons by the same [`Term`].
 
 pub mod admission;
+mod answer;
 mod calling;
 pub(crate) mod client;
 mod extension;
 mod failure;
+pub(crate) mod headers;
 pub(crate) mod health;
 pub(crate) mod inflight;
 mod lease;
@@ -23,10 +25,15 @@ mod service;
 pub(crate) mod services;
 
 pub use crate::limits::MAX_EXTENSIONS;
+pub use answer::Answer;
 use bytes::Bytes;
 pub use calling::Calling;
 pub use extension::{NotExtended, Term};
 pub use failure::{Executed, Failure, Phase};
+pub use headers::{
+    HeaderError, Headers, MAX_HEADER_KEY_BYTES, MAX_HEADER_VALUE_BYTES, MAX_HEADERS,
+    MAX_HEADERS_BYTES,
+};
 pub use lease::{Lease, Moved, Sent};
 pub use service::{Caller, Fault, Handler, Incoming, Method, Service};
 
@@ -39,6 +46,8 @@ pub struct Request {
     pub key: [u8; 8],
     /// The encoded arguments, at most [`Limits::max_body`](crate::Limits) bytes.
     pub body: Bytes,
+    /// What travels beside them.
+    pub headers: Headers,
     /// When the caller stops waiting, and how much later it may come to do so.
     pub term: Term,
     /// Where to say by how much the deadline has moved, while the call is under way.
@@ -56,6 +65,8 @@ pub struct Request {
 pub struct Response {
     /// The encoded result, or why there is none.
     pub result: Result<Bytes, Failure>,
+    /// What came beside it; none of a request that the node did not answer.
+    pub headers: Headers,
     /// How many calls the node was running and queueing when it replied.
     pub load: Option<u16>,
     /// The term of the request as it is now: what is left of it for another try.

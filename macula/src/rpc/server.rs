@@ -12,11 +12,11 @@ use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::admission::{Entry, Permit};
-use super::{Caller, Fault, Incoming, Lease, Method, Service, Term};
+use super::{Answer, Caller, Fault, Headers, Incoming, Lease, Method, Service, Term};
 use crate::limits::{LANE_THRESHOLD, MAX_TIME_LEFT, UNSENT_REPLIES};
 use crate::mesh::Inner;
 use crate::transport::link::{Link, Violation};
-use crate::wire::{Message, Status};
+use crate::wire::Status;
 
 /// A first poll that takes longer than this blocks everything else that the peer has to say.
 const FIRST_POLL: Duration = Duration::from_millis(1);
@@ -27,8 +27,8 @@ const TOO_MANY: Duration = Duration::from_millis(50);
 
 /// A handler at work, whose panic is a fault of its call alone.
 type Run = CatchUnwind<AssertUnwindSafe<Body>>;
-type Body = Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>>;
-type Ran = Result<Result<Bytes, Fault>, Box<dyn std::any::Any + Send>>;
+type Body = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>;
+type Ran = Result<Result<Answer, Fault>, Box<dyn std::any::Any + Send>>;
 
 /// What a request asks for.
 pub(crate) struct Asked {
@@ -37,6 +37,7 @@ pub(crate) struct Asked {
     pub(crate) remaining: Duration,
     pub(crate) room: Duration,
     pub(crate) extensions: u32,
+    pub(crate) headers: Headers,
     pub(crate) body: Bytes,
 }
 
@@ -48,11 +49,8 @@ impl Inner {
         asked: Asked,
         now: &mut Instant,
     ) -> Result<(), Violation> {
-        let Asked { method, key, remaining, room, extensions, body } = asked;
-        let refuse = |status| {
-            let load = self.load();
-            link.answer(&Message::Reply { id, load, status, body: Bytes::new() })
-        };
+        let Asked { method, key, remaining, room, extensions, headers, body } = asked;
+        let refuse = |status| link.answer(&Answer::default().reply(id, self.load(), status));
         if link.take_cancelled(id) {
             return Ok(());
         }
@@ -77,8 +75,8 @@ impl Inner {
             return refuse(Status::Overloaded { retry_after: TOO_MANY });
         }
         if let Some(fault) = refusal(service, position) {
-            let ((status, body), load) = (told(fault), self.load());
-            return link.answer(&Message::Reply { id, load, status, body });
+            let (status, body) = told(fault);
+            return link.answer(&Answer::from(body).reply(id, self.load(), status));
         }
         let entry = match method.gate.enter_for(|| remaining) {
             Entry::Refused { retry_after } => return refuse(Status::Overloaded { retry_after }),
@@ -93,11 +91,11 @@ impl Inner {
         // long as a call waits.
         let waits = matches!(entry, Entry::Queued(_)) && body.len() <= LANE_THRESHOLD;
         let body = if waits { Bytes::copy_from_slice(&body) } else { body };
-        let incoming = Incoming { method: position, body, caller, lease: lease.clone() };
+        let incoming = Incoming { method: position, body, headers, caller, lease: lease.clone() };
         let call = Call::new(node, link.clone(), id, lease);
         if let Some(status) = self.begins_none(link) {
             // The node or the link began to drain while this call was not counted yet.
-            call.reply(status, Bytes::new());
+            call.reply(status, Answer::default());
             return Ok(());
         }
         match entry {
@@ -110,7 +108,7 @@ impl Inner {
                         // A turn that comes together with the end of the call comes too late.
                         biased;
                         () = lease.cancelled().cancelled() => call.dismiss(),
-                        () = lease.expired() => call.reply(Status::Expired, Bytes::new()),
+                        () = lease.expired() => call.reply(Status::Expired, Answer::default()),
                         permit = turn => call.run_spawned(&service, incoming, permit).await,
                     }
                 });
@@ -218,32 +216,32 @@ impl Call {
         let limit = self.node.limits.max_body;
         let ran = ran.unwrap_or_else(|panic| Err(Fault::Panicked(panic_text(&*panic))));
         match ran {
-            Ok(body) if body.len() > limit => {
-                self.reply(Status::ReplyTooLarge { limit: limit as u64 }, Bytes::new());
+            Ok(answer) if answer.body.len() > limit => {
+                self.reply(Status::ReplyTooLarge { limit: limit as u64 }, Answer::default());
             }
-            Ok(body) => self.reply(Status::Done, body),
+            Ok(answer) => self.reply(Status::Done, answer),
             Err(fault) => {
                 if matches!(fault, Fault::Panicked(_)) {
                     self.lease.cancel();
                 }
                 let (status, body) = told(fault);
-                self.reply(status, body);
+                self.reply(status, body.into());
             }
         }
     }
 
-    fn reply(mut self, status: Status, body: Bytes) {
-        if body.len() <= LANE_THRESHOLD {
-            return self.answer(status, body);
+    fn reply(mut self, status: Status, answer: Answer) {
+        if answer.body.len() <= LANE_THRESHOLD {
+            return self.answer(status, answer);
         }
         self.answered = true;
         // Whoever gives the call up now gives up its reply.
         self.link.keep(self.id, self.lease.cancelled().clone());
-        let unsent = self.link.unsent(body.len());
+        let unsent = self.link.unsent(answer.body.len());
         if unsent.total() > self.node.limits.max_body.saturating_mul(UNSENT_REPLIES) {
             return self.link.close_unread(&*self.node);
         }
-        let message = Message::Reply { id: self.id, load: self.load_left(), status, body };
+        let message = answer.reply(self.id, self.load_left(), status);
         // The call counts until the peer has its reply: a node that leaves waits for that.
         tokio::spawn(async move {
             let sent = async {
@@ -281,9 +279,9 @@ impl Call {
         self.answered = true;
     }
 
-    fn answer(&mut self, status: Status, body: Bytes) {
+    fn answer(&mut self, status: Status, answer: Answer) {
         self.answered = true;
-        let message = Message::Reply { id: self.id, load: self.load_left(), status, body };
+        let message = answer.reply(self.id, self.load_left(), status);
         // If the link has closed, the caller knows.
         let _ = self.link.send(message);
     }
@@ -292,7 +290,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         if !self.answered {
-            self.answer(Status::Aborted, Bytes::new());
+            self.answer(Status::Aborted, Answer::default());
         }
         self.link.end(self.id);
         self.link.serving.fetch_sub(1, Ordering::SeqCst);

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicU32;
 
 use bytes::Bytes;
 
-use super::Lease;
 use super::admission::Gate;
+use super::{Answer, Headers, Lease};
 use crate::directory::{MethodRecord, ServiceRecord};
 use crate::identity::NodeId;
 
@@ -151,7 +151,8 @@ impl Method {
 /// Runs the calls of one service.
 pub trait Handler: Send + Sync + 'static {
     /// Begins a call. The future is dropped when nobody waits for the call any more.
-    fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>>;
+    fn handle(&self, call: Incoming)
+    -> Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>;
 
     /// Why no call of this method, by its position in [`Service::methods`], is taken now, if none
     /// is: the service is paused, or about to stop. Asked for each call before it is admitted, on
@@ -170,6 +171,8 @@ pub struct Incoming {
     pub method: usize,
     /// The encoded arguments.
     pub body: Bytes,
+    /// What came beside them.
+    pub headers: Headers,
     /// Who calls.
     pub caller: Caller,
     /// When the caller stops waiting, and whether it has.

@@ -95,12 +95,10 @@ impl Table {
 mod tests {
     use std::pin::Pin;
 
-    use bytes::Bytes;
-
     use super::*;
     use crate::directory::{Field, RecordError};
     use crate::rpc::admission::Gate;
-    use crate::rpc::{Fault, Handler, Incoming};
+    use crate::rpc::{Answer, Fault, Handler, Incoming};
 
     struct Never;
 
@@ -108,7 +106,7 @@ mod tests {
         fn handle(
             &self,
             _: Incoming,
-        ) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>> {
+        ) -> Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>> {
             Box::pin(std::future::pending())
         }
     }

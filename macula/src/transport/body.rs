@@ -4,13 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
 use tokio::time::Instant;
 
 use super::link::{CLOSE_DONE, Inbound, Link, Violation, Waiter};
 use crate::limits;
-use crate::rpc::Failure;
+use crate::rpc::{Answer, Failure};
 use crate::wire::{FrameBuffer, Message, Status, put_frame};
 
 /// The longest digest or member table, in bytes: those of 16 384 nodes.
@@ -88,7 +87,7 @@ impl Link {
         match call {
             Ok(request) => {
                 let status = Status::RequestTooLarge { limit: limit as u64 };
-                let reply = Message::Reply { id: request, load, status, body: Bytes::new() };
+                let reply = Answer::default().reply(request, load, status);
                 self.answer(&reply)
             }
             Err(reply) => {

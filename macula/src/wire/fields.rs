@@ -48,6 +48,14 @@ impl Fields {
         Err(WireError::BadField)
     }
 
+    /// So many bytes, uncopied.
+    pub(super) fn bytes(&mut self, length: u64) -> Result<Bytes, WireError> {
+        match usize::try_from(length) {
+            Ok(length) if length <= self.0.len() => Ok(self.0.split_to(length)),
+            _ => Err(WireError::Truncated),
+        }
+    }
+
     /// A length of time, in microseconds.
     pub(super) fn micros(&mut self) -> Result<Duration, WireError> {
         self.varint().map(Duration::from_micros)

@@ -5,6 +5,7 @@ use bytes::{BufMut, Bytes};
 use super::WireError;
 use super::fields::{Fields, put_varint};
 use crate::identity::NodeId;
+use crate::rpc::Headers;
 
 /// What two admitted peers say to each other.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,6 +19,7 @@ pub(crate) enum Message {
         /// By how much the deadline may move later in all, and in how many steps.
         room: Duration,
         extensions: u32,
+        headers: Headers,
         body: Bytes,
     },
     /// The one answer to a request, with the load of the node that gives it.
@@ -25,6 +27,7 @@ pub(crate) enum Message {
         id: u64,
         load: u16,
         status: Status,
+        headers: Headers,
         body: Bytes,
     },
     /// Nobody waits for this answer any more.
@@ -93,7 +96,7 @@ pub(crate) enum Status {
     HeldForDead,
 }
 
-/// What the fields of a request or a reply take before its body, at most.
+/// What the fields of a request or a reply take beside its headers and its body, at most.
 const HEAD: usize = 64;
 
 mod kind {
@@ -110,29 +113,39 @@ mod kind {
     pub(super) const GOODBYE: u8 = 11;
     pub(super) const EXTEND: u8 = 12;
     pub(super) const DONE: u8 = 13;
+    pub(super) const REQUEST_WITH_HEADERS: u8 = 14;
+    pub(super) const REPLY_WITH_HEADERS: u8 = 15;
 }
 
 impl Message {
     /// Appends the content of a frame.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Request { id, method, key, remaining, room, extensions, body } => {
-                out.reserve(HEAD + body.len());
-                out.put_u8(kind::REQUEST);
+            Self::Request { id, method, key, remaining, room, extensions, headers, body } => {
+                out.reserve(HEAD + headers.block().len() + body.len());
+                out.put_u8(match headers.is_empty() {
+                    true => kind::REQUEST,
+                    false => kind::REQUEST_WITH_HEADERS,
+                });
                 put_varint(out, *id);
                 out.put_u64_le(*method);
                 out.extend_from_slice(key);
                 put_micros(out, *remaining);
                 put_micros(out, *room);
                 put_varint(out, u64::from(*extensions));
+                put_headers(out, headers);
                 out.extend_from_slice(body);
             }
-            Self::Reply { id, load, status, body } => {
-                out.reserve(HEAD + body.len());
-                out.put_u8(kind::REPLY);
+            Self::Reply { id, load, status, headers, body } => {
+                out.reserve(HEAD + headers.block().len() + body.len());
+                out.put_u8(match headers.is_empty() {
+                    true => kind::REPLY,
+                    false => kind::REPLY_WITH_HEADERS,
+                });
                 put_varint(out, *id);
                 out.put_u16_le(*load);
                 status.encode(out);
+                put_headers(out, headers);
                 out.extend_from_slice(body);
             }
             Self::Cancel { id } => {
@@ -174,8 +187,8 @@ impl Message {
         // A kind and a number take eleven bytes at most.
         let mut fields = Fields::new(Bytes::copy_from_slice(head.get(..11).unwrap_or(head)));
         match fields.u8().ok()? {
-            kind::REQUEST => fields.varint().ok().map(Ok),
-            kind::REPLY => fields.varint().ok().map(Err),
+            kind::REQUEST | kind::REQUEST_WITH_HEADERS => fields.varint().ok().map(Ok),
+            kind::REPLY | kind::REPLY_WITH_HEADERS => fields.varint().ok().map(Err),
             _ => None,
         }
     }
@@ -209,17 +222,34 @@ impl Message {
         let mut fields = Fields::new(frame);
         let kind = fields.u8()?;
         let message = match kind {
-            kind::REQUEST => {
+            kind::REQUEST | kind::REQUEST_WITH_HEADERS => {
                 let (id, method, key) = (fields.varint()?, fields.u64()?, fields.array()?);
                 let (remaining, room) = (fields.micros()?, fields.micros()?);
                 let extensions = fields.varint()?.try_into().map_err(|_| WireError::BadField)?;
+                let headers = match kind {
+                    kind::REQUEST => Headers::new(),
+                    _ => read_headers(&mut fields)?,
+                };
                 let body = fields.rest();
-                return Ok(Self::Request { id, method, key, remaining, room, extensions, body });
+                return Ok(Self::Request {
+                    id,
+                    method,
+                    key,
+                    remaining,
+                    room,
+                    extensions,
+                    headers,
+                    body,
+                });
             }
-            kind::REPLY => {
+            kind::REPLY | kind::REPLY_WITH_HEADERS => {
                 let (id, load) = (fields.varint()?, fields.u16()?);
                 let status = Status::decode(&mut fields)?;
-                return Ok(Self::Reply { id, load, status, body: fields.rest() });
+                let headers = match kind {
+                    kind::REPLY => Headers::new(),
+                    _ => read_headers(&mut fields)?,
+                };
+                return Ok(Self::Reply { id, load, status, headers, body: fields.rest() });
             }
             kind::RECORD => return Ok(Self::Record(fields.rest())),
             kind::DIGEST => return Ok(Self::Digest(fields.rest())),
@@ -299,6 +329,22 @@ fn put_bytes(out: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// None at all leave no trace: the kind of the message says so.
+fn put_headers(out: &mut Vec<u8>, headers: &Headers) {
+    if !headers.is_empty() {
+        put_varint(out, headers.block().len() as u64);
+        out.extend_from_slice(headers.block().as_bytes());
+    }
+}
+
+/// Those of a message whose kind says that it has some. They are copied, lest they keep the large
+/// buffer alive that they arrived in.
+fn read_headers(fields: &mut Fields) -> Result<Headers, WireError> {
+    let length = fields.varint()?;
+    let block = fields.bytes(length)?;
+    Headers::read(&block).ok_or(WireError::BadField)
+}
+
 fn put_micros(out: &mut Vec<u8>, duration: Duration) {
     put_varint(out, u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
 }
@@ -312,96 +358,4 @@ fn decode_pull(bytes: &[u8]) -> Result<Message, WireError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn micros() -> impl Strategy<Value = Duration> {
-        any::<u64>().prop_map(Duration::from_micros)
-    }
-
-    fn body() -> impl Strategy<Value = Bytes> {
-        prop::collection::vec(any::<u8>(), 0..100).prop_map(Bytes::from)
-    }
-
-    fn status() -> impl Strategy<Value = Status> {
-        prop_oneof![
-            micros().prop_map(|retry_after| Status::Overloaded { retry_after }),
-            any::<[u8; 8]>().prop_map(|theirs| Status::Incompatible { theirs }),
-            any::<u64>().prop_map(|limit| Status::RequestTooLarge { limit }),
-            any::<u64>().prop_map(|limit| Status::ReplyTooLarge { limit }),
-            prop::sample::select(vec![
-                Status::Done,
-                Status::UnknownMethod,
-                Status::Draining,
-                Status::Expired,
-                Status::Denied,
-                Status::Malformed,
-                Status::Panicked,
-                Status::Aborted,
-                Status::ReplyUnwritable,
-                Status::Replaced,
-                Status::HeldForDead,
-            ]),
-        ]
-    }
-
-    fn message() -> impl Strategy<Value = Message> {
-        prop_oneof![
-            (any::<(u64, u64, [u8; 8], u32)>(), micros(), micros(), body()).prop_map(
-                |((id, method, key, extensions), remaining, room, body)| Message::Request {
-                    id,
-                    method,
-                    key,
-                    remaining,
-                    room,
-                    extensions,
-                    body
-                }
-            ),
-            (any::<u64>(), any::<u16>(), status(), body())
-                .prop_map(|(id, load, status, body)| Message::Reply { id, load, status, body }),
-            any::<u64>().prop_map(|id| Message::Cancel { id }),
-            (any::<u64>(), micros()).prop_map(|(id, by)| Message::Extend { id, by }),
-            any::<u64>().prop_map(Message::Ping),
-            any::<u64>().prop_map(Message::Pong),
-            body().prop_map(Message::Record),
-            any::<u64>().prop_map(Message::Summary),
-            body().prop_map(Message::Digest),
-            prop::collection::vec(any::<[u8; 32]>().prop_map(NodeId::from_bytes), 0..5)
-                .prop_map(Message::Pull),
-            body().prop_map(Message::Members),
-            Just(Message::Goodbye),
-            Just(Message::Done),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn messages_round_trip(message in message()) {
-            let mut out = Vec::new();
-            message.encode(&mut out);
-            prop_assert_eq!(Message::decode(out.clone().into()), Ok(message.clone()));
-            let (head, body) = message.split();
-            prop_assert_eq!([&head[..], &body[..]].concat(), &out[..]);
-        }
-
-        #[test]
-        fn a_cut_message_is_an_error_or_another_message_but_never_panics(
-            message in message(), keep in 0.0..1.0,
-        ) {
-            let mut out = Vec::new();
-            message.encode(&mut out);
-            out.truncate((out.len() as f64 * keep) as usize);
-            if let Ok(shorter) = Message::decode(out.into()) {
-                prop_assert_ne!(shorter, message);
-            }
-        }
-
-        #[test]
-        fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Message::decode(Bytes::from(bytes));
-        }
-    }
-}
+mod tests;

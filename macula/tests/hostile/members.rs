@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use macula::directory::NodeRecord;
 use macula::identity::SecretKey;
-use macula::rpc::{Failure, Phase, Request, Term};
+use macula::rpc::{Failure, Headers, Phase, Request, Term};
 use tokio::time::{Instant, sleep};
 
 pub(crate) use crate::frames::*;
@@ -21,11 +21,20 @@ async fn frames_that_mean_nothing_end_the_connection() {
     let mut too_often = request(1, ECHO, KEY, 9, b"");
     too_often.pop();
     too_often.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0x1f]);
+    // A request that says something of headers, and ends there.
+    let headers = |block: &[u8]| {
+        let plain = request(1, ECHO, KEY, 9, b"");
+        [&[14][..], &plain[1..], &[block.len() as u8], block].concat()
+    };
     let frames: &[&[u8]] = &[
         b"",
         &[0],
         &[13, 1, 2, 3],
         &[14],
+        &[16],
+        &headers(&[]),
+        &headers(&[1, 1, 0, b'K', b'v']),
+        &headers(&[0, 0, 0]),
         &[EXTEND, 1],
         &[EXTEND, 1, 2, 3],
         &too_often,
@@ -283,6 +292,7 @@ async fn nobody_is_held_longer_than_the_caller_allows() {
                 key,
                 body,
                 term,
+                headers: Headers::new(),
                 moved: None,
                 sent: None,
                 leave_if_silent: false,

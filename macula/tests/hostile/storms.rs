@@ -130,9 +130,17 @@ async fn a_number_says_whether_its_request_travels_alone() {
                 let term = macula::rpc::Term::fixed(Instant::now() + Duration::from_secs(1));
                 let body = vec![0; length].into();
                 let (method, key, moved, sent) = (ECHO, KEY, None, None);
-                let leave_if_silent = false;
-                let request =
-                    macula::rpc::Request { method, key, body, term, moved, sent, leave_if_silent };
+                let (headers, leave_if_silent) = (macula::rpc::Headers::new(), false);
+                let request = macula::rpc::Request {
+                    method,
+                    key,
+                    body,
+                    headers,
+                    term,
+                    moved,
+                    sent,
+                    leave_if_silent,
+                };
                 mesh.call_to(node, request).await
             });
             let number = if length > 1000 {

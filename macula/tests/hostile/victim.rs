@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use macula::identity::Cookie;
 use macula::rpc::admission::Gate;
-use macula::rpc::{Fault, Handler, Incoming, Method, Request, Service, Term};
+use macula::rpc::{Answer, Fault, Handler, Headers, Incoming, Method, Request, Service, Term};
 use macula::{Limits, MemoryNetwork, Mesh, MeshBuilder};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -39,7 +39,10 @@ struct Counting {
 }
 
 impl Handler for Counting {
-    fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>> {
+    fn handle(
+        &self,
+        call: Incoming,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>> {
         if call.body != HONEST {
             self.began.fetch_add(1, Ordering::SeqCst);
         }
@@ -47,7 +50,7 @@ impl Handler for Counting {
         Box::pin(async move {
             let _running = running;
             match call.method {
-                0 => Ok(call.body),
+                0 => Ok(call.body.into()),
                 _ => std::future::pending().await,
             }
         })
@@ -122,6 +125,7 @@ impl Victim {
             key: KEY,
             body: Bytes::from_static(HONEST),
             term: Term::fixed(Instant::now() + PATIENCE),
+            headers: Headers::new(),
             moved: None,
             sent: None,
             leave_if_silent: false,

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use macula::rpc::{self, Incoming, Term};
 
 use super::input::{Input, Started};
@@ -40,7 +39,7 @@ impl rpc::Handler for Exported {
     fn handle(
         &self,
         call: Incoming,
-    ) -> Pin<Box<dyn Future<Output = Result<Bytes, rpc::Fault>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = Result<rpc::Answer, rpc::Fault>> + Send>> {
         let known = self.callers.load().get(&call.caller.node).cloned();
         // A node whose record is still on its way is known by its key alone.
         let caller = known.unwrap_or_else(|| {

@@ -22,6 +22,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use macula::rpc::Answer;
 pub use macula::rpc::Fault;
 
 use super::method::Method;
@@ -112,7 +113,7 @@ pub enum Started {
     /// The body is in the slot.
     Filled,
     /// The body, ending with the encoded reply. Dropping it stops the handler.
-    Body(BoxFuture<'static, Result<Bytes, Fault>>),
+    Body(BoxFuture<'static, Result<Answer, Fault>>),
     /// The call was refused; nothing ran.
     Refused(Fault),
     /// The service has no such method, or the slot belongs to another one; nothing ran.
@@ -134,7 +135,7 @@ impl fmt::Debug for Started {
 async fn encoded<M: Method>(
     mut scope: Scope,
     body: impl Future<Output = M::Reply> + Send,
-) -> Result<Bytes, Fault> {
+) -> Result<Answer, Fault> {
     let mut body = pin!(body);
     let reply = poll_fn(|task| {
         let polled = scope.enter(|| catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task))));
@@ -148,7 +149,8 @@ async fn encoded<M: Method>(
         }
     })
     .await?;
-    written(|out| contained(|| M::Shape::encode(&reply, out))).map_err(Fault::Unwritable)
+    let body = written(|out| contained(|| M::Shape::encode(&reply, out)));
+    body.map(Answer::from).map_err(Fault::Unwritable)
 }
 
 /// Reads or writes values of the application, whose `Serialize` and `Deserialize` may panic as

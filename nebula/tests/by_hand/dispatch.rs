@@ -26,7 +26,7 @@ fn start(method: u16, bytes: Vec<u8>) -> Started {
 
 async fn finish(started: Started) -> Result<Vec<u8>, Fault> {
     match started {
-        Started::Body(body) => body.await.map(Vec::from),
+        Started::Body(body) => body.await.map(|answer| answer.body.into()),
         other => panic!("{other:?}"),
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::*;
 use crate::identity::Cookie;
 use crate::rpc::admission::Gate;
-use crate::rpc::{Fault, Handler, Incoming, Method, Service};
+use crate::rpc::{Answer, Fault, Handler, Incoming, Method, Service};
 use crate::{MemoryNetwork, Mesh};
 
 const MS: Duration = Duration::from_millis(1);
@@ -26,7 +26,10 @@ impl Drop for Stopped {
 }
 
 impl Handler for Late {
-    fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>> {
+    fn handle(
+        &self,
+        call: Incoming,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>> {
         let stopped = Stopped(self.0.clone());
         Box::pin(async move {
             let _stopped = stopped;
@@ -62,6 +65,7 @@ async fn stops_when_dropped_late(polls: bool) {
         key: KEY,
         body: Bytes::new(),
         term: Term::new(Instant::now() + 200 * MS, Duration::from_secs(60), 5),
+        headers: Headers::new(),
         moved: None,
         sent: None,
         leave_if_silent: false,

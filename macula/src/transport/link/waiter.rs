@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::rpc::{Failure, Moved, NotExtended, Response, Term};
+use crate::rpc::{Failure, Headers, Moved, NotExtended, Response, Term};
 
 /// What is known here of a request whose reply is waited for.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Waiter {
 impl Waiter {
     /// How its request ended, for its caller.
     pub(crate) fn end(self, result: Result<Bytes, Failure>, load: Option<u16>) -> Response {
-        Response { result, load, term: self.term }
+        Response { result, headers: Headers::new(), load, term: self.term }
     }
 
     /// The peer says that it has moved the deadline. It moves here only as far as this side's own

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use macula::rpc::{Failure, Moved, Request, Response, Sent, Term};
+use macula::rpc::{Failure, Headers, Moved, Request, Response, Sent, Term};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -64,6 +64,7 @@ pub(crate) async fn remote<M: Method>(
         key: M::INFO.key(),
         body,
         term: patience.term,
+        headers: Headers::new(),
         moved: Some(moved.clone()),
         sent: sent.clone(),
         leave_if_silent: patience.moves_on && M::INFO.is_idempotent(),
