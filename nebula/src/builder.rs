@@ -31,9 +31,12 @@ use crate::nodes::choices::Choices;
 use crate::nodes::live::{Callers, Live, follow};
 use crate::nodes::{Policy, Topology};
 use crate::service::contracts::Contracts;
-use crate::service::exported::export;
+use crate::service::exported::{Offer, export};
 use crate::service::info::ServiceInfo;
+use crate::service::instance::Service;
 use crate::service::serve::{Dispatch, Serve};
+use crate::service::services::Services;
+use crate::service::slot::Slots;
 use check::check;
 use table::table;
 
@@ -50,6 +53,8 @@ const RETRY_RESERVE: u32 = 1000;
 pub struct NodeBuilder {
     settings: Settings,
     services: Vec<Arc<dyn Dispatch>>,
+    /// Those with plugins, or a life of their own, which are started after the node.
+    living: Vec<Service>,
 }
 
 /// Everything about a node to be but its services.
@@ -106,7 +111,7 @@ impl NodeBuilder {
             roles: None,
             generic_on_mismatch: false,
         };
-        Self { settings, services: Vec::new() }
+        Self { settings, services: Vec::new(), living: Vec::new() }
     }
 
     /// Adds a tag, for selectors to choose by: 1 to 64 bytes without white space, quotes, hidden
@@ -251,6 +256,13 @@ impl NodeBuilder {
         self.serve::<C, _>(service)
     }
 
+    /// Serves a service with plugins, a configuration, or anything else that is said of it. It is
+    /// started with the node; if it fails, so does the node.
+    pub fn service(mut self, service: Service) -> Self {
+        self.living.push(service);
+        self
+    }
+
     /// Starts the node.
     ///
     /// # Errors
@@ -266,7 +278,7 @@ impl NodeBuilder {
     /// Seeds that do not answer are no error: the node goes on trying, and calls say what it
     /// tried.
     pub async fn start(self) -> Result<Node> {
-        let Self { settings, services } = self;
+        let Self { settings, services, living } = self;
         check(&settings)?;
         let mut services = table(services, &settings.name)?;
         let generic = roles::is_generic(&settings)?;
@@ -283,8 +295,13 @@ impl NodeBuilder {
         }
         let callers = Callers::default();
         let mut mesh = mesh_builder(&settings)?;
-        for served in services.values().filter(|served| served.info().is_global()) {
-            mesh = mesh.service(export(served, &callers));
+        let slots = Arc::new(Slots::default());
+        for (name, served) in &services {
+            let slot = slots.slot(name);
+            slot.put(Arc::clone(served));
+            if served.info().is_global() {
+                mesh = mesh.service(export(&slot, served, &callers, Offer::of(served.info())));
+            }
         }
         let mesh = mesh.start().await.map_err(|error| Error::msg(error.to_string()))?;
         if let Some(notice) = notice {
@@ -292,12 +309,13 @@ impl NodeBuilder {
         }
         let live = Arc::new(Live::new());
         live.refresh(&mesh, &callers);
-        let serving = services.values().cloned().collect();
-        let follower = tokio::spawn(follow(live.clone(), mesh.clone(), callers, serving));
+        let contracts = Contracts::new(services.values().map(|served| served.info()));
+        let following = follow(live.clone(), mesh.clone(), callers.clone(), slots.clone());
+        let follower = tokio::spawn(following);
         let tags = settings.tags.iter().map(|tag| tag.as_str().into()).collect();
         let name: Box<str> = settings.name.into();
         let caller = Arc::new(Caller { id: mesh.id(), name: name.clone(), tags });
-        Ok(Node::of(Shared {
+        let node = Node::of(Shared {
             mesh,
             live,
             retries: RetryBudget::new(RETRY_PERMILLE, RETRY_RESERVE),
@@ -308,8 +326,10 @@ impl NodeBuilder {
             tags: own_tags,
             follower: follower.abort_handle(),
             caller,
-            contracts: Contracts::new(services.values().map(|served| served.info())),
-            services,
+            contracts,
+            slots,
+            services: Services::default(),
+            callers,
             told: Told::new(settings.topology),
             default_timeout: settings.default_timeout,
             policy: settings.policy,
@@ -318,7 +338,17 @@ impl NodeBuilder {
             grace: settings.grace,
             generic,
             stopped: AtomicBool::new(false),
-        }))
+        });
+        for served in services.into_values() {
+            Service::adopt(served, &node)?;
+        }
+        for service in living {
+            if let Err(error) = service.start_on(&node).await {
+                let _ = node.shutdown().await;
+                return Err(error.into());
+            }
+        }
+        Ok(node)
     }
 }
 

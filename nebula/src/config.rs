@@ -36,6 +36,6 @@
 //! those of TOML, from `i64::MIN` to `i64::MAX`; `None` is a key that is not there, so a later
 //! layer cannot take back what an earlier one says.
 
-pub use crate::service::config::{ConfigError, Invalid, Layer, Origin, Patch, Watched};
+pub use crate::service::config::{ConfigError, Invalid, Layer, Origin, Patch, Schema, Watched};
 #[doc(no_inline)]
 pub use toml::{Table, Value};

@@ -38,7 +38,8 @@ impl Node {
     /// node serves names what the topology does not; this node's record, in which the hash is told,
     /// would exceed 64 KiB. Nothing has changed then.
     pub fn reload_topology(&self, topology: Topology) -> Result<()> {
-        let infos = || self.services().map(|served| served.info());
+        let services = self.served_here();
+        let infos = || services.iter().map(|served| served.info());
         check(self.name(), self.tags(), infos(), &topology)?;
         let serves = infos().any(ServiceInfo::is_global);
         self.told().replace(self.mesh(), Declared::new(topology), |old, new| {

@@ -9,6 +9,7 @@ use crate::call::{CallError, FirstError, NoTarget, QuorumError};
 use crate::config::ConfigError;
 use crate::exhausted::Exhausted;
 use crate::nodes::{SelectorParseError, TopologyError, UnknownInSelector};
+use crate::service::instance::ServiceError;
 
 /// Any failure of this crate, as text: what `main` returns.
 ///
@@ -26,7 +27,7 @@ struct Text {
 
 impl Error {
     /// An error with nothing to add to its sentence.
-    pub(crate) fn msg(sentence: impl Into<String>) -> Self {
+    pub fn msg(sentence: impl Into<String>) -> Self {
         let sentence = sentence.into();
         Self(Box::new(Text { full: sentence.clone(), sentence, source: None }))
     }
@@ -103,6 +104,12 @@ impl From<SelectorParseError> for Error {
 
 impl From<UnknownInSelector> for Error {
     fn from(error: UnknownInSelector) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl From<ServiceError> for Error {
+    fn from(error: ServiceError) -> Self {
         Self::of(&error)
     }
 }

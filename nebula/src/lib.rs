@@ -108,11 +108,14 @@ pub use macula_macros::topology;
 pub use macula_macros::{IntoStatus, api, on_nodes, roles, sel, service};
 pub use node::Node;
 pub use nodes::{NodeInfo, Nodes, Policy, Selector, Topology};
+pub use service::extensions::Extensions;
 pub use service::info::Stragglers;
+pub use service::instance::{Service, ServiceError, ServiceHandle};
 pub use service::lifecycle::{
     Admin, Failure, LifecycleError, NotReady, Running, ServiceStatus, UnknownStatus,
 };
 pub use service::method::Idempotent;
+pub use service::plugin;
 pub use service::serve::Serve;
 pub use status::{IntoStatus, Status};
 

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use macula::Mesh;
 use macula::identity::NodeId;
 use tokio::task::AbortHandle;
@@ -22,13 +23,20 @@ use crate::context::Caller;
 use crate::declared::Told;
 use crate::error::Error;
 use crate::nodes::choices::Choices;
-use crate::nodes::live::Live;
+use crate::nodes::live::{Callers, Live};
 use crate::nodes::{Nodes, Policy};
 use crate::service::contracts::Contracts;
+use crate::service::instance::{Service, ServiceError, ServiceHandle};
+use crate::service::serve::Serve;
 use crate::service::served::Served;
+use crate::service::services::{Place, Services};
+use crate::service::slot::{Slot, Slots};
 
 /// How long the replies of calls that have just ended may take to be sent, at least.
 const LAST_REPLIES: Duration = Duration::from_millis(200);
+
+/// How long plugins may take to stop after the grace period.
+const STOPPING: Duration = Duration::from_secs(5);
 
 /// A running node: serves what it was given, and makes calls for its clients.
 ///
@@ -54,7 +62,11 @@ pub(crate) struct Shared {
     pub(crate) follower: AbortHandle,
     /// Who its calls come from, as handlers see it.
     pub(crate) caller: Arc<Caller>,
-    pub(crate) services: BTreeMap<&'static str, Arc<Served>>,
+    pub(crate) slots: Arc<Slots>,
+    /// The services that live here, by name.
+    pub(crate) services: Services,
+    /// Who calls, for those that are exported.
+    pub(crate) callers: Callers,
     /// Which nodes there should be, if it was told.
     pub(crate) told: Told,
     pub(crate) contracts: Contracts,
@@ -79,6 +91,51 @@ impl Node {
 
     pub(crate) fn of(shared: Shared) -> Self {
         Self { shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakNode {
+        WeakNode(Arc::downgrade(&self.shared))
+    }
+
+    /// Serves one more service from now on: the short form of
+    /// [`Service::start_on`](crate::Service::start_on).
+    ///
+    /// # Errors
+    ///
+    /// The node serves something of that name already, or has stopped.
+    pub async fn serve<S>(&self, service: impl Serve<S>) -> Result<ServiceHandle, ServiceError> {
+        Service::new(service).start_on(self).await
+    }
+
+    /// The service of this name that lives on this node.
+    pub fn service(&self, name: &str) -> Option<ServiceHandle> {
+        self.shared.services.get(name)
+    }
+
+    /// The services that live on this node, by name.
+    pub fn local_services(&self) -> Vec<ServiceHandle> {
+        self.shared.services.all()
+    }
+
+    /// Takes a name for a service.
+    pub(crate) fn occupy(&self, name: &Arc<str>) -> Result<Place<'_>, ServiceError> {
+        match self.has_stopped() || self.mesh().is_draining() {
+            true => Err(ServiceError::NodeStopped),
+            false => self.shared.services.occupy(name),
+        }
+    }
+
+    /// Gives the name of a service back.
+    pub(crate) fn vacate(&self, name: &str) {
+        self.shared.services.vacate(name);
+    }
+
+    pub(crate) fn callers(&self) -> &Callers {
+        &self.shared.callers
+    }
+
+    pub(crate) fn grace(&self) -> Duration {
+        self.shared.grace
     }
 
     /// Its name.
@@ -112,11 +169,19 @@ impl Node {
     /// When calls are still running at the end of the grace period. The node has stopped all the
     /// same.
     pub async fn shutdown(&self) -> Result<()> {
-        let Shared { mesh, services, grace, follower, background, .. } = &*self.shared;
+        let Shared { mesh, slots, services: living, grace, follower, background, .. } =
+            &*self.shared;
         mesh.drain();
-        services.values().for_each(|served| served.drain());
+        let services = slots.all();
+        services.iter().for_each(|served| served.close());
+        // What the plugins have started is stopped as soon as the calls of their service end.
+        let stopping = living
+            .all()
+            .into_iter()
+            .map(|service| tokio::spawn(async move { service.stop().await }));
+        let stopping = join_all(stopping.collect::<Vec<_>>());
         let idle = async {
-            for served in services.values() {
+            for served in &services {
                 served.idle().await;
             }
         };
@@ -124,6 +189,9 @@ impl Node {
         // What still runs may leave calls to finish behind.
         let ended = tokio::time::timeout_at(over, idle).await;
         background.finish(over).await;
+        if tokio::time::timeout_at(over + STOPPING, stopping).await.is_err() {
+            tracing::warn!(node = self.name(), "the plugins of a service have not stopped in time");
+        }
         let left = over.saturating_duration_since(Instant::now());
         mesh.shutdown(left.max(LAST_REPLIES)).await;
         self.shared.stopped.store(true, Ordering::SeqCst);
@@ -140,8 +208,8 @@ impl Node {
     /// Stops at once, as a crash would, and says nothing to anybody once its network is gone.
     #[cfg(feature = "testing")]
     pub(crate) fn crash(&self) {
-        let Shared { mesh, services, follower, background, .. } = &*self.shared;
-        services.values().for_each(|served| served.drain());
+        let Shared { mesh, slots, follower, background, .. } = &*self.shared;
+        slots.all().iter().for_each(|served| served.close());
         mesh.abort();
         background.stop();
         follower.abort();
@@ -153,8 +221,13 @@ impl Node {
     }
 
     /// The service of this wire name that it serves itself.
-    pub(crate) fn served(&self, service: &str) -> Option<&Arc<Served>> {
-        self.shared.services.get(service)
+    pub(crate) fn served(&self, service: &str) -> Option<Arc<Served>> {
+        self.shared.slots.served(service)
+    }
+
+    /// Where a service of this wire name is found, if it comes.
+    pub(crate) fn slot(&self, service: &str) -> Arc<Slot> {
+        self.shared.slots.slot(service)
     }
 
     /// What it serves and calls, by name.
@@ -214,8 +287,8 @@ impl Node {
     }
 
     /// What it serves itself.
-    pub(crate) fn services(&self) -> impl Iterator<Item = &Arc<Served>> {
-        self.shared.services.values()
+    pub(crate) fn served_here(&self) -> Vec<Arc<Served>> {
+        self.shared.slots.all()
     }
 
     /// The time limit of its calls when nothing nearer sets one.
@@ -236,6 +309,16 @@ impl Node {
     /// Its calls whose results nobody waits for.
     pub(crate) fn background(&self) -> &Background {
         &self.shared.background
+    }
+}
+
+/// A node, as far as somebody else holds it.
+#[derive(Clone)]
+pub(crate) struct WeakNode(Weak<Shared>);
+
+impl WeakNode {
+    pub(crate) fn upgrade(&self) -> Option<Node> {
+        self.0.upgrade().map(|shared| Node { shared })
     }
 }
 

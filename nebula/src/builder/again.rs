@@ -10,7 +10,9 @@ use crate::service::serve::Dispatch;
 impl NodeBuilder {
     /// The same again, with the same services.
     pub(crate) fn again(&self) -> Self {
-        Self { settings: self.settings.clone(), services: self.services.clone() }
+        // What has a life of its own cannot be copied: who starts the node again, starts it again.
+        let (settings, services) = (self.settings.clone(), self.services.clone());
+        Self { settings, services, living: Vec::new() }
     }
 
     /// Whether it was told whom to join by.

@@ -103,8 +103,8 @@ pub enum Outcome {
     NotServed,
     /// The node serves another shape of the method.
     Incompatible,
-    /// The node does not let this caller in.
-    Denied,
+    /// The node does not let this caller in; the text says why, if anybody does.
+    Denied(Box<str>),
     /// The arguments are over the limit.
     RequestTooLarge,
     /// The reply is over the limit.
@@ -135,7 +135,8 @@ impl fmt::Display for Outcome {
             Self::Draining => f.write_str("shutting down"),
             Self::NotServed => f.write_str("does not serve the method"),
             Self::Incompatible => f.write_str("serves another shape of the method"),
-            Self::Denied => f.write_str("denied"),
+            Self::Denied(reason) if reason.is_empty() => f.write_str("denied"),
+            Self::Denied(reason) => write!(f, "denied: {}", Safe(reason)),
             Self::RequestTooLarge => f.write_str("the arguments are too large"),
             Self::ReplyTooLarge => f.write_str("the reply is too large"),
             Self::Panicked => f.write_str("the method panicked"),

@@ -14,6 +14,7 @@ use crate::service::info::{MethodInfo, parse_selector};
 use crate::service::method::{Method, Service};
 use crate::service::serve::{Provider, Provides, erase};
 use crate::service::served::Served;
+use crate::service::slot::Slot;
 
 /// The inside of the generated client of the service `S`. A clone is one reference count.
 ///
@@ -42,8 +43,8 @@ pub(crate) struct Shared {
 pub(crate) enum Place {
     /// A service in this process, without a node.
     Alone(Arc<Served>),
-    /// A node, with the service it serves itself, if it does.
-    Node { node: Node, local: Option<Arc<Served>> },
+    /// A node, and where the service is found on it if it serves it itself.
+    Node { node: Node, local: Arc<Slot> },
 }
 
 impl Place {
@@ -101,8 +102,8 @@ impl<S: Service> Handle<S> {
     pub fn new(node: &Node) -> Self {
         node.check_client(S::INFO);
         node.contracts().learn(S::INFO);
-        let local = node.served(S::INFO.service_name()).filter(|served| served.is::<S>());
-        Self::of(Place::Node { node: node.clone(), local: local.cloned() })
+        let local = node.slot(S::INFO.service_name());
+        Self::of(Place::Node { node: node.clone(), local })
     }
 
     /// Calls `service` in this process.

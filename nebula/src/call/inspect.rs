@@ -27,7 +27,10 @@ impl<M: Method, Targets> Call<'_, M, Targets> {
             Place::Alone(_) => {
                 Why::new(M::INFO.service_name(), M::INFO.method_name()).available(ALONE)
             }
-            Place::Node { node, local } => explain(node, &self.sought(node, local.as_deref())),
+            Place::Node { node, local } => explain(
+                node,
+                &self.sought(node, local.of::<M::Api>().as_deref().map(|served| &**served)),
+            ),
         }
     }
 
@@ -39,7 +42,10 @@ impl<M: Method, Targets> Call<'_, M, Targets> {
             Place::Alone(_) => {
                 vec![NodeRef { id: NodeId::from_bytes([0; 32]), name: ALONE.into() }]
             }
-            Place::Node { node, local } => available(node, &self.sought(node, local.as_deref())),
+            Place::Node { node, local } => available(
+                node,
+                &self.sought(node, local.of::<M::Api>().as_deref().map(|served| &**served)),
+            ),
         }
     }
 
@@ -52,7 +58,10 @@ impl<M: Method, Targets> Call<'_, M, Targets> {
     pub fn configured_nodes(&self) -> Vec<String> {
         match &self.shared.place {
             Place::Alone(_) => Vec::new(),
-            Place::Node { node, local } => configured(node, &self.sought(node, local.as_deref())),
+            Place::Node { node, local } => configured(
+                node,
+                &self.sought(node, local.of::<M::Api>().as_deref().map(|served| &**served)),
+            ),
         }
     }
 

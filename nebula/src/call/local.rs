@@ -31,6 +31,8 @@ use crate::node::Node;
 use crate::nodes::Policy;
 use crate::service::input::{Input, Slot, Started, panic_message};
 use crate::service::method::{Error, Method};
+use crate::service::plugin::Refusal;
+use crate::service::plugin::run::{Prepared, Stopped};
 use crate::service::served::Served;
 use crate::service::shape::ShapeOf;
 
@@ -63,28 +65,38 @@ enum Stage<M: Method> {
     Start,
     Queued(BoxFuture<'static, Permit>),
     Running(Running<M, Permit>),
+    /// A plugin refused it.
+    Refused(CallError<Error<M>>),
     Done,
 }
 
 /// A body with its place in the gate. The body goes first, also when it is dropped.
 struct Running<M: Method, Place> {
-    body: Option<BoxFuture<'static, M::Reply>>,
+    body: Option<Prepared<M>>,
     scope: Scope,
     place: Option<Place>,
 }
 
-/// Makes the body of a call, with the arguments that it takes.
+/// Makes the body of a call, with the arguments that it takes; none if the service is another than
+/// it seems.
 #[inline]
 fn body<M: Method>(
-    served: &Served,
+    served: &Arc<Served>,
     cx: Context,
     args: &mut Option<M::Args>,
-) -> Option<BoxFuture<'static, M::Reply>> {
+) -> Option<Result<Prepared<M>, Stopped<M::Args>>> {
     let mut slot = Slot::<M>::new(args.take()?);
-    match served.dispatch().dispatch(M::INFO.position(), cx, Input::Slot(&mut slot)) {
-        Started::Filled => slot.into_body(),
+    let input = Input::slot(&mut slot).through(served);
+    match served.dispatch().dispatch(M::INFO.position(), cx, input) {
+        Started::Filled => slot.into_prepared(),
         Started::Body(_) | Started::Refused(_) | Started::Unknown => None,
     }
+}
+
+/// How a body ended that gave no reply.
+enum Broken<M: Method> {
+    Panicked(Box<str>),
+    Stopped(Stopped<M::Args>),
 }
 
 impl<M: Method> Local<M> {
@@ -163,7 +175,7 @@ impl<M: Method> Local<M> {
 
     /// Starts the body, as the holder of `permit`.
     fn run(&mut self, permit: Permit) -> Result<(), CallError<Error<M>>> {
-        if self.served.draining() {
+        if self.served.is_closed() {
             // It may have been idle when it was asked, before this place was taken.
             return Err(self.draining());
         }
@@ -171,27 +183,67 @@ impl<M: Method> Local<M> {
         if let (true, Ok(runtime)) = (M::INFO.is_spawned(), Handle::try_current()) {
             let lease = self.lease();
             let cx = Context::new(caller, self.term, Some(lease.clone()));
-            let Some(body) = body::<M>(&self.served, cx, &mut self.args) else {
-                return Err(self.incompatible());
-            };
+            let body = self.body(cx)?;
             let scope = || Scope::new(self.term, Some(lease.clone()));
-            let body = spawned(&runtime, body, scope(), permit).boxed();
+            let body = match body {
+                Prepared::Plain(body) => {
+                    Prepared::Plain(spawned(&runtime, body, scope(), permit).boxed())
+                }
+                Prepared::Hooked(body) => {
+                    Prepared::Hooked(spawned(&runtime, body, scope(), permit).boxed())
+                }
+            };
             self.stage = Stage::Running(Running { body: Some(body), scope: scope(), place: None });
             return Ok(());
         }
         let cx = Context::new(caller, self.term, self.lease.clone());
         let scope = cx.scope();
-        let Some(body) = body::<M>(&self.served, cx, &mut self.args) else {
-            return Err(self.incompatible());
-        };
+        let body = self.body(cx)?;
         self.stage = Stage::Running(Running { body: Some(body), scope, place: Some(permit) });
         Ok(())
     }
 
+    fn body(&mut self, cx: Context) -> Result<Prepared<M>, CallError<Error<M>>> {
+        match body::<M>(&self.served, cx, &mut self.args) {
+            Some(Ok(body)) => Ok(body),
+            Some(Err(stopped)) => Err(self.stopped(stopped)),
+            None => Err(self.incompatible()),
+        }
+    }
+
+    /// What a plugin made of the call. If it did not begin, it may be made elsewhere.
+    fn stopped(&mut self, stopped: Stopped<M::Args>) -> CallError<Error<M>> {
+        let Stopped { refusal, args, executed } = stopped;
+        self.args = args;
+        let (phase, executed) = match executed {
+            true => (Phase::Reply, Executed::Yes),
+            false => (Phase::Queue, Executed::No),
+        };
+        match refusal {
+            Refusal::Denied(text) => {
+                CallError::Denied(self.log(phase, Outcome::Denied(text.into()), executed))
+            }
+            Refusal::Overloaded { retry_after } => {
+                let log = self.log(phase, Outcome::Overloaded, executed);
+                CallError::Overloaded { retry_after, log }
+            }
+            Refusal::Unavailable(reason) => CallError::NoProvider(self.nobody(&reason)),
+            Refusal::Expired => CallError::Deadline(self.log(phase, Outcome::TimedOut, executed)),
+            Refusal::Failed(message) => {
+                let log = self.log(phase, Outcome::Panicked, executed);
+                CallError::Panicked { message: message.into(), log }
+            }
+        }
+    }
+
     fn draining(&self) -> CallError<Error<M>> {
+        CallError::NoProvider(self.nobody("is shutting down"))
+    }
+
+    /// Why this node, which alone was asked, is no provider.
+    fn nobody(&self, reason: &str) -> Why {
         let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
-        let name = self.node.as_ref().map_or(ALONE, Node::name);
-        CallError::NoProvider(why.node(name, "is shutting down"))
+        why.node(self.node.as_ref().map_or(ALONE, Node::name), reason)
     }
 
     fn incompatible(&self) -> CallError<Error<M>> {
@@ -213,7 +265,7 @@ impl<M: Method> Local<M> {
     fn poll_end(&mut self, task: &mut task::Context<'_>) -> Poll<CallError<Error<M>>> {
         let (phase, executed) = match &self.stage {
             Stage::Running(_) => (Phase::Run, Executed::Yes),
-            Stage::Start | Stage::Queued(_) | Stage::Done => (Phase::Queue, Executed::No),
+            _ => (Phase::Queue, Executed::No),
         };
         if let Some(watch) = &self.watch {
             let wait = || Box::pin(watch.clone().cancelled_owned());
@@ -260,7 +312,7 @@ impl<M: Method> Local<M> {
         loop {
             match &mut self.stage {
                 Stage::Start => {
-                    if self.served.draining() {
+                    if self.served.is_closed() {
                         return Poll::Ready(Err(self.draining()));
                     }
                     let deadline = self.term.deadline();
@@ -288,7 +340,16 @@ impl<M: Method> Local<M> {
                 Stage::Running(running) => match running.poll(task) {
                     Ok(Poll::Ready(reply)) => return Poll::Ready(reply),
                     Ok(Poll::Pending) => return self.poll_end(task).map(Err),
-                    Err(message) => return Poll::Ready(Err(self.panicked(message))),
+                    Err(Broken::Panicked(message)) => {
+                        return Poll::Ready(Err(self.panicked(message)));
+                    }
+                    Err(Broken::Stopped(stopped)) => {
+                        return Poll::Ready(Err(self.stopped(stopped)));
+                    }
+                },
+                Stage::Refused(_) => match std::mem::replace(&mut self.stage, Stage::Done) {
+                    Stage::Refused(error) => return Poll::Ready(Err(error)),
+                    _ => return Poll::Pending,
                 },
                 Stage::Done => return Poll::Pending,
             }
@@ -322,19 +383,25 @@ impl<M: Method, Place> Running<M, Place> {
     ///
     /// # Errors
     ///
-    /// What it panicked with.
+    /// Why it ended without a reply.
     #[inline]
-    fn poll(&mut self, task: &mut task::Context<'_>) -> Result<Poll<Answer<M>>, Box<str>> {
+    fn poll(&mut self, task: &mut task::Context<'_>) -> Result<Poll<Answer<M>>, Broken<M>> {
         let Some(body) = &mut self.body else { return Ok(Poll::Pending) };
-        let poll = || catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task)));
+        let poll = || {
+            catch_unwind(AssertUnwindSafe(|| match body {
+                Prepared::Plain(body) => body.as_mut().poll(task).map(Ok),
+                Prepared::Hooked(body) => body.as_mut().poll(task),
+            }))
+        };
         match self.scope.enter(poll) {
             Ok(Poll::Ready(reply)) => {
                 self.body = None;
                 self.scope.end();
+                let reply = reply.map_err(Broken::Stopped)?;
                 Ok(Poll::Ready(M::Shape::split(reply).map_err(CallError::App)))
             }
             Ok(Poll::Pending) => Ok(Poll::Pending),
-            Err(panic) => Err(panic_message(panic).into()),
+            Err(panic) => Err(Broken::Panicked(panic_message(panic).into())),
         }
     }
 }

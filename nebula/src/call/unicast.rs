@@ -24,6 +24,7 @@ use crate::node::Node;
 use crate::nodes::{Policy, Selector};
 use crate::service::method::{Error, Method, Service as _, Value};
 use crate::service::served::Served;
+use crate::service::slot::Found;
 
 /// What an awaited call of the method `M` gives.
 pub(crate) type Answer<M> = Result<Value<M>, CallError<Error<M>>>;
@@ -122,16 +123,14 @@ fn start<'a, M: Method>(
         return Ok(Err(refused.widen()));
     }
     let shared: &'a Shared = call.shared;
-    let (served, node) = match &shared.place {
-        Place::Alone(served) => (served, None),
-        Place::Node { node, local: Some(served) }
-            if stays_here(call, node) && !served.draining() =>
-        {
-            (served, Some(node))
-        }
-        Place::Node { node, local } => return remote(call, times, node, local, task),
+    let (found, node) = match &shared.place {
+        Place::Alone(served) => (Found::First(served), None),
+        Place::Node { node, local } => match local.of::<M::Api>() {
+            Some(found) if !found.is_closed() && stays_here(call, node) => (found, Some(node)),
+            found => return remote(call, times, node, found.map(Found::keep), task),
+        },
     };
-    local::begin(call, times, served, node, task).map_err(State::Local)
+    local::begin(call, times, &found, node, task).map_err(State::Local)
 }
 
 /// The call as it is made through `node` to whoever serves the method.
@@ -144,11 +143,11 @@ fn remote<'a, M: Method>(
     call: &mut Call<'a, M>,
     times: Times,
     node: &'a Node,
-    local: &Option<Arc<Served>>,
+    local: Option<Arc<Served>>,
     task: &task::Context<'_>,
 ) -> Result<Answer<M>, State<'a, M>> {
     let mut ask = Ask::of(call, times);
-    ask.local = local.clone();
+    ask.local = local;
     if ask.hedge {
         return Err(State::Remote(engine::hedged::run(node.clone(), ask).boxed()));
     }

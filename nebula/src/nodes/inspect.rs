@@ -1,5 +1,7 @@
 //! What a node can say about a method by its names, for tools. Nothing here sends or waits.
 
+use std::sync::Arc;
+
 use crate::call::engine::reach::{Here, Sought, Whom};
 use crate::call::inspect::{available, configured, explain};
 use crate::call::{NodeRef, Why};
@@ -39,10 +41,10 @@ impl Node {
     fn about<R>(&self, service: &str, method: &str, ask: impl FnOnce(&Sought<'_>) -> R) -> R {
         let known = self.contracts().find(service, method);
         let selector = known.and_then(|(info, method)| default_selector(info, method.selector()));
-        let serves = |served: &&Served| {
+        let serves = |served: &Arc<Served>| {
             served.info().methods().iter().any(|known| known.method_name() == method)
         };
-        let served = self.served(service).map(|served| &**served).filter(serves);
+        let served = self.served(service).filter(serves);
         ask(&Sought {
             global: true,
             service,
@@ -51,7 +53,7 @@ impl Node {
             key: known.map(|(_, method)| method.key()),
             whom: Whom::by(selector.as_ref()),
             itself: self.id(),
-            here: match served {
+            here: match &served {
                 Some(served) => Here::of(self, service, Some(served)),
                 None => Here::Not,
             },

@@ -16,7 +16,7 @@ use super::sample::Sampler;
 use super::trouble::Trouble;
 use super::{NodeFacts, NodeInfo, Nodes, Runtime, Selector};
 use crate::context::Caller;
-use crate::service::served::Served;
+use crate::service::slot::Slots;
 
 /// How often the node looks at its own machine and at the news of the others.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -224,12 +224,7 @@ fn forget_departed(
 }
 
 /// Follows the mesh, and shares samples of this machine, for as long as the node lives.
-pub(crate) async fn follow(
-    live: Arc<Live>,
-    mesh: Mesh,
-    callers: Callers,
-    services: Vec<Arc<Served>>,
-) {
+pub(crate) async fn follow(live: Arc<Live>, mesh: Mesh, callers: Callers, slots: Arc<Slots>) {
     let mut changed = mesh.watch_view();
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -243,7 +238,7 @@ pub(crate) async fn follow(
             }
             _ = period.tick() => {
                 let serving = u32::try_from(mesh.serving()).unwrap_or(u32::MAX);
-                let queued: usize = services.iter().map(|served| served.queued()).sum();
+                let queued: usize = slots.all().iter().map(|served| served.queued()).sum();
                 let queued = u32::try_from(queued).unwrap_or(u32::MAX);
                 let sample = sampler.sample(serving, queued);
                 if mesh.share_fact(sample.encode().into()).is_err() {

@@ -1,25 +1,51 @@
 //! A service as the mesh calls it: bytes in, bytes out, through the same gates as local calls.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use macula::rpc::{self, Incoming, Term};
 
+use super::info::ServiceInfo;
 use super::input::{Input, Started};
 use super::served::Served;
+use super::slot::Slot;
 use crate::context::{Caller, Context};
 use crate::nodes::live::Callers;
 
-/// Lets the mesh call a service.
+/// Lets the mesh call the service of a place, whichever form of it is there.
 pub(crate) struct Exported {
-    served: Arc<Served>,
+    slot: Arc<Slot>,
     /// The index of the method at each position of the exported list.
     indices: Vec<u16>,
     callers: Callers,
 }
 
-/// The form in which a node offers `served` to its mesh.
-pub(crate) fn export(served: &Arc<Served>, callers: &Callers) -> rpc::Service {
+/// What is said of a service beside its contract.
+pub(crate) struct Offer<'a> {
+    pub(crate) version: &'a str,
+    pub(crate) class: &'a str,
+    pub(crate) metadata: &'a BTreeMap<String, String>,
+    /// Whether others are told of it from the beginning.
+    pub(crate) advertised: bool,
+}
+
+impl Offer<'static> {
+    /// What the contract says, of a service that is there from the start of its node.
+    pub(crate) fn of(info: &'static ServiceInfo) -> Self {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        let version = info.version_text().unwrap_or_default();
+        Self { version, class: "", metadata: &NONE, advertised: true }
+    }
+}
+
+/// The form in which a node offers the service of `slot` to its mesh; `served` is one form of it.
+pub(crate) fn export(
+    slot: &Arc<Slot>,
+    served: &Served,
+    callers: &Callers,
+    offer: Offer<'_>,
+) -> rpc::Service {
     let info = served.info();
     let methods = info.methods().iter().map(|method| {
         let gate = served.gate(method.position()).clone();
@@ -27,12 +53,14 @@ pub(crate) fn export(served: &Arc<Served>, callers: &Callers) -> rpc::Service {
         exported.spawned(method.is_spawned())
     });
     let handler = Exported {
-        served: served.clone(),
+        slot: Arc::clone(slot),
         indices: info.methods().iter().map(|method| method.position()).collect(),
         callers: callers.clone(),
     };
-    rpc::Service::new(info.service_name(), methods, Arc::new(handler))
-        .version(info.version_text().unwrap_or_default())
+    let Offer { version, class, metadata, advertised } = offer;
+    let mut service = rpc::Service::new(info.service_name(), methods, Arc::new(handler));
+    service.metadata.clone_from(metadata);
+    service.version(version).class(class).advertised(advertised)
 }
 
 impl rpc::Handler for Exported {
@@ -40,6 +68,10 @@ impl rpc::Handler for Exported {
         &self,
         call: Incoming,
     ) -> Pin<Box<dyn Future<Output = Result<rpc::Answer, rpc::Fault>> + Send>> {
+        let Some(served) = self.slot.open() else {
+            // It was taken away, or closed, after this call was admitted.
+            return Box::pin(std::future::ready(Err(rpc::Fault::Draining)));
+        };
         let known = self.callers.load().get(&call.caller.node).cloned();
         // A node whose record is still on its way is known by its key alone.
         let caller = known.unwrap_or_else(|| {
@@ -48,7 +80,8 @@ impl rpc::Handler for Exported {
         let term = Term::fixed(call.lease.deadline());
         let cx = Context::new(Some(caller), term, Some(call.lease));
         let index = self.indices.get(call.method).copied().unwrap_or(u16::MAX);
-        let started = self.served.dispatch().dispatch(index, cx, Input::Wire(call.body));
+        let input = Input::wire(call.body).through(&served);
+        let started = served.dispatch().dispatch(index, cx, input);
         match started {
             Started::Body(body) => body,
             Started::Refused(refused) => Box::pin(std::future::ready(Err(refused))),
@@ -57,5 +90,9 @@ impl rpc::Handler for Exported {
                 Box::pin(std::future::ready(Err(rpc::Fault::Malformed(text.into()))))
             }
         }
+    }
+
+    fn refuses(&self, _: usize) -> Option<rpc::Fault> {
+        self.slot.open().is_none().then_some(rpc::Fault::Draining)
     }
 }

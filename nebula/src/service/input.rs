@@ -18,6 +18,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -26,6 +27,8 @@ use macula::rpc::Answer;
 pub use macula::rpc::Fault;
 
 use super::method::Method;
+use super::plugin::run::{Prepared, Stopped, prepare};
+use super::served::Served;
 use super::shape::ShapeOf;
 use super::whole;
 use super::wire::{Args, written};
@@ -35,14 +38,37 @@ use crate::context::{Context, Scope};
 const PANIC_MESSAGE_MAX: usize = 1024;
 
 /// The arguments of a call, as they come to a dispatcher.
-pub enum Input<'s> {
+pub struct Input<'s> {
+    source: Source<'s>,
+    /// The service with its plugins, if it has any that calls pass.
+    through: Option<&'s Arc<Served>>,
+}
+
+enum Source<'s> {
     /// The encoded arguments of a caller elsewhere.
     Wire(Bytes),
     /// A [`Slot`] of the method that is called.
     Slot(&'s mut dyn Any),
 }
 
-impl Input<'_> {
+impl<'s> Input<'s> {
+    /// The encoded arguments of a caller elsewhere.
+    pub fn wire(args: Bytes) -> Self {
+        Self { source: Source::Wire(args), through: None }
+    }
+
+    /// The arguments of a caller in this process.
+    pub fn slot<M: Method>(slot: &'s mut Slot<M>) -> Self {
+        Self { source: Source::Slot(slot), through: None }
+    }
+
+    /// The same on their way through the plugins of the service.
+    #[inline]
+    pub(crate) fn through(self, served: &'s Arc<Served>) -> Self {
+        let through = (!served.chain().is_quiet()).then_some(served);
+        Self { through, ..self }
+    }
+
     /// Starts `body` with the arguments found here. Nothing of it runs before the future that
     /// [`Started`] carries (or the slot) is polled.
     pub fn run<M, F, Fut>(self, cx: Context, body: F) -> Started
@@ -51,20 +77,32 @@ impl Input<'_> {
         F: FnOnce(Context, M::Args) -> Fut + Send + 'static,
         Fut: Future<Output = M::Reply> + Send + 'static,
     {
-        match self {
-            Self::Slot(slot) => {
+        match self.source {
+            Source::Slot(slot) => {
                 let Some(slot) = slot.downcast_mut::<Slot<M>>() else { return Started::Unknown };
                 let Some(args) = slot.args.take() else { return Started::Unknown };
-                slot.body = Some(Box::pin(body(cx, args)));
+                slot.body = Some(match self.through {
+                    None => Ok(Prepared::Plain(Box::pin(body(cx, args)))),
+                    Some(served) => prepare::<M, _, _>(served, cx, args, body),
+                });
                 Started::Filled
             }
-            Self::Wire(bytes) => {
+            Source::Wire(bytes) => {
                 let args = match contained(|| whole::read(&bytes, M::Args::decode)) {
                     Ok(args) => args,
                     Err(reason) => return Started::Refused(Fault::Malformed(reason)),
                 };
                 let scope = cx.scope();
-                Started::Body(Box::pin(encoded::<M>(scope, body(cx, args))))
+                let Some(served) = self.through else {
+                    return Started::Body(Box::pin(encoded::<M>(scope, body(cx, args))));
+                };
+                match prepare::<M, _, _>(served, cx, args, body) {
+                    Ok(Prepared::Plain(body)) => Started::Body(Box::pin(encoded::<M>(scope, body))),
+                    Ok(Prepared::Hooked(body)) => {
+                        Started::Body(Box::pin(encoded_or_stopped::<M>(scope, body)))
+                    }
+                    Err(stopped) => Started::Refused(stopped.refusal.into_fault(false)),
+                }
             }
         }
     }
@@ -77,9 +115,9 @@ impl Input<'_> {
 
 impl fmt::Debug for Input<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Wire(bytes) => write!(f, "Wire({} bytes)", bytes.len()),
-            Self::Slot(_) => f.write_str("Slot"),
+        match &self.source {
+            Source::Wire(bytes) => write!(f, "Wire({} bytes)", bytes.len()),
+            Source::Slot(_) => f.write_str("Slot"),
         }
     }
 }
@@ -87,7 +125,7 @@ impl fmt::Debug for Input<'_> {
 /// Where a caller in this process leaves the arguments and finds the body's future.
 pub struct Slot<M: Method> {
     args: Option<M::Args>,
-    body: Option<BoxFuture<'static, M::Reply>>,
+    body: Option<Result<Prepared<M>, Stopped<M::Args>>>,
 }
 
 impl<M: Method> Slot<M> {
@@ -96,8 +134,17 @@ impl<M: Method> Slot<M> {
         Self { args: Some(args), body: None }
     }
 
-    /// The body, once [`Started::Filled`] said that it is here.
+    /// The body of a service without plugins, once [`Started::Filled`] said that it is here.
     pub fn into_body(self) -> Option<BoxFuture<'static, M::Reply>> {
+        match self.body {
+            Some(Ok(Prepared::Plain(body))) => Some(body),
+            _ => None,
+        }
+    }
+
+    /// The body, or why a plugin refused the call.
+    #[inline]
+    pub(crate) fn into_prepared(self) -> Option<Result<Prepared<M>, Stopped<M::Args>>> {
         self.body
     }
 }
@@ -133,11 +180,32 @@ impl fmt::Debug for Started {
 
 /// Runs the body inside its scope, contains its panic, and encodes what it returns.
 async fn encoded<M: Method>(
-    mut scope: Scope,
+    scope: Scope,
     body: impl Future<Output = M::Reply> + Send,
 ) -> Result<Answer, Fault> {
+    let reply = run(scope, body).await?;
+    answer::<M>(&reply)
+}
+
+/// The same for a body that a plugin may end.
+async fn encoded_or_stopped<M: Method>(
+    scope: Scope,
+    body: impl Future<Output = Result<M::Reply, Stopped<M::Args>>> + Send,
+) -> Result<Answer, Fault> {
+    let reply = run(scope, body).await?;
+    let reply = reply.map_err(|stopped| stopped.refusal.into_fault(stopped.executed))?;
+    answer::<M>(&reply)
+}
+
+fn answer<M: Method>(reply: &M::Reply) -> Result<Answer, Fault> {
+    let body = written(|out| contained(|| M::Shape::encode(reply, out)));
+    body.map(Answer::from).map_err(Fault::Unwritable)
+}
+
+/// Runs the body inside its scope, and contains its panic.
+async fn run<T>(mut scope: Scope, body: impl Future<Output = T> + Send) -> Result<T, Fault> {
     let mut body = pin!(body);
-    let reply = poll_fn(|task| {
+    poll_fn(|task| {
         let polled = scope.enter(|| catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task))));
         match polled {
             Ok(Poll::Ready(reply)) => {
@@ -148,9 +216,7 @@ async fn encoded<M: Method>(
             Err(panic) => Poll::Ready(Err(Fault::Panicked(panic_message(panic)))),
         }
     })
-    .await?;
-    let body = written(|out| contained(|| M::Shape::encode(&reply, out)));
-    body.map(Answer::from).map_err(Fault::Unwritable)
+    .await
 }
 
 /// Reads or writes values of the application, whose `Serialize` and `Deserialize` may panic as

@@ -6,16 +6,21 @@
 //! others ([`input`]).
 
 mod bounded;
+pub(crate) mod children;
 pub(crate) mod config;
 pub(crate) mod contracts;
 pub(crate) mod exported;
+pub(crate) mod extensions;
 pub(crate) mod info;
 pub(crate) mod input;
-#[cfg_attr(not(test), expect(dead_code, reason = "the service instance uses it"))]
+pub(crate) mod instance;
 pub(crate) mod lifecycle;
 pub(crate) mod method;
+pub mod plugin;
 pub(crate) mod serve;
 pub(crate) mod served;
+pub(crate) mod services;
 pub(crate) mod shape;
+pub(crate) mod slot;
 pub(crate) mod whole;
 pub(crate) mod wire;

@@ -57,6 +57,10 @@ pub trait ShapeOf<R>: Send + Sync + 'static {
     fn decode(bytes: &[u8]) -> Result<R, Malformed>;
     /// Tells value and error apart.
     fn split(reply: R) -> Result<Self::Value, Self::Error>;
+    /// The reply of a successful call.
+    fn whole(value: Self::Value) -> R;
+    /// What is in the reply of a successful call.
+    fn value(reply: &mut R) -> Option<&mut Self::Value>;
 }
 
 impl<T: Wire> ShapeOf<T> for Shape<false> {
@@ -74,6 +78,14 @@ impl<T: Wire> ShapeOf<T> for Shape<false> {
     fn split(reply: T) -> Result<T, Infallible> {
         Ok(reply)
     }
+
+    fn whole(value: T) -> T {
+        value
+    }
+
+    fn value(reply: &mut T) -> Option<&mut T> {
+        Some(reply)
+    }
 }
 
 impl<T: Wire, E: Wire> ShapeOf<Result<T, E>> for Shape<true> {
@@ -90,6 +102,14 @@ impl<T: Wire, E: Wire> ShapeOf<Result<T, E>> for Shape<true> {
 
     fn split(reply: Result<T, E>) -> Result<T, E> {
         reply
+    }
+
+    fn whole(value: T) -> Result<T, E> {
+        Ok(value)
+    }
+
+    fn value(reply: &mut Result<T, E>) -> Option<&mut T> {
+        reply.as_mut().ok()
     }
 }
 

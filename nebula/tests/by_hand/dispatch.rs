@@ -21,7 +21,7 @@ fn encoded(args: &impl Args) -> Vec<u8> {
 
 fn start(method: u16, bytes: Vec<u8>) -> Started {
     let cx = Context::detached(Duration::from_secs(1));
-    users().dispatch(method, cx, Input::Wire(bytes.into()))
+    users().dispatch(method, cx, Input::wire(bytes.into()))
 }
 
 async fn finish(started: Started) -> Result<Vec<u8>, Fault> {
@@ -62,5 +62,5 @@ fn what_cannot_be_read_does_not_run() {
 fn a_slot_of_another_method_is_refused() {
     let mut slot = nebula::__private::Slot::<__users::Put>::new((ada(1),));
     let cx = Context::detached(Duration::from_secs(1));
-    assert!(matches!(users().dispatch(0, cx, Input::Slot(&mut slot)), Started::Unknown));
+    assert!(matches!(users().dispatch(0, cx, Input::slot(&mut slot)), Started::Unknown));
 }

@@ -258,7 +258,7 @@ pub(crate) fn outcome(failure: &Failure) -> Outcome {
         Failure::Incompatible { .. } => Outcome::Incompatible,
         Failure::Draining => Outcome::Draining,
         Failure::Parted { .. } => Outcome::Unreachable(failure.to_string().into()),
-        Failure::Denied => Outcome::Denied,
+        Failure::Denied => Outcome::Denied("".into()),
         Failure::Malformed(why) => Outcome::Unreadable(why.as_str().into()),
         Failure::RequestTooLarge { .. } => Outcome::RequestTooLarge,
         Failure::ReplyTooLarge { .. } => Outcome::ReplyTooLarge,

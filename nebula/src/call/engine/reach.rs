@@ -63,7 +63,7 @@ impl Here {
     /// if it serves that at all.
     pub(crate) fn of(node: &Node, service: &str, contract: Option<&Served>) -> Self {
         match contract {
-            Some(served) if !served.draining() => Self::Serves,
+            Some(served) if !served.is_closed() => Self::Serves,
             None if node.served(service).is_some() => Self::OtherContract,
             _ => Self::Not,
         }

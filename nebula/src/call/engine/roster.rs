@@ -176,7 +176,7 @@ impl Roster {
         ask: &mut Ask<'_, M>,
         view: &Arc<View>,
     ) -> Result<Self, Nobody> {
-        let here = ask.local.as_ref().is_some_and(|served| !served.draining());
+        let here = ask.local.as_ref().is_some_and(|served| !served.is_closed());
         let plain = !here && matches!(ask.targets, Targets::Anyone);
         let key = (M::INFO.wire_id(), M::INFO.key());
         if let Some(targets) = plain.then(|| node.known().get(view, &key)).flatten() {

@@ -7,12 +7,13 @@ use std::task::{self, Poll};
 
 use macula::rpc::admission::Pass;
 
-use super::{Local, Running, Stage, body};
+use super::{Broken, Local, Running, Stage, body};
 use crate::call::unary::Call;
 use crate::call::unicast::{Answer, Ask, Times};
 use crate::context::{Context, Scope};
 use crate::node::Node;
 use crate::service::method::Method;
+use crate::service::plugin::run::Stopped;
 use crate::service::served::Served;
 
 /// Polls a call of a service of this process for the first time. Most calls need no more than
@@ -35,21 +36,26 @@ pub(crate) fn begin<M: Method>(
     let Some(place) = served.gate(M::INFO.position()).pass() else {
         return Err(later(call, times, served, node));
     };
-    if served.draining() {
+    if served.is_closed() {
         // It may have been idle when it was asked, before this place was taken.
         drop(place);
         return Err(later(call, times, served, node));
     }
     let cx = Context::new(node.map(Node::as_caller), times.term(), None);
     let scope = Scope::new(times.term(), None);
-    let Some(body) = body::<M>(served, cx, &mut call.args) else {
-        return Ok(Err(later(call, times, served, node).incompatible()));
+    let body = match body::<M>(served, cx, &mut call.args) {
+        Some(Ok(body)) => body,
+        Some(Err(stopped)) => return Err(refused(call, times, served, node, stopped)),
+        None => return Ok(Err(later(call, times, served, node).incompatible())),
     };
     let mut running = Running::<M, _> { body: Some(body), scope, place: Some(place) };
     match running.poll(task) {
         Ok(Poll::Ready(reply)) => Ok(reply),
         Ok(Poll::Pending) => goes_on(later(call, times, served, node), running, task),
-        Err(message) => Ok(Err(later(call, times, served, node).panicked(message))),
+        Err(Broken::Panicked(message)) => {
+            Ok(Err(later(call, times, served, node).panicked(message)))
+        }
+        Err(Broken::Stopped(stopped)) => Err(refused(call, times, served, node, stopped)),
     }
 }
 
@@ -62,6 +68,20 @@ fn later<M: Method>(
     node: Option<&Node>,
 ) -> Box<Local<M>> {
     Box::new(Ask::of(call, times).local(Arc::clone(served), node.cloned()))
+}
+
+/// A call that a plugin has refused, which may be made elsewhere.
+#[cold]
+fn refused<M: Method>(
+    call: &mut Call<'_, M>,
+    times: Times,
+    served: &Arc<Served>,
+    node: Option<&Node>,
+    stopped: Stopped<M::Args>,
+) -> Box<Local<M>> {
+    let mut local = later(call, times, served, node);
+    local.stage = Stage::Refused(local.stopped(stopped));
+    local
 }
 
 /// Goes on with a body that waits, of which its own deadline is watched from now on.

@@ -41,6 +41,7 @@ use crate::node::Node;
 use crate::service::info::Stragglers;
 use crate::service::input::panic_message;
 use crate::service::method::{Method, Service as _, Value};
+use crate::service::slot::Found;
 
 /// Says whether a value counts as a success.
 pub(crate) type Predicate<'a, M> = Box<dyn Fn(&Value<M>) -> bool + Send + 'a>;
@@ -140,7 +141,8 @@ impl<M: Method> Legs<M> {
                 Self::one(target, ask.local(Arc::clone(served), None), latest)
             }
             Place::Node { node, local } => {
-                engine::several::legs(node.clone(), Ask { local: local.clone(), ..ask }, vote).await
+                let local = local.of::<M::Api>().map(Found::keep);
+                engine::several::legs(node.clone(), Ask { local, ..ask }, vote).await
             }
         };
         if let Some(refused) = refused {

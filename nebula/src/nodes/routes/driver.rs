@@ -154,6 +154,9 @@ fn known(service: &'static ServiceInfo, method: &'static MethodInfo) -> Known {
 fn here(node: &Node) -> BTreeSet<u64> {
     let services = node.contracts().all().into_iter();
     let served = services.filter_map(|service| node.served(service.service_name()));
-    let taking = served.filter(|served| !served.draining());
-    taking.flat_map(|served| served.info().methods()).map(|method| method.wire_id()).collect()
+    let taking = served.filter(|served| !served.is_closed());
+    taking
+        .flat_map(|served| served.info().methods().iter())
+        .map(|method| method.wire_id())
+        .collect()
 }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use toml::Table;
 
 use super::error::{ConfigError, Part};
+#[cfg(test)]
 use super::section::AnyConfig;
 use super::state::{Change, Outcome, Sections, State, typed};
 use super::unused::UnusedKey;
@@ -126,17 +127,20 @@ impl Planned {
         &self.changed
     }
 
+    #[cfg(test)]
     /// The keys of the change that nobody has a use for, and that were not there before. They are
     /// logged when it is committed.
     pub(crate) fn unused(&self) -> &[UnusedKey] {
         &self.unused
     }
 
+    #[cfg(test)]
     /// The configuration of a section as it is.
     pub(crate) fn before(&self, part: &Part) -> Option<&AnyConfig> {
         self.base.value(part)
     }
 
+    #[cfg(test)]
     /// The configuration of a section as it will be.
     pub(crate) fn after(&self, part: &Part) -> Option<&AnyConfig> {
         self.next.value(part)

@@ -12,8 +12,6 @@
 //!
 //! Limits: 1 MiB a text, 32 keys in each other, 10 000 values a layer. Integers are those of TOML:
 //! from `i64::MIN` to `i64::MAX`.
-#![expect(unused_imports, reason = "the service instance uses it")]
-#![cfg_attr(not(test), expect(dead_code, reason = "the service instance uses it"))]
 
 mod cell;
 mod environment;
@@ -28,6 +26,7 @@ mod layers;
 mod node;
 mod patch;
 mod reader;
+mod schema;
 mod section;
 mod shown;
 mod state;
@@ -37,7 +36,7 @@ mod text;
 mod unused;
 mod watched;
 
-pub(crate) use cell::{Committed, ConfigCell, Planned};
+pub(crate) use cell::ConfigCell;
 pub use error::ConfigError;
 pub(crate) use error::Part;
 pub(crate) use file::read_file;
@@ -45,7 +44,7 @@ pub(crate) use given::Given;
 pub use invalid::Invalid;
 pub use layer::{Layer, Origin};
 pub use patch::Patch;
-pub(crate) use section::{AnyConfig, Merge, Section, Validate};
+pub use schema::Schema;
+pub(crate) use section::Section;
 pub(crate) use state::{Change, Sections};
-pub(crate) use unused::UnusedKey;
 pub use watched::Watched;

@@ -15,7 +15,7 @@ mod drain;
 mod driver;
 mod error;
 pub(crate) mod handle;
-mod hooks;
+pub(crate) mod hooks;
 mod reconcile;
 mod status;
 

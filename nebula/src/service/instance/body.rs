@@ -1,0 +1,121 @@
+//! What the lifecycle of a service drives.
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+
+use super::Instance;
+use crate::service::lifecycle::ServiceStatus;
+use crate::service::lifecycle::body::{Body, Cause, NotReady, Reporter};
+use crate::service::plugin::Hooks;
+
+impl Body for Instance {
+    fn start(&self, reporter: Reporter) -> BoxFuture<'_, Result<(), Cause>> {
+        async move {
+            let _managing = self.managing.lock().await;
+            self.crew().reporter = Some(reporter.clone());
+            let seats = self.seats();
+            for seat in seats.iter().rev() {
+                if let Err(message) = seat.start(&reporter).await {
+                    for seat in &seats {
+                        seat.stop().await;
+                    }
+                    self.crew().reporter = None;
+                    return Err(Cause::new(format!("the plugin `{}`", seat.name()), message));
+                }
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        async move {
+            let _managing = self.managing.lock().await;
+            self.crew().reporter = None;
+            for seat in self.seats() {
+                seat.stop().await;
+            }
+        }
+        .boxed()
+    }
+
+    fn advertise(&self) {
+        if let Some(core) = self.core.get() {
+            core.open();
+        }
+        self.tell(true);
+    }
+
+    fn withdraw(&self) {
+        if let Some(core) = self.core.get() {
+            core.close();
+        }
+        self.tell(false);
+    }
+
+    fn changed(&self, old: &ServiceStatus, new: &ServiceStatus) -> BoxFuture<'_, ()> {
+        let (old, new) = (old.clone(), new.clone());
+        async move {
+            for seat in self.seats() {
+                if seat.has(Hooks::STATUS) {
+                    seat.link.plugin.status_changed(&seat.link.host, &old, &new).await;
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn watches_readiness(&self) -> bool {
+        self.seats().iter().any(|seat| seat.has(Hooks::READY))
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Vec<NotReady>> {
+        async move {
+            let seats = self.seats();
+            let asked = seats.iter().filter(|seat| seat.has(Hooks::READY)).map(async |seat| {
+                let ready = seat.link.plugin.ready(&seat.link.host).await;
+                ready.err().map(|reason| NotReady::new(seat.name().clone(), reason))
+            });
+            join_all(asked).await.into_iter().flatten().collect()
+        }
+        .boxed()
+    }
+
+    fn drained(&self) -> BoxFuture<'_, Vec<NotReady>> {
+        async move {
+            let seats = self.seats();
+            let asked = seats.iter().filter(|seat| seat.has(Hooks::DRAINED)).map(async |seat| {
+                let drained = seat.link.plugin.drained(&seat.link.host).await;
+                drained.err().map(|reason| NotReady::new(seat.name().clone(), reason))
+            });
+            join_all(asked).await.into_iter().flatten().collect()
+        }
+        .boxed()
+    }
+
+    fn idle(&self) -> BoxFuture<'_, ()> {
+        async move {
+            if let Some(core) = self.core.get() {
+                core.idle().await;
+            }
+        }
+        .boxed()
+    }
+}
+
+impl Instance {
+    /// Tells the cluster whether the service takes calls.
+    fn tell(&self, takes_calls: bool) {
+        if !self.global {
+            return;
+        }
+        let Some(mesh) = self.mesh() else { return };
+        if mesh.is_draining() {
+            // All of the node's services are withdrawn then.
+            return;
+        }
+        if let Err(error) = mesh.set_advertised(&self.name, takes_calls) {
+            tracing::error!(service = %self.name, %error, "others are not told of a service");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! What a service shall be.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Crew, Instance, ServiceError, ServiceHandle};
+use crate::Node;
+use crate::config::{Patch, Schema};
+use crate::service::config::{Change, ConfigCell, Given, Part, read_file};
+use crate::service::exported::{Offer, export};
+use crate::service::info::ServiceInfo;
+use crate::service::lifecycle::ServiceStatus;
+use crate::service::lifecycle::cell::StatusCell;
+use crate::service::lifecycle::handle::{Lifecycle, Settings};
+use crate::service::plugin::erased::Erased;
+use crate::service::plugin::order::resolve;
+use crate::service::plugin::{Host, Plugin};
+use crate::service::serve::{Dispatch, Serve};
+use crate::service::served::Served;
+
+/// A service to be: an implementation, and all that is said of it.
+///
+/// ```
+/// # use nebula::prelude::*;
+/// # use nebula::Service;
+/// # #[service]
+/// # trait Greeter {
+/// #     #[api]
+/// #     async fn hello(&self, name: String) -> String;
+/// # }
+/// # struct English;
+/// # impl Greeter for English {
+/// #     async fn hello(&self, name: String) -> String {
+/// #         format!("Hello, {name}!")
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> nebula::Result<()> {
+/// let node = Node::builder("server").start().await?;
+/// let greeter = Service::new(English).version("1.4.0").start_on(&node).await?;
+/// assert!(greeter.status().accepts_calls());
+/// greeter.pause("lunch").await?;
+/// assert!(GreeterClient::new(&node).hello("Ada".into()).await.is_err());
+/// greeter.activate("back").await?;
+/// assert_eq!(GreeterClient::new(&node).hello("Ada".into()).await?, "Hello, Ada!");
+/// # node.shutdown().await
+/// # }
+/// ```
+#[must_use = "a service does nothing until it is started: `.start_on(&node).await?`"]
+pub struct Service {
+    make: Make,
+    version: Option<String>,
+    class: String,
+    metadata: BTreeMap<String, String>,
+    plugins: Vec<Arc<dyn Erased>>,
+    config: Option<Schema>,
+    file: Option<PathBuf>,
+    environment: Option<String>,
+    patch: Option<Patch>,
+    paused: bool,
+    grace: Option<Duration>,
+}
+
+type Build = Box<dyn FnOnce(&Host) -> Arc<dyn Dispatch> + Send>;
+
+/// Where the implementation comes from.
+enum Make {
+    Made(Arc<dyn Dispatch>),
+    /// It is in its place already.
+    There(Arc<Served>),
+    Later(&'static ServiceInfo, Build),
+}
+
+impl Make {
+    fn info(&self) -> &'static ServiceInfo {
+        match self {
+            Self::Made(service) => service.info(),
+            Self::There(served) => served.info(),
+            Self::Later(info, _) => info,
+        }
+    }
+}
+
+impl Service {
+    /// A service that this value implements. A value that implements several says which one:
+    /// `Service::new::<UsersClient>(store)`.
+    pub fn new<S>(service: impl Serve<S>) -> Self {
+        Self::of(Make::Made(service.erase()))
+    }
+
+    /// A service whose implementation is made when it is started, with what it needs to know of
+    /// where it is: its configuration to watch, its extensions, its node.
+    pub fn build<S: crate::service::method::Service, T: Serve<S>>(
+        make: impl FnOnce(&Host) -> T + Send + 'static,
+    ) -> Self {
+        Self::of(Make::Later(S::INFO, Box::new(|host| make(host).erase())))
+    }
+
+    fn of(make: Make) -> Self {
+        Self {
+            make,
+            version: None,
+            class: String::new(),
+            metadata: BTreeMap::new(),
+            plugins: Vec::new(),
+            config: None,
+            file: None,
+            environment: None,
+            patch: None,
+            paused: false,
+            grace: None,
+        }
+    }
+
+    /// Sets its version, at most 32 bytes; that of the contract unless set. Clients may
+    /// [require](crate::Options::version) one.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// Sets what kind of service it is, for people: at most 64 bytes.
+    pub fn class(mut self, class: impl Into<String>) -> Self {
+        self.class = class.into();
+        self
+    }
+
+    /// Says more of it, for people and tools: at most 16 pairs, keys of 1 to 64 bytes and values of
+    /// at most 256.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds a plugin. The order of adding counts where the plugins themselves leave it open: the
+    /// first one stands on top.
+    pub fn plugin(mut self, plugin: impl Plugin) -> Self {
+        self.plugins.push(Arc::new(plugin));
+        self
+    }
+
+    /// Says what its configuration is, with the values that hold where no layer says anything.
+    pub fn config<C>(self, defaults: C) -> Self
+    where
+        C: DeserializeOwned + Serialize + Send + Sync + 'static,
+    {
+        self.schema(Schema::new(defaults))
+    }
+
+    /// The same with rules of its own.
+    pub fn schema(mut self, schema: Schema) -> Self {
+        self.config = Some(schema);
+        self
+    }
+
+    /// Reads a layer of configuration from this file (TOML), which must exist. It is read when the
+    /// service is started.
+    pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// Takes a layer of configuration from the environment: under the prefix `USERS` the variable
+    /// `USERS__POOL__SIZE` is the key `pool.size`. It is read when the service is started.
+    pub fn config_env(mut self, prefix: impl Into<String>) -> Self {
+        self.environment = Some(prefix.into());
+        self
+    }
+
+    /// Puts values over those of the code, the file and the environment.
+    pub fn start_with(mut self, patch: impl Into<Patch>) -> Self {
+        self.patch = Some(patch.into());
+        self
+    }
+
+    /// Leaves it paused when it is started, with no plugin started, until it is activated.
+    pub fn paused(mut self) -> Self {
+        self.paused = true;
+        self
+    }
+
+    /// How long calls and plugins may take to end when it stops; that of the node unless set.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = Some(grace);
+        self
+    }
+
+    /// Starts it on this node, and returns once it runs (or is paused, if it was asked to be).
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with what it was to be, or what failed. Nothing of it is left then. To
+    /// have a service that fails at first tried again, see [`launch_on`](Self::launch_on).
+    pub async fn start_on(self, node: &Node) -> Result<ServiceHandle, ServiceError> {
+        let handle = self.launch_on(node)?;
+        match handle.started().await {
+            Ok(()) => Ok(handle),
+            Err(error) => {
+                // The failure is told; what its end may say adds nothing.
+                let _ = handle.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives a service that is in its place on a node already, and takes calls, a life.
+    pub(crate) fn adopt(served: Arc<Served>, node: &Node) -> Result<ServiceHandle, ServiceError> {
+        Self::of(Make::There(served)).launch_on(node)
+    }
+
+    /// Starts it on this node without waiting for it: if it fails, it is tried again after 1 s, 2 s
+    /// and so on up to 60 s, until it is stopped. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with what it was to be. Nothing of it is left then.
+    pub fn launch_on(self, node: &Node) -> Result<ServiceHandle, ServiceError> {
+        let Self { make, version, class, metadata, plugins: listed, .. } = self;
+        let info = make.info();
+        let name: Arc<str> = info.service_name().into();
+        let plugins = resolve(&listed, &[])?;
+        let mut sections = Instance::sections(&plugins, &Default::default(), |_| false)?;
+        if let Some(schema) = self.config {
+            sections.insert(Part::Service, schema.section(&Part::Service)?);
+        }
+        let mut changes = vec![Change::Sections(sections)];
+        if let Some(path) = &self.file {
+            changes.push(Change::Layer(read_file(path)?));
+        }
+        if let Some(prefix) = &self.environment {
+            changes.push(Change::Layer(Given::environment(prefix, std::env::vars_os())?));
+        }
+        if let Some(patch) = self.patch {
+            changes.push(Change::Layer(Given::start(patch)?));
+        }
+        let config = ConfigCell::new(changes)?;
+        let cell = Arc::new(StatusCell::new(ServiceStatus::fresh(SystemTime::now())));
+        let place = node.occupy(&name)?;
+        let instance = Arc::new(Instance {
+            name: Arc::clone(&name),
+            node: node.downgrade(),
+            node_id: node.id(),
+            global: info.is_global(),
+            slot: node.slot(&name),
+            config,
+            extensions: Arc::default(),
+            cell: Arc::clone(&cell),
+            lifecycle: OnceLock::new(),
+            core: OnceLock::new(),
+            crew: Mutex::new(Crew::default()),
+            managing: tokio::sync::Mutex::new(()),
+        });
+        let there = matches!(make, Make::There(_));
+        let core = match make {
+            Make::Made(service) => Served::new(service),
+            Make::There(served) => served,
+            Make::Later(_, make) => Served::new(make(&Host::new(&instance, Part::Service))),
+        };
+        let seats: Vec<_> = plugins.iter().map(|plugin| instance.seat(plugin)).collect();
+        *instance.crew() = Crew { listed, seats: seats.clone(), reporter: None };
+        // It is set here and nowhere else.
+        let _ = instance.core.set(Arc::clone(&core));
+        if !there {
+            core.close();
+            if info.is_global() {
+                let version = version.as_deref().or(info.version_text()).unwrap_or_default();
+                let offer =
+                    Offer { version, class: &class, metadata: &metadata, advertised: false };
+                let exported = export(&instance.slot, &core, node.callers(), offer);
+                let served = node.mesh().serve(exported);
+                served.map_err(|error| ServiceError::Record(error.to_string()))?;
+            }
+            instance.show(&seats);
+        }
+        node.contracts().learn(info);
+        let mut settings = Settings::new(Arc::clone(&name));
+        settings.paused = self.paused;
+        settings.grace = self.grace.unwrap_or(node.grace());
+        let lifecycle = Lifecycle::new(cell, instance.clone(), settings);
+        let _ = instance.lifecycle.set(lifecycle.clone());
+        let handle = ServiceHandle::new(instance, lifecycle);
+        place.fill(handle.clone());
+        handle.begin();
+        Ok(handle)
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("name", &self.make.info().service_name())
+            .field("plugins", &self.plugins)
+            .finish_non_exhaustive()
+    }
+}

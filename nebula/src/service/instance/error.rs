@@ -1,0 +1,65 @@
+//! Why a service is not started, or not changed.
+
+use std::sync::Arc;
+
+use super::super::plugin::OrderError;
+use crate::config::ConfigError;
+use crate::service::lifecycle::LifecycleError;
+
+/// Why a service was not started or not changed. What it was before it still is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// Something about the configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Something about the order of the plugins.
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    /// The service is not in the state that was asked for.
+    #[error(transparent)]
+    Lifecycle(#[from] LifecycleError),
+    /// The node serves something else under this name.
+    #[error(
+        "this node serves something called `{0}` already: stop that first, or give this one \
+         another name with `.name(..)`"
+    )]
+    NameTaken(Arc<str>),
+    /// The node has stopped, or is about to.
+    #[error("the node has stopped")]
+    NodeStopped,
+    /// What the node would have to tell others of the service is refused.
+    #[error("the service cannot be told to others: {0}")]
+    Record(String),
+    /// The service has no plugin of this name.
+    #[error("the service has no plugin called `{name}`: it has {}", list(.known))]
+    UnknownPlugin {
+        /// The name.
+        name: String,
+        /// Those it has, top first.
+        known: Vec<String>,
+    },
+    /// The plugin is needed by another one, which would have to go first.
+    #[error("the plugin `{name}` is needed by `{by}`: remove that first")]
+    Needed {
+        /// The plugin.
+        name: String,
+        /// One that needs it.
+        by: String,
+    },
+    /// A plugin does not start, or does not take its new configuration. All is as it was.
+    #[error("the plugin `{name}` failed, and nothing has changed: {message}")]
+    Plugin {
+        /// The plugin.
+        name: String,
+        /// What it said.
+        message: String,
+    },
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    }
+}

@@ -1,0 +1,83 @@
+//! What a plugin and a service know of where they are.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use crate::config::Watched;
+use crate::service::config::Part;
+use crate::service::extensions::Extensions;
+use crate::service::instance::Instance;
+use crate::service::lifecycle::ServiceStatus;
+use crate::{Node, NodeId};
+
+/// The service that a plugin belongs to, as the plugin sees it; and the one that a service is, for
+/// its own [construction](crate::Service::build). It does not keep the service alive: what it knows
+/// of one that has ended is its name and its node.
+#[derive(Clone)]
+pub struct Host {
+    instance: Weak<Instance>,
+    service: Arc<str>,
+    node: NodeId,
+    /// Whose configuration it gives.
+    part: Part,
+}
+
+impl Host {
+    pub(crate) fn new(instance: &Arc<Instance>, part: Part) -> Self {
+        let (service, node) = (Arc::clone(instance.name()), instance.node_id());
+        Self { instance: Arc::downgrade(instance), service, node, part }
+    }
+
+    /// The name of the plugin; of the service, where it is its own host.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        match &self.part {
+            Part::Service => &self.service,
+            Part::Plugin(name) => name,
+        }
+    }
+
+    /// The name of the service.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// The node that serves it, while it does.
+    pub fn node(&self) -> Option<Node> {
+        self.instance.upgrade()?.node()
+    }
+
+    /// The id of the node that serves it.
+    pub fn node_id(&self) -> NodeId {
+        self.node
+    }
+
+    /// The state of the service, while there is one.
+    pub fn status(&self) -> Option<Arc<ServiceStatus>> {
+        Some(self.instance.upgrade()?.status())
+    }
+
+    /// The configuration in force, if it is of this type: of a plugin its own section, of a service
+    /// what is around the sections of its plugins. Never waits.
+    pub fn config<C: Send + Sync + 'static>(&self) -> Option<Arc<C>> {
+        self.instance.upgrade()?.config().get(&self.part)
+    }
+
+    /// The same, and what it becomes.
+    pub fn watch_config<C: Send + Sync + 'static>(&self) -> Option<Watched<C>> {
+        self.instance.upgrade()?.config().watch(&self.part)
+    }
+
+    /// Values of the service that outlive pauses and starts, and end with it.
+    pub fn extensions(&self) -> Option<Arc<Extensions>> {
+        Some(Arc::clone(self.instance.upgrade()?.extensions()))
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("service", &self.service)
+            .field("part", &self.part)
+            .finish_non_exhaustive()
+    }
+}

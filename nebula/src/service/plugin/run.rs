@@ -1,0 +1,253 @@
+//! The one point that every call of a service with plugins passes, local or remote, once its
+//! arguments are at hand.
+
+use std::any::Any;
+use std::future::ready;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::around::go_on;
+use super::chain::{Chain, Seen};
+use super::{Ended, Refusal};
+use crate::context::Context;
+use crate::service::info::MethodInfo;
+use crate::service::input::{contained, panic_message};
+use crate::service::method::{Method, Value};
+use crate::service::served::Served;
+use crate::service::shape::ShapeOf;
+use crate::service::wire::{Args as _, written};
+
+/// A body, ready to be polled.
+pub(crate) enum Prepared<M: Method> {
+    /// No plugin has to do with it any more.
+    Plain(BoxFuture<'static, M::Reply>),
+    /// A plugin may end it in place of the method.
+    Hooked(BoxFuture<'static, Result<M::Reply, Stopped<M::Args>>>),
+}
+
+/// A call that a plugin ended without a reply.
+pub(crate) struct Stopped<A> {
+    pub(crate) refusal: Refusal,
+    /// The arguments, if the method has not taken them.
+    pub(crate) args: Option<A>,
+    /// Whether the method has begun.
+    pub(crate) executed: bool,
+}
+
+/// Leads a call through the plugins of its service to `body`.
+///
+/// # Errors
+///
+/// A plugin refused it at once, and nothing ran.
+pub(crate) fn prepare<M, F, Fut>(
+    served: &Arc<Served>,
+    cx: Context,
+    args: M::Args,
+    body: F,
+) -> Result<Prepared<M>, Stopped<M::Args>>
+where
+    M: Method,
+    F: FnOnce(Context, M::Args) -> Fut + Send + 'static,
+    Fut: Future<Output = M::Reply> + Send + 'static,
+{
+    let chain = served.chain();
+    if chain.lasts() {
+        return Ok(Prepared::Hooked(Box::pin(lasting::<M, F, Fut>(
+            Arc::clone(served),
+            cx,
+            args,
+            body,
+        ))));
+    }
+    let mut call = Typed::<M, F, Fut>::new(args, None);
+    let shown = chain.before(M::INFO, &cx, &mut call);
+    match (shown, call.reply, call.args) {
+        (Ok(()), None, Some(args)) => Ok(Prepared::Plain(Box::pin(body(cx, args)))),
+        (Ok(()), Some(reply), _) => Ok(Prepared::Plain(ready(reply).boxed())),
+        (Ok(()), None, None) => Err(Stopped {
+            refusal: Refusal::Failed("the arguments are gone".into()),
+            args: None,
+            executed: false,
+        }),
+        (Err(refusal), _, args) => Err(Stopped { refusal, args, executed: false }),
+    }
+}
+
+/// A call through hooks that outlast its beginning.
+async fn lasting<M, F, Fut>(
+    served: Arc<Served>,
+    cx: Context,
+    args: M::Args,
+    body: F,
+) -> Result<M::Reply, Stopped<M::Args>>
+where
+    M: Method,
+    F: FnOnce(Context, M::Args) -> Fut + Send + 'static,
+    Fut: Future<Output = M::Reply> + Send + 'static,
+{
+    let chain = served.chain();
+    let known = cx.clone();
+    let mut end = End::new(chain, M::INFO, &known);
+    let mut call = Typed::<M, F, Fut>::new(args, Some((cx, body)));
+    let through = AssertUnwindSafe(through(chain, M::INFO, &known, &mut call)).catch_unwind();
+    let refusal = match through.await {
+        Ok(Ok(())) => {
+            let ended = if call.is_error() { Ended::Failed } else { Ended::Replied };
+            end.show(ended, Some(&mut call));
+            match call.reply {
+                Some(reply) => return Ok(reply),
+                None => Refusal::Failed("a plugin took the reply away".into()),
+            }
+        }
+        Ok(Err(refusal)) => {
+            end.show(Ended::Refused(&refusal), None);
+            refusal
+        }
+        Err(panic) => {
+            let message = panic_message(panic);
+            end.show(Ended::Panicked(&message), None);
+            // Whoever polls this contains it, as it does with a method that has no plugins.
+            resume_unwind(Box::new(message))
+        }
+    };
+    Err(Stopped { refusal, args: call.args, executed: call.ran })
+}
+
+async fn through(
+    chain: &Chain,
+    method: &'static MethodInfo,
+    cx: &Context,
+    values: &mut (dyn Values + 'static),
+) -> Result<(), Refusal> {
+    chain.before(method, cx, &mut *values)?;
+    go_on(method, cx, values, chain.around()).await
+}
+
+/// Shows the end of a call, once, also if it is dropped.
+struct End<'c> {
+    chain: &'c Chain,
+    method: &'static MethodInfo,
+    cx: &'c Context,
+    /// When it began, until it has been shown.
+    began: Option<Instant>,
+}
+
+impl<'c> End<'c> {
+    fn new(chain: &'c Chain, method: &'static MethodInfo, cx: &'c Context) -> Self {
+        Self { chain, method, cx, began: chain.sees_ends().then(Instant::now) }
+    }
+
+    fn show(&mut self, ended: Ended<'_>, values: Option<&mut (dyn Values + 'static)>) {
+        if let Some(began) = self.began.take() {
+            let Self { chain, method, cx, .. } = *self;
+            chain.after(&mut Seen { method, cx, elapsed: began.elapsed(), ended, values });
+        }
+    }
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.show(Ended::Cancelled, None);
+    }
+}
+
+/// The values of a call, whatever their types.
+pub(crate) trait Values: Send {
+    fn args(&mut self) -> Option<&mut dyn Any>;
+    fn encoded_args(&self) -> Option<Bytes>;
+    fn reply(&mut self) -> Option<&mut dyn Any>;
+    /// What is in the reply's `Ok`, or the reply if it has none.
+    fn value(&mut self) -> Option<&mut dyn Any>;
+    fn is_error(&mut self) -> bool;
+    fn encoded_reply(&self) -> Option<Bytes>;
+    /// Takes the `Option<T>` that this is, if `T` is the reply's type or what is in its `Ok`.
+    fn answer(&mut self, value: &mut dyn Any);
+    fn answer_encoded(&mut self, reply: &[u8]) -> Result<(), String>;
+    /// Whether the method has begun.
+    fn has_run(&self) -> bool;
+    /// Runs the method. False if it cannot, since it has before.
+    fn run(&mut self) -> BoxFuture<'_, bool>;
+}
+
+struct Typed<M: Method, F, Fut> {
+    args: Option<M::Args>,
+    reply: Option<M::Reply>,
+    body: Option<(Context, F)>,
+    ran: bool,
+    future: PhantomData<fn() -> Fut>,
+}
+
+impl<M: Method, F, Fut> Typed<M, F, Fut> {
+    fn new(args: M::Args, body: Option<(Context, F)>) -> Self {
+        Self { args: Some(args), reply: None, body, ran: false, future: PhantomData }
+    }
+}
+
+impl<M, F, Fut> Values for Typed<M, F, Fut>
+where
+    M: Method,
+    F: FnOnce(Context, M::Args) -> Fut + Send + 'static,
+    Fut: Future<Output = M::Reply> + Send + 'static,
+{
+    fn args(&mut self) -> Option<&mut dyn Any> {
+        self.args.as_mut().map(|args| args as _)
+    }
+
+    fn encoded_args(&self) -> Option<Bytes> {
+        let args = self.args.as_ref()?;
+        written(|out| contained(|| args.encode(out))).ok()
+    }
+
+    fn reply(&mut self) -> Option<&mut dyn Any> {
+        self.reply.as_mut().map(|reply| reply as _)
+    }
+
+    fn value(&mut self) -> Option<&mut dyn Any> {
+        M::Shape::value(self.reply.as_mut()?).map(|value| value as _)
+    }
+
+    fn is_error(&mut self) -> bool {
+        self.reply.as_mut().is_some_and(|reply| M::Shape::value(reply).is_none())
+    }
+
+    fn encoded_reply(&self) -> Option<Bytes> {
+        let reply = self.reply.as_ref()?;
+        written(|out| contained(|| M::Shape::encode(reply, out))).ok()
+    }
+
+    fn answer(&mut self, value: &mut dyn Any) {
+        if let Some(reply) = value.downcast_mut::<Option<M::Reply>>() {
+            self.reply = reply.take().or(self.reply.take());
+        } else if let Some(value) = value.downcast_mut::<Option<Value<M>>>() {
+            self.reply = value.take().map(M::Shape::whole).or(self.reply.take());
+        }
+    }
+
+    fn answer_encoded(&mut self, reply: &[u8]) -> Result<(), String> {
+        self.reply = Some(contained(|| M::Shape::decode(reply))?);
+        Ok(())
+    }
+
+    fn has_run(&self) -> bool {
+        self.ran
+    }
+
+    fn run(&mut self) -> BoxFuture<'_, bool> {
+        let (Some(args), Some((cx, body))) = (self.args.take(), self.body.take()) else {
+            return ready(false).boxed();
+        };
+        self.ran = true;
+        let reply = body(cx, args);
+        async move {
+            self.reply = Some(reply.await);
+            true
+        }
+        .boxed()
+    }
+}

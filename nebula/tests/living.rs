@@ -1,0 +1,13 @@
+//! Services that live: their plugins, their states and their configuration, on nodes of an
+//! in-memory network in virtual time. The numbers are those of the cases of Malla.
+
+#[path = "living/chain.rs"]
+mod chain;
+#[path = "living/life.rs"]
+mod life;
+#[path = "living/plugins.rs"]
+mod plugins;
+#[path = "living/settings.rs"]
+mod settings;
+#[path = "living/site.rs"]
+mod site;
