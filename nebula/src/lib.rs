@@ -106,6 +106,7 @@ pub use macula_macros::topology;
 pub use macula_macros::{api, on_nodes, roles, sel, service};
 pub use node::Node;
 pub use nodes::{NodeInfo, Nodes, Policy, Selector, Topology};
+pub use service::children::{Children, Outcome, Restart, Strategy};
 pub use service::info::Stragglers;
 pub use service::lifecycle::{
     Admin, Failure, LifecycleError, NotReady, Running, ServiceStatus, UnknownStatus,

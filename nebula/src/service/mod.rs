@@ -6,6 +6,8 @@
 //! others ([`input`]).
 
 mod bounded;
+#[cfg_attr(not(test), expect(dead_code, reason = "the service instance uses it"))]
+pub(crate) mod children;
 pub(crate) mod contracts;
 pub(crate) mod exported;
 pub(crate) mod info;
