@@ -57,9 +57,7 @@ impl Body for Instance {
         let (old, new) = (old.clone(), new.clone());
         async move {
             for seat in self.seats() {
-                if seat.has(Hooks::STATUS) {
-                    seat.link.plugin.status_changed(&seat.link.host, &old, &new).await;
-                }
+                seat.status_changed(&old, &new).await;
             }
         }
         .boxed()

@@ -1,8 +1,13 @@
 //! A plugin in its place in a service: started or not, with its children.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::service::children::Supervised;
+use futures_util::FutureExt;
+
+use crate::service::children::{GaveUp, RunningChildren};
+use crate::service::input::panic_message;
+use crate::service::lifecycle::ServiceStatus;
 use crate::service::lifecycle::body::Reporter;
 use crate::service::plugin::Hooks;
 use crate::service::plugin::chain::Link;
@@ -11,7 +16,7 @@ use crate::service::plugin::chain::Link;
 pub(super) struct Seat {
     pub(super) link: Link,
     /// None while it is not started.
-    up: Mutex<Option<Supervised>>,
+    up: Mutex<Option<RunningChildren>>,
 }
 
 impl Seat {
@@ -36,31 +41,63 @@ impl Seat {
             false => Default::default(),
         };
         let (name, reporter) = (Arc::clone(self.name()), reporter.clone());
-        let up = children.supervise(self.name(), move |reason| {
-            reporter.failed(format!("the plugin `{name}`"), reason);
-        });
-        *self.up() = Some(up);
-        Ok(())
+        let gave_up = move |why: GaveUp| {
+            reporter.failed(format!("the plugin `{name}`"), why.to_string());
+        };
+        match children.start(Arc::clone(self.name()), gave_up) {
+            Ok(children) => {
+                *self.up() = Some(children);
+                Ok(())
+            }
+            Err(error) => {
+                self.stop_plugin().await;
+                Err(error.to_string())
+            }
+        }
     }
 
     /// Stops it and then its children, if it is started.
     pub(super) async fn stop(&self) {
+        // Taken at once, so that it is stopped once.
         let Some(children) = self.up().take() else { return };
-        let Link { plugin, host } = &self.link;
-        if self.has(Hooks::STOP)
-            && let Err(error) = plugin.stop(host).await
-        {
-            let (service, plugin) = (host.service(), self.name());
-            tracing::warn!(service, %plugin, %error, "a plugin did not stop well");
-        }
+        self.stop_plugin().await;
         children.stop().await;
+    }
+
+    async fn stop_plugin(&self) {
+        let Link { plugin, host } = &self.link;
+        if !self.has(Hooks::STOP) {
+            return;
+        }
+        // Whatever becomes of it, the others are stopped as well.
+        let stopped = AssertUnwindSafe(plugin.stop(host)).catch_unwind().await;
+        let reason = match stopped {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(panic) => format!("it panicked: {}", panic_message(panic)),
+        };
+        tracing::warn!(service = host.service(), plugin = %self.name(), %reason, "a plugin did not stop well");
+    }
+
+    /// Tells it of a change of the service's status.
+    pub(super) async fn status_changed(&self, old: &ServiceStatus, new: &ServiceStatus) {
+        let Link { plugin, host } = &self.link;
+        if !self.has(Hooks::STATUS) {
+            return;
+        }
+        // Whatever becomes of it, the others hear of it as well.
+        let told = AssertUnwindSafe(plugin.status_changed(host, old, new)).catch_unwind().await;
+        if let Err(panic) = told {
+            let message = panic_message(panic);
+            tracing::error!(service = host.service(), plugin = %self.name(), %message, "a status hook panicked");
+        }
     }
 
     pub(super) fn is_up(&self) -> bool {
         self.up().is_some()
     }
 
-    fn up(&self) -> MutexGuard<'_, Option<Supervised>> {
+    fn up(&self) -> MutexGuard<'_, Option<RunningChildren>> {
         self.up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
