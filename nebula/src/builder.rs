@@ -340,7 +340,7 @@ impl NodeBuilder {
             stopped: AtomicBool::new(false),
         });
         for served in services.into_values() {
-            Service::adopt(served, &node)?;
+            Service::adopt(served, &node).await?;
         }
         for service in living {
             if let Err(error) = service.start_on(&node).await {

@@ -210,8 +210,8 @@ impl Service {
     }
 
     /// Gives a service that is in its place on a node already, and takes calls, a life.
-    pub(crate) fn adopt(served: Arc<Served>, node: &Node) -> Result<ServiceHandle, ServiceError> {
-        Self::of(Make::There(served)).launch_on(node)
+    pub(crate) async fn adopt(served: Arc<Served>, node: &Node) -> Result<(), ServiceError> {
+        Self::of(Make::There(served)).launch_on(node)?.started().await
     }
 
     /// Starts it on this node without waiting for it: if it fails, it is tried again after 1 s, 2 s
