@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use macula::identity::NodeId;
-use macula::text::Safe;
+use macula::text::{Safe, is_hidden};
 
 /// One try of a call on one node.
 ///
@@ -103,8 +103,9 @@ pub enum Outcome {
     NotServed,
     /// The node serves another shape of the method.
     Incompatible,
-    /// The node does not let this caller in.
-    Denied,
+    /// The node does not let this caller in. The bytes are what it said with that, as they came:
+    /// possibly none.
+    Denied(Box<[u8]>),
     /// The arguments are over the limit.
     RequestTooLarge,
     /// The reply is over the limit.
@@ -135,7 +136,14 @@ impl fmt::Display for Outcome {
             Self::Draining => f.write_str("shutting down"),
             Self::NotServed => f.write_str("does not serve the method"),
             Self::Incompatible => f.write_str("serves another shape of the method"),
-            Self::Denied => f.write_str("denied"),
+            Self::Denied(why) => {
+                // What is no plain text is for programs.
+                let text = std::str::from_utf8(why).ok();
+                match text.filter(|text| !text.is_empty() && !text.contains(is_hidden)) {
+                    Some(text) => write!(f, "denied: {text}"),
+                    None => f.write_str("denied"),
+                }
+            }
             Self::RequestTooLarge => f.write_str("the arguments are too large"),
             Self::ReplyTooLarge => f.write_str("the reply is too large"),
             Self::Panicked => f.write_str("the method panicked"),
