@@ -11,6 +11,7 @@ use crate::identity::key::{parse_generation, parse_seed};
 use crate::identity::{Cookie, NodeId, SecretKey};
 use crate::join::{Seed, local};
 use crate::membership::{Claim, Hint, Member, MembershipInput, Packet, feed};
+use crate::rpc::{Answer, Headers};
 use crate::wire::{FrameBuffer, Hello, Introduction, Message, Status, Welcome, put_frame};
 
 /// A decoder that takes any bytes, checks what it can of what they mean, and panics if that does
@@ -99,16 +100,23 @@ fn message(bytes: &[u8]) {
 fn messages() -> Vec<Vec<u8>> {
     let second = std::time::Duration::from_secs(1);
     let body = Bytes::from_static(b"a body");
+    let mut headers = Headers::new();
+    let _ = headers.insert("tenant", "Zürich");
+    let _ =
+        headers.insert("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let request = |headers| Message::Request {
+        id: 300,
+        method: 7,
+        key: *b"a shape!",
+        remaining: second,
+        room: second,
+        extensions: 3,
+        headers,
+        body: body.clone(),
+    };
     let mut all = vec![
-        Message::Request {
-            id: 300,
-            method: 7,
-            key: *b"a shape!",
-            remaining: second,
-            room: second,
-            extensions: 3,
-            body: body.clone(),
-        },
+        request(Headers::new()),
+        request(headers.clone()),
         Message::Cancel { id: u64::MAX },
         Message::Extend { id: 1, by: second },
         Message::Ping(0),
@@ -125,8 +133,9 @@ fn messages() -> Vec<Vec<u8>> {
         Status::RequestTooLarge { limit: 9 },
         Status::Panicked,
     ];
-    let reply = |status| Message::Reply { id: 5, load: 2, status, body: body.clone() };
-    all.extend(statuses.map(reply));
+    let reply = |status, headers| Answer { body: body.clone(), headers }.reply(5, 2, status);
+    all.extend(statuses.map(|status| reply(status, Headers::new())));
+    all.push(reply(Status::Done, headers));
     all.extend(records().into_iter().map(|bytes| Message::Record(bytes.into())));
     all.extend(digests().into_iter().map(|bytes| Message::Digest(bytes.into())));
     all.extend(tables().into_iter().map(|bytes| Message::Members(bytes.into())));

@@ -84,6 +84,8 @@ pub(crate) const ADMITTED_WINDOW: u32 = 24 << 20;
 pub(crate) const DATAGRAM: usize = 1100;
 /// How often the deadline of one call may move: 1000 times.
 pub const MAX_EXTENSIONS: u32 = 1000;
+/// What a node says with a denial, in bytes at most: 4 KiB. What is longer is left out.
+pub const MAX_DENIED_BYTES: usize = 4 << 10;
 /// The longest time left, and the most that a deadline may move in all, that is believed of a
 /// peer's request: 24 h.
 pub(crate) const MAX_TIME_LEFT: Duration = Duration::from_secs(24 * 3600);

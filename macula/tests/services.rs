@@ -3,6 +3,8 @@
 
 #[path = "services/headers.rs"]
 mod headers;
+#[path = "services/refusals.rs"]
+mod refusals;
 
 use std::net::SocketAddr;
 use std::pin::Pin;

@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Answer, Failure, Phase, Response, Term};
 use crate::identity::NodeId;
+use crate::limits::MAX_DENIED_BYTES;
 use crate::mesh::Inner;
 use crate::transport::link::{Link, Waiter};
 use crate::wire::Status;
@@ -95,7 +96,11 @@ fn outcome(status: Status, body: Bytes) -> Result<Bytes, Failure> {
         Status::Incompatible { theirs } => Failure::Incompatible { theirs },
         Status::Draining => Failure::Draining,
         Status::Expired => Failure::Deadline { phase: Phase::Queue },
-        Status::Denied => Failure::Denied,
+        // A copy, lest it keeps the large buffer alive that it arrived in.
+        Status::Denied if body.len() <= MAX_DENIED_BYTES => {
+            Failure::Denied(Bytes::copy_from_slice(&body))
+        }
+        Status::Denied => Failure::Denied(Bytes::new()),
         Status::Malformed => Failure::Malformed(text()),
         Status::RequestTooLarge { limit } => Failure::RequestTooLarge { limit: size(limit) },
         Status::ReplyTooLarge { limit } => Failure::ReplyTooLarge { limit: size(limit) },

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::text::Safe;
 
 /// Whether the handler of a call has run.
@@ -60,7 +62,7 @@ pub enum Failure {
         /// The shape there.
         theirs: [u8; 8],
     },
-    /// The node is about to stop. Not executed.
+    /// The node is about to stop, or the service takes no calls now. Not executed.
     #[error("the node is draining")]
     Draining,
     /// The node has given up the connection on which the call came: for another one, or since it
@@ -70,9 +72,10 @@ pub enum Failure {
         /// The node held this one for dead.
         held_for_dead: bool,
     },
-    /// The caller may not call this. Not executed.
+    /// The caller may not call this. Not executed. The bytes are what the handler said with its
+    /// [`Fault::Denied`](super::Fault::Denied), as they are; at most 4 KiB, possibly none.
     #[error("the node denies this call")]
-    Denied,
+    Denied(Bytes),
     /// The arguments did not decode there. Not executed.
     #[error("the node could not decode the arguments: {}", Safe(.0))]
     Malformed(String),
@@ -111,7 +114,7 @@ impl Failure {
             | Self::Incompatible { .. }
             | Self::Draining
             | Self::Parted { .. }
-            | Self::Denied
+            | Self::Denied(_)
             | Self::Malformed(_)
             | Self::RequestTooLarge { .. } => Executed::No,
             Self::Disconnected | Self::Silent | Self::Deadline { .. } => Executed::Unknown,
@@ -158,7 +161,7 @@ mod tests {
             Failure::Incompatible { theirs: [0; 8] },
             Failure::Draining,
             Failure::Parted { held_for_dead: true },
-            Failure::Denied,
+            Failure::Denied(Bytes::new()),
             Failure::Malformed("no".into()),
             Failure::RequestTooLarge { limit: 1 },
         ] {

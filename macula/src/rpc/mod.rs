@@ -24,7 +24,7 @@ pub(crate) mod server;
 mod service;
 pub(crate) mod services;
 
-pub use crate::limits::MAX_EXTENSIONS;
+pub use crate::limits::{MAX_DENIED_BYTES, MAX_EXTENSIONS};
 pub use answer::Answer;
 use bytes::Bytes;
 pub use calling::Calling;

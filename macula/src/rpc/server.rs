@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::admission::{Entry, Permit};
 use super::{Answer, Caller, Fault, Headers, Incoming, Lease, Method, Service, Term};
-use crate::limits::{LANE_THRESHOLD, MAX_TIME_LEFT, UNSENT_REPLIES};
+use crate::limits::{LANE_THRESHOLD, MAX_DENIED_BYTES, MAX_TIME_LEFT, UNSENT_REPLIES};
 use crate::mesh::Inner;
 use crate::transport::link::{Link, Violation};
 use crate::wire::Status;
@@ -304,7 +304,8 @@ impl Drop for Call {
 /// panic takes none.
 fn refusal(service: &Service, method: usize) -> Option<Fault> {
     let asked = catch_unwind(AssertUnwindSafe(|| service.handler.refuses(method)));
-    asked.unwrap_or(Some(Fault::Draining))
+    let fault = asked.unwrap_or(Some(Fault::Draining));
+    fault.filter(|_| !cfg!(mutant = "paused_service_begins_calls"))
 }
 
 /// What the caller is told of a fault.
@@ -313,6 +314,13 @@ fn told(fault: Fault) -> (Status, Bytes) {
         Fault::Malformed(text) => (Status::Malformed, text.into()),
         Fault::Panicked(text) => (Status::Panicked, text.into()),
         Fault::Unwritable(text) => (Status::ReplyUnwritable, text.into()),
+        Fault::Denied(why) if why.len() > MAX_DENIED_BYTES => (Status::Denied, Bytes::new()),
+        Fault::Denied(_) if cfg!(mutant = "denial_without_its_reason") => {
+            (Status::Denied, Bytes::new())
+        }
+        Fault::Denied(why) => (Status::Denied, why),
+        Fault::Overloaded { retry_after } => (Status::Overloaded { retry_after }, Bytes::new()),
+        Fault::Expired => (Status::Expired, Bytes::new()),
         Fault::Draining => (Status::Draining, Bytes::new()),
     }
 }

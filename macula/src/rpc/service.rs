@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -157,7 +158,7 @@ pub trait Handler: Send + Sync + 'static {
     /// Why no call of this method, by its position in [`Service::methods`], is taken now, if none
     /// is: the service is paused, or about to stop. Asked for each call before it is admitted, on
     /// the task that reads from the network, so it must not wait. The fault must be one that says
-    /// that nothing ran.
+    /// that the body was not run.
     fn refuses(&self, method: usize) -> Option<Fault> {
         let _ = method;
         None
@@ -187,6 +188,9 @@ pub struct Caller {
 }
 
 /// Why a handler has no result.
+///
+/// `Malformed`, `Denied`, `Overloaded`, `Expired` and `Draining` promise that the body was not run,
+/// and that is what the caller is told.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// The arguments do not decode; the body was not run.
@@ -195,6 +199,17 @@ pub enum Fault {
     Panicked(String),
     /// The body returned, and its result refuses to be written.
     Unwritable(String),
+    /// The caller may not call this; the body was not run. The bytes say why in a form that the
+    /// caller knows, and are handed to it as they are: at most [`MAX_DENIED_BYTES`](super::MAX_DENIED_BYTES), longer ones are
+    /// left out.
+    Denied(Bytes),
+    /// Too much is going on; the body was not run.
+    Overloaded {
+        /// When another try has a chance.
+        retry_after: Duration,
+    },
+    /// There was no time left; the body was not run.
+    Expired,
     /// The service takes no calls now; the body was not run. The caller may ask another node.
     Draining,
 }

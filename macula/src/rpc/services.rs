@@ -81,7 +81,9 @@ impl Table {
 
     /// What the node says of those that are advertised.
     pub(crate) fn records(&self) -> Vec<ServiceRecord> {
-        let advertised = self.services.iter().filter(|service| service.advertised);
+        let told =
+            |service: &&Arc<Service>| service.advertised || cfg!(mutant = "hidden_service_is_told");
+        let advertised = self.services.iter().filter(told);
         advertised.map(|service| service.record()).collect()
     }
 

@@ -71,11 +71,12 @@ pub(crate) enum Status {
     UnknownMethod,
     /// Refused before it ran: the method has another shape here.
     Incompatible { theirs: [u8; 8] },
-    /// Refused before it ran: the node is about to stop.
+    /// Refused before it ran: the node is about to stop, or the service takes no calls now.
     Draining,
     /// Refused before it ran: there was no time left.
     Expired,
-    /// Refused before it ran: the caller may not call it.
+    /// Refused before it ran: the caller may not call it; the body says why, to whom that means
+    /// something.
     Denied,
     /// Refused before it ran: the arguments do not decode; the body says why.
     Malformed,

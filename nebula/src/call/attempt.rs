@@ -8,6 +8,8 @@ use std::time::Duration;
 use macula::identity::NodeId;
 use macula::text::Safe;
 
+use crate::Status;
+
 /// One try of a call on one node.
 ///
 /// `Display` is one line: the node, the path, the phase, the time taken and the outcome.
@@ -103,8 +105,8 @@ pub enum Outcome {
     NotServed,
     /// The node serves another shape of the method.
     Incompatible,
-    /// The node does not let this caller in; the text says why, if anybody does.
-    Denied(Box<str>),
+    /// The node does not let this caller in, with its reason if it gave one.
+    Denied(Option<Status>),
     /// The arguments are over the limit.
     RequestTooLarge,
     /// The reply is over the limit.
@@ -135,8 +137,8 @@ impl fmt::Display for Outcome {
             Self::Draining => f.write_str("shutting down"),
             Self::NotServed => f.write_str("does not serve the method"),
             Self::Incompatible => f.write_str("serves another shape of the method"),
-            Self::Denied(reason) if reason.is_empty() => f.write_str("denied"),
-            Self::Denied(reason) => write!(f, "denied: {}", Safe(reason)),
+            Self::Denied(None) => f.write_str("denied"),
+            Self::Denied(Some(status)) => write!(f, "denied: {status}"),
             Self::RequestTooLarge => f.write_str("the arguments are too large"),
             Self::ReplyTooLarge => f.write_str("the reply is too large"),
             Self::Panicked => f.write_str("the method panicked"),

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use macula::text::Safe;
 
+use crate::Status;
+
 use super::api_key::ApiKey;
 use super::attempt::{Attempt, Executed, Outcome};
 use super::log::Log;
@@ -132,6 +134,15 @@ impl<E> CallError<E> {
             Ok(error) => CallError::App(map(error)),
             Err(error) => error.widen(),
         }
+    }
+
+    /// Of [`Denied`](Self::Denied): what the plugin that refused the call said, if it did.
+    pub fn denial(&self) -> Option<&Status> {
+        let Self::Denied(log) = self else { return None };
+        log.attempts().iter().rev().find_map(|attempt| match &attempt.outcome {
+            Outcome::Denied(status) => status.as_ref(),
+            _ => None,
+        })
     }
 
     /// The log of what was tried, unless the variant has none.
@@ -259,11 +270,16 @@ impl<E> CallError<E> {
                 "{node} serves another shape of this method (ours {ours}, theirs {theirs}), and \
                  it {ran}: build both sides from the same contract"
             )?,
-            Self::Denied(_) => write!(
-                f,
-                "{node} does not let this caller in, and the method {ran}: ask whoever runs it \
-                 for permission"
-            )?,
+            Self::Denied(_) => match self.denial() {
+                Some(status) => {
+                    write!(f, "{node} refuses the call, and the method {ran}: {status}")?
+                }
+                None => write!(
+                    f,
+                    "{node} does not let this caller in, and the method {ran}: ask whoever runs \
+                     it for permission"
+                )?,
+            },
             Self::TooLarge { limit, .. } => write!(
                 f,
                 "the {} more than {limit} bytes, and the method {ran}: split the data, or raise \

@@ -32,6 +32,7 @@ use crate::nodes::Policy;
 use crate::service::input::{Input, Slot, Started, panic_message};
 use crate::service::method::{Error, Method};
 use crate::service::plugin::Refusal;
+use crate::service::plugin::refusal::broken;
 use crate::service::plugin::run::{Prepared, Stopped};
 use crate::service::served::Served;
 use crate::service::shape::ShapeOf;
@@ -215,23 +216,21 @@ impl<M: Method> Local<M> {
     fn stopped(&mut self, stopped: Stopped<M::Args>) -> CallError<Error<M>> {
         let Stopped { refusal, args, executed } = stopped;
         self.args = args;
-        let (phase, executed) = match executed {
-            true => (Phase::Reply, Executed::Yes),
-            false => (Phase::Queue, Executed::No),
-        };
+        if executed {
+            let message = refusal.after_the_method().into();
+            let log = self.log(Phase::Reply, Outcome::Panicked, Executed::Yes);
+            return CallError::Panicked { message, log };
+        }
+        let log = |outcome| self.log(Phase::Queue, outcome, Executed::No);
         match refusal {
-            Refusal::Denied(text) => {
-                CallError::Denied(self.log(phase, Outcome::Denied(text.into()), executed))
-            }
+            Refusal::Denied(status) => CallError::Denied(log(Outcome::Denied(Some(status)))),
             Refusal::Overloaded { retry_after } => {
-                let log = self.log(phase, Outcome::Overloaded, executed);
-                CallError::Overloaded { retry_after, log }
+                CallError::Overloaded { retry_after, log: log(Outcome::Overloaded) }
             }
             Refusal::Unavailable(reason) => CallError::NoProvider(self.nobody(&reason)),
-            Refusal::Expired => CallError::Deadline(self.log(phase, Outcome::TimedOut, executed)),
+            Refusal::Expired => CallError::Deadline(log(Outcome::TimedOut)),
             Refusal::Failed(message) => {
-                let log = self.log(phase, Outcome::Panicked, executed);
-                CallError::Panicked { message: message.into(), log }
+                CallError::Denied(log(Outcome::Denied(Some(broken(message)))))
             }
         }
     }

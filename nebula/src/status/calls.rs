@@ -21,6 +21,8 @@ impl<E: IntoStatus> IntoStatus for CallError<E> {
     fn status(&self) -> Status {
         match self {
             Self::App(error) => error.status(),
+            // The plugin that refused it has said it better.
+            other if other.denial().is_some() => of_call(other),
             other => of_call(other).saying(other.sentence()),
         }
     }
@@ -123,7 +125,7 @@ fn of_call<E>(error: &CallError<E>) -> Status {
         CallError::Overloaded { retry_after, .. } => {
             Status::too_many_requests("").with("retry_after", seconds(*retry_after))
         }
-        CallError::Denied(_) => Status::forbidden(""),
+        CallError::Denied(_) => error.denial().cloned().unwrap_or_else(|| Status::forbidden("")),
         CallError::TooLarge { limit, .. } if error.reply_is_too_large() => {
             internal("reply_too_large").with("limit", limit)
         }

@@ -280,7 +280,13 @@ mod calls {
                 true,
                 "no",
             ),
-            (CallError::Denied(log(Outcome::Denied, Executed::No)), "forbidden", 403, true, "no"),
+            (
+                CallError::Denied(log(Outcome::Denied(None), Executed::No)),
+                "forbidden",
+                403,
+                true,
+                "no",
+            ),
             (
                 CallError::TooLarge { limit: 9, log: log(Outcome::RequestTooLarge, Executed::No) },
                 "too_large",

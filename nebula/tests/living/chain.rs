@@ -215,12 +215,14 @@ async fn a_plugin_refuses() {
         assert!(matches!(denied, CallError::Denied(_)), "{denied:?}");
         assert!(format!("{denied:#}").contains("not one"), "{denied:#}");
         assert_eq!(denied.executed(), Executed::No);
+        assert_eq!(denied.denial().unwrap().code(), "forbidden");
         let busy = refused(2.0).await;
         assert!(matches!(busy, CallError::Overloaded { .. }), "{busy:?}");
         assert_eq!(busy.executed(), Executed::No);
         let away = refused(3.0).await;
         assert_eq!(away.executed(), Executed::No, "{away:?}");
         let broken = refused(4.0).await;
+        assert_eq!(broken.executed(), Executed::No);
         assert!(format!("{broken:#}").contains("the plugin `Strict` panicked: four"), "{broken:#}");
         assert_eq!(notes.take(), [""; 0], "nothing ran");
         let silent = refused(5.0).await;

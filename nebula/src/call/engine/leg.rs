@@ -7,6 +7,7 @@ use macula::rpc::{Failure, Headers, Moved, Request, Response, Sent, Term};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::Status;
 use crate::call::retry::Failed;
 use crate::call::{ApiKey, Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why};
 use crate::node::Node;
@@ -221,7 +222,7 @@ impl Broken {
             Failure::Draining if log.executed() == Executed::No => {
                 withdrawn(&log, "is shutting down")
             }
-            Failure::Denied => CallError::Denied(log),
+            Failure::Denied(_) => CallError::Denied(log),
             Failure::RequestTooLarge { limit } | Failure::ReplyTooLarge { limit } => {
                 CallError::TooLarge { limit, log }
             }
@@ -258,7 +259,7 @@ pub(crate) fn outcome(failure: &Failure) -> Outcome {
         Failure::Incompatible { .. } => Outcome::Incompatible,
         Failure::Draining => Outcome::Draining,
         Failure::Parted { .. } => Outcome::Unreachable(failure.to_string().into()),
-        Failure::Denied => Outcome::Denied("".into()),
+        Failure::Denied(why) => Outcome::Denied(Status::from_bytes(why).ok()),
         Failure::Malformed(why) => Outcome::Unreadable(why.as_str().into()),
         Failure::RequestTooLarge { .. } => Outcome::RequestTooLarge,
         Failure::ReplyTooLarge { .. } => Outcome::ReplyTooLarge,
@@ -291,14 +292,18 @@ mod tests {
         const INFO: &'static MethodInfo = &MethodInfo::new("Users", "find", "()->u8");
     }
 
-    fn error(failure: Failure, before: Log) -> CallError {
+    fn leg_of(failure: Failure) -> Broken {
         let attempt = Attempt {
             outcome: outcome(&failure),
             executed: executed(failure.executed()),
             ..made("db@h1", Executed::No)
         };
         let term = Term::fixed(Instant::now());
-        Broken { attempt, term, end: End::Failure(failure) }.into_error::<Find>(before)
+        Broken { attempt, term, end: End::Failure(failure) }
+    }
+
+    fn error(failure: Failure, before: Log) -> CallError {
+        leg_of(failure).into_error::<Find>(before)
     }
 
     #[test]
@@ -308,10 +313,22 @@ mod tests {
         assert_eq!(error.executed(), Executed::No);
         let text = format!("{error:#}");
         assert!(text.contains("the node held this one for dead"), "{text}");
-        let attempt = Attempt { outcome: outcome(&failure), ..made("db@h1", Executed::No) };
-        let term = Term::fixed(Instant::now());
-        let broken = Broken { attempt, term, end: End::Failure(failure) };
-        assert!(broken.verdict().again);
+        assert!(leg_of(failure).verdict().again);
+    }
+
+    #[test]
+    fn what_a_node_says_with_a_denial_is_kept() {
+        for (said, shown) in
+            [(&b"not at night"[..], "denied: not at night"), (&[3, 0xff], "denied")]
+        {
+            let failure = Failure::Denied(Bytes::copy_from_slice(said));
+            assert!(!leg_of(failure.clone()).verdict().again, "it is for the caller to know");
+            let error = error(failure, Log::default());
+            assert!(matches!(error, CallError::Denied(_)));
+            assert_eq!(error.executed(), Executed::No);
+            assert_eq!(error.attempts()[0].outcome, Outcome::Denied(said.into()));
+            assert_eq!(error.attempts()[0].outcome.to_string(), shown);
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod hooks;
 mod host;
 mod inbound;
 pub(crate) mod order;
-mod refusal;
+pub(crate) mod refusal;
 pub(crate) mod run;
 
 use std::borrow::Cow;

@@ -1,15 +1,19 @@
 //! Why a plugin does not let a call through.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use macula::rpc::Fault;
+
+use crate::Status;
 
 /// Why a plugin ends a call without a reply of the method.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The caller may not do this: [`CallError::Denied`](crate::CallError::Denied).
-    Denied(String),
+    /// The caller may not do this: [`CallError::Denied`](crate::CallError::Denied). The status
+    /// travels to the caller as it is, cut to 4 KiB.
+    Denied(Status),
     /// Not now: [`CallError::Overloaded`](crate::CallError::Overloaded). The call goes on to
     /// another node if there is one.
     Overloaded {
@@ -20,20 +24,50 @@ pub enum Refusal {
     Unavailable(String),
     /// Its time is over: [`CallError::Deadline`](crate::CallError::Deadline).
     Expired,
-    /// The plugin itself failed.
+    /// The plugin itself failed: [`CallError::Denied`](crate::CallError::Denied) with an internal
+    /// error, as the method has not run; [`CallError::Panicked`](crate::CallError::Panicked) if it
+    /// has.
     Failed(String),
 }
 
 impl Refusal {
-    /// The caller may not do this, and why.
-    pub fn denied(reason: impl Into<String>) -> Self {
-        Self::Denied(reason.into())
+    /// The caller may not do this, and why: `forbidden`.
+    pub fn denied(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::Denied(Status::forbidden(reason))
     }
 
-    /// The same for a caller elsewhere.
+    /// The same for a caller elsewhere. Only of a call that has not been executed may it be said
+    /// that it was refused.
     pub(crate) fn into_fault(self, executed: bool) -> Fault {
-        // Until the mesh can say more.
-        let _ = executed;
-        Fault::Panicked(format!("{self:?}"))
+        match self {
+            refusal if executed => Fault::Panicked(refusal.after_the_method()),
+            Self::Denied(status) => Fault::Denied(status.to_bytes().into()),
+            Self::Failed(message) => Fault::Denied(broken(message).to_bytes().into()),
+            Self::Overloaded { retry_after } => Fault::Overloaded { retry_after },
+            Self::Unavailable(_) => Fault::Draining,
+            Self::Expired => Fault::Expired,
+        }
     }
+
+    /// What it comes to once the method has run: nothing that could be tried again.
+    pub(crate) fn after_the_method(&self) -> String {
+        let why = match self {
+            Self::Denied(status) => status.to_string(),
+            Self::Overloaded { .. } => "overloaded".to_owned(),
+            Self::Unavailable(reason) | Self::Failed(reason) => reason.clone(),
+            Self::Expired => "its time was over".to_owned(),
+        };
+        format!("a plugin refused the reply: {why}")
+    }
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self::Denied(status)
+    }
+}
+
+/// The status of a call that did not get past a plugin which failed.
+pub(crate) fn broken(message: String) -> Status {
+    Status::new("internal_error", 500, message).internal()
 }
