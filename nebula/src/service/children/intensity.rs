@@ -72,14 +72,14 @@ mod tests {
     fn the_fourth_restart_within_five_seconds_is_one_too_many() {
         let (mut intensity, now) = (Intensity::new(3, 5 * SECOND), start());
         let at = |intensity: &mut Intensity, time| intensity.restart(now + time);
-        assert_eq!(at(&mut intensity, 0 * MS), Some(0 * MS));
+        assert_eq!(at(&mut intensity, Duration::ZERO), Some(Duration::ZERO));
         assert_eq!(at(&mut intensity, SECOND), Some(100 * MS));
         assert_eq!(at(&mut intensity, 2 * SECOND), Some(200 * MS));
         assert_eq!(at(&mut intensity, 5 * SECOND), None);
         // The first has left the window.
         assert_eq!(at(&mut intensity, 5 * SECOND + MS), Some(200 * MS));
         assert_eq!(at(&mut intensity, 6 * SECOND), None);
-        assert_eq!(at(&mut intensity, 60 * SECOND), Some(0 * MS));
+        assert_eq!(at(&mut intensity, 60 * SECOND), Some(Duration::ZERO));
         assert_eq!(intensity.limit(), "more than 3 restarts within 5s");
     }
 

@@ -14,9 +14,10 @@ use super::body::{Body, Cause, NotReady, Reporter, Reports, SERVICE};
 use super::cell::StatusCell;
 use super::drain::drained;
 use super::error::LifecycleError;
+use super::event::{Action, Event, Moment, Work};
 use super::handle::Settings;
 use super::hooks::{Service, contained};
-use super::reconcile::{Action, Event, Machine, Moment, Work};
+use super::reconcile::Machine;
 use super::status::{Admin, Running, ServiceStatus};
 use readiness::{News, Readiness};
 

@@ -14,6 +14,7 @@ pub(crate) mod cell;
 mod drain;
 mod driver;
 mod error;
+mod event;
 pub(crate) mod handle;
 pub(crate) mod hooks;
 mod reconcile;
