@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use macula::identity::NodeId;
-use macula::rpc::{Lease, Term};
+use macula::rpc::{Headers, Lease, Term};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +32,7 @@ pub struct Context {
     /// A clone of a context that was lent to a thread which does not run the body: its lease is its
     /// own, and the call knows nothing of it.
     lent: bool,
+    headers: Headers,
 }
 
 impl Context {
@@ -49,7 +50,25 @@ impl Context {
     /// when it is asked for.
     #[inline]
     pub(crate) fn new(caller: Option<Arc<Caller>>, term: Term, lease: Option<Lease>) -> Self {
-        Self { caller, term, lease: lease.map_or_else(OnceLock::new, OnceLock::from), lent: false }
+        let lease = lease.map_or_else(OnceLock::new, OnceLock::from);
+        Self { caller, term, lease, lent: false, headers: Headers::new() }
+    }
+
+    /// The same with what came beside the arguments.
+    #[inline]
+    pub(crate) fn with_headers(self, headers: Headers) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// What the caller sent along under this key ([`Call::header`](crate::Call::header)), which is
+    /// written in lower case. It is what the caller says, and not verified.
+    pub fn header(&self, key: &str) -> Option<&str> {
+        self.headers.get(key)
+    }
+
+    /// All that the caller sent along.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
     }
 
     /// The node that asks, as it proved itself; `None` when the client has no node.
@@ -144,7 +163,8 @@ impl Clone for Context {
         // The clone may leave this thread, where the lease could no longer be made.
         let lent = self.lent || self.shared_lease().is_none();
         let lease = OnceLock::from(self.lease());
-        Self { caller: self.caller.clone(), term: self.term, lease, lent }
+        let headers = self.headers.clone();
+        Self { caller: self.caller.clone(), term: self.term, lease, lent, headers }
     }
 }
 

@@ -89,6 +89,7 @@ pub use context::{Caller, Context};
 pub use error::Error;
 pub use exhausted::Exhausted;
 pub use macula::identity::NodeId;
+pub use macula::rpc::Headers;
 /// ```
 /// nebula::topology!(mod cluster = "tests/pass/cluster.toml");
 ///

@@ -17,7 +17,7 @@ use std::task::{self, Poll};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use macula::rpc::admission::{Entry, Permit};
-use macula::rpc::{Lease, Term};
+use macula::rpc::{Headers, Lease, Term};
 use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -57,6 +57,7 @@ pub(crate) struct Local<M: Method> {
     /// Who else may be asked if this one does not begin it, and in which order.
     elsewhere: Elsewhere,
     policy: Policy,
+    headers: Headers,
     stage: Stage<M>,
     timer: Option<Pin<Box<Sleep>>>,
     cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -119,6 +120,7 @@ impl<M: Method> Local<M> {
             watch,
             elsewhere: Elsewhere::Nowhere,
             policy: Policy::default(),
+            headers: Headers::new(),
             stage: Stage::Start,
             timer: None,
             cancelled: None,
@@ -128,6 +130,11 @@ impl<M: Method> Local<M> {
     /// The same, if others may be asked when this one does not begin it.
     pub(crate) fn or(self, elsewhere: Elsewhere, policy: Policy) -> Self {
         Self { elsewhere, policy, ..self }
+    }
+
+    /// The same with these headers.
+    pub(crate) fn with(self, headers: Headers) -> Self {
+        Self { headers, ..self }
     }
 
     /// When it started.
@@ -160,6 +167,7 @@ impl<M: Method> Local<M> {
             local: Some(Arc::clone(&self.served)),
             refused: None,
             topology: None,
+            headers: self.headers.clone(),
         };
         Some((node, ask))
     }
@@ -184,6 +192,7 @@ impl<M: Method> Local<M> {
         if let (true, Ok(runtime)) = (M::INFO.is_spawned(), Handle::try_current()) {
             let lease = self.lease();
             let cx = Context::new(caller, self.term, Some(lease.clone()));
+            let cx = cx.with_headers(self.headers.clone());
             let body = self.body(cx)?;
             let scope = || Scope::new(self.term, Some(lease.clone()));
             let body = match body {
@@ -198,6 +207,7 @@ impl<M: Method> Local<M> {
             return Ok(());
         }
         let cx = Context::new(caller, self.term, self.lease.clone());
+        let cx = cx.with_headers(self.headers.clone());
         let scope = cx.scope();
         let body = self.body(cx)?;
         self.stage = Stage::Running(Running { body: Some(body), scope, place: Some(permit) });

@@ -35,6 +35,7 @@ pub(crate) mod unmet;
 pub(crate) mod usual;
 pub(crate) mod votes;
 pub(crate) mod why;
+pub(crate) mod written;
 
 pub use api_key::ApiKey;
 pub use attempt::{Attempt, Executed, Outcome, Path, Phase};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use macula::rpc::{MAX_EXTENSIONS, Term};
 use tokio::time::Instant;
 
+use super::written::Written;
 use crate::nodes::{IntoSelector, Policy, Selector};
 use crate::service::info::Stragglers;
 
@@ -29,6 +30,7 @@ pub struct Options {
     pub(crate) policy: Option<Policy>,
     pub(crate) max_extensions: Option<u32>,
     pub(crate) stragglers: Option<Stragglers>,
+    pub(crate) written: Written,
 }
 
 impl Options {
@@ -50,6 +52,15 @@ impl Options {
     /// Sets what becomes of the calls that are under way when a `first` or a `quorum` is decided.
     pub fn stragglers(mut self, stragglers: Stragglers) -> Self {
         self.stragglers = Some(stragglers);
+        self
+    }
+
+    /// Sends this text along with each call, for plugins and handlers to read
+    /// ([`Context::header`](crate::Context::header)); another value for a key replaces the one
+    /// before. A key is a lower-case token of at most 64 bytes, a value any text of at most 1024;
+    /// 32 of them and 4 KiB in all. With any other a call fails before anything is sent.
+    pub fn header(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.written.insert(key.as_ref(), value.as_ref());
         self
     }
 

@@ -119,6 +119,16 @@ impl<'a, M: Method, Targets> Call<'a, M, Targets> {
         self
     }
 
+    /// Sends this text along with the call, for plugins and handlers to read
+    /// ([`Context::header`](crate::Context::header)), over the one that the client sends under this
+    /// key. A key is a lower-case token of at most 64 bytes, a value any text of at most 1024; 32 of
+    /// them and 4 KiB in all. With any other the call fails with [`CallError::Protocol`] before
+    /// anything is sent.
+    pub fn header(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.options = self.options.header(key, value);
+        self
+    }
+
     /// Sets how often the handler may [extend](crate::Context::extend) this call: 0 is never, 1000
     /// is the most (more is cut to that). The call takes no longer in all than its timeout times
     /// one more than this, and never longer than 24 hours or than a handler around it had left.

@@ -4,11 +4,12 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use macula::identity::NodeId;
-use macula::rpc::Term;
+use macula::rpc::{Headers, Term};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +18,7 @@ use super::engine::straight::{self, Next, Straight};
 use super::handle::{Place, Shared};
 use super::local::{self, Local};
 use super::unary::{Call, Pick, Target};
-use super::{CallError, Log};
+use super::{Attempt, CallError, Executed, Log, Outcome, Path, Phase, written};
 use crate::context::{Context, Inherited};
 use crate::declared::Declared;
 use crate::node::Node;
@@ -119,7 +120,7 @@ fn start<'a, M: Method>(
     task: &mut task::Context<'_>,
 ) -> Result<Answer<M>, State<'a, M>> {
     let times = Times::of(call);
-    if let Some(refused) = times.refused() {
+    if let Some(refused) = times.refused().or_else(|| unwritable(call)) {
         return Ok(Err(refused.widen()));
     }
     let shared: &'a Shared = call.shared;
@@ -240,6 +241,21 @@ impl Times {
     }
 }
 
+/// Why a call cannot be sent, if what is written on it cannot.
+#[inline]
+fn unwritable<M: Method>(call: &Call<'_, M>) -> Option<CallError> {
+    let why = written::fault(&call.shared.options, &call.options)?;
+    Some(CallError::Protocol(Log::from(Attempt {
+        node: None,
+        name: "".into(),
+        path: Path::Local,
+        phase: Phase::Resolve,
+        elapsed: Duration::ZERO,
+        outcome: Outcome::Unwritable(why.into()),
+        executed: Executed::No,
+    })))
+}
+
 /// By what a call chooses a node.
 fn policy<M: Method>(call: &Call<'_, M>) -> Policy {
     let Call { shared, options, .. } = call;
@@ -276,6 +292,8 @@ pub(crate) struct Ask<'a, M: Method> {
     /// The topology that the selector is checked against and a majority counts: the same from the
     /// beginning of the call to its end.
     pub(crate) topology: Option<Arc<Declared>>,
+    /// What is sent along with the arguments.
+    pub(crate) headers: Headers,
 }
 
 /// Whom a call is for, once call, client and attributes are merged.
@@ -312,7 +330,8 @@ impl<'a, M: Method> Ask<'a, M> {
 
     /// The same for a call that has its deadline, of which nothing is left then.
     pub(crate) fn of(call: &mut Call<'a, M>, times: Times) -> Self {
-        let (refused, policy) = (times.refused(), policy(call));
+        let (refused, policy) = (times.refused().or_else(|| unwritable(call)), policy(call));
+        let headers = written::headers(&call.shared.options, &call.options);
         let shared = call.shared;
         let target = std::mem::replace(&mut call.target, Target::Unsaid);
         let targets = targets::<M>(target, call.options.on.take(), shared);
@@ -322,7 +341,19 @@ impl<'a, M: Method> Ask<'a, M> {
         };
         let Times { started, term, watch, .. } = times;
         let (args, hedge, local) = (call.args.take(), call.hedge, None);
-        Self { args, targets, policy, started, term, watch, hedge, local, refused, topology }
+        Self {
+            args,
+            targets,
+            policy,
+            started,
+            term,
+            watch,
+            hedge,
+            local,
+            refused,
+            topology,
+            headers,
+        }
     }
 
     /// The same call on a service of this process.
@@ -333,7 +364,8 @@ impl<'a, M: Method> Ask<'a, M> {
             Targets::Node(_) | Targets::Pick(_) | Targets::Nodes(_) => Elsewhere::Nowhere,
         };
         let times = (self.started, self.term);
-        Local::new(served, node, self.args, times, self.watch).or(elsewhere, self.policy)
+        let local = Local::new(served, node, self.args, times, self.watch);
+        local.with(self.headers).or(elsewhere, self.policy)
     }
 }
 

@@ -78,7 +78,7 @@ impl rpc::Handler for Exported {
             Arc::new(Caller { id: call.caller.node, name: "".into(), tags: [].into() })
         });
         let term = Term::fixed(call.lease.deadline());
-        let cx = Context::new(Some(caller), term, Some(call.lease));
+        let cx = Context::new(Some(caller), term, Some(call.lease)).with_headers(call.headers);
         let index = self.indices.get(call.method).copied().unwrap_or(u16::MAX);
         let input = Input::wire(call.body).through(&served);
         let started = served.dispatch().dispatch(index, cx, input);

@@ -160,11 +160,13 @@ fn begin<M: Method>(
             let args = arguments.take(true)?;
             let times = (ask.started, term);
             let local = Local::<M>::new(Arc::clone(served), Some(node), Some(args), times, watch);
+            let local = local.with(ask.headers.clone());
             Ok(local.map(move |answer| (at, Tried::local(answer))).boxed())
         }
         (_, Some(target)) => {
             let (body, target) = (arguments.encoded()?, target.clone());
-            let patience = Patience { term, moved: None, moves_on: roster.targets.len() > 1 };
+            let (moves_on, headers) = (roster.targets.len() > 1, ask.headers.clone());
+            let patience = Patience { term, moved: None, moves_on, headers };
             let call = async move {
                 let made = leg::remote::<M>(&node, &target, body, patience, watch.as_ref()).await;
                 (at, Tried::remote(made))

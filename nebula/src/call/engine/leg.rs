@@ -47,6 +47,8 @@ pub(crate) struct Patience {
     /// Somebody else can be asked: a node that falls silent is not waited for any longer, if the
     /// method may run twice.
     pub(crate) moves_on: bool,
+    /// What is sent along with the arguments.
+    pub(crate) headers: Headers,
 }
 
 /// Asks `target` over the mesh, and waits for its reply.
@@ -65,7 +67,7 @@ pub(crate) async fn remote<M: Method>(
         key: M::INFO.key(),
         body,
         term: patience.term,
-        headers: Headers::new(),
+        headers: patience.headers,
         moved: Some(moved.clone()),
         sent: sent.clone(),
         leave_if_silent: patience.moves_on && M::INFO.is_idempotent(),

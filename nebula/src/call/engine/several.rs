@@ -87,7 +87,8 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
             let (clock, call) = match arguments.take(roster.targets.len() > 1) {
                 Ok(args) => {
                     let node = Some(node.clone());
-                    let mut call = Local::<M>::new(served, node, Some(args), times, watch);
+                    let call = Local::<M>::new(served, node, Some(args), times, watch);
+                    let mut call = call.with(ask.headers.clone());
                     (Clock::Here(call.lease()), call.boxed())
                 }
                 Err(error) => {
@@ -102,6 +103,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
         let body = arguments.encoded();
         let (node, target) = (node.clone(), target.clone());
         let (term, moved, watch) = (ask.term, Moved::default(), ask.watch.clone());
+        let headers = ask.headers.clone();
         clocks.push(Clock::there(term, moved.clone()));
         calls.push(
             async move {
@@ -110,7 +112,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
                     Err(error) => return (at, Err(error)),
                 };
                 // A silent node is one of the targets all the same.
-                let patience = Patience { term, moved: Some(moved), moves_on: false };
+                let patience = Patience { term, moved: Some(moved), moves_on: false, headers };
                 let made = leg::remote::<M>(&node, &target, body, patience, watch.as_ref()).await;
                 let answer = match made {
                     Ok(reply) => reply.map_err(CallError::App),

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use macula::rpc::{Calling, Headers, Request, Response};
+use macula::rpc::{Calling, Request, Response};
 use tokio::time::Instant;
 
 use super::begun::Begun;
@@ -81,7 +81,7 @@ pub(crate) fn begin<'a, M: Method>(
         key: M::INFO.key(),
         body,
         term: begun.ask.term,
-        headers: Headers::new(),
+        headers: begun.ask.headers.clone(),
         moved: None,
         sent: None,
         leave_if_silent: begun.roster.targets.len() > 1 && M::INFO.is_idempotent(),

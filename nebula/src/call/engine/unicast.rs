@@ -153,7 +153,7 @@ async fn attempt<M: Method>(
             let times = (ask.started, ask.term);
             let (served, watch) = (Arc::clone(served), ask.watch.clone());
             let local = Local::<M>::new(served, Some(node.clone()), Some(args), times, watch);
-            let mut local = Box::new(local);
+            let mut local = Box::new(local.with(ask.headers.clone()));
             let tried = Tried::local((&mut *local).await);
             arguments.give_back(local.take_args());
             Ok(tried)
@@ -162,7 +162,8 @@ async fn attempt<M: Method>(
             let body = arguments.encoded()?;
             let watch = ask.watch.as_ref();
             let moves_on = roster.targets.len() > 1;
-            let patience = Patience { term: ask.term, moved: None, moves_on };
+            let headers = ask.headers.clone();
+            let patience = Patience { term: ask.term, moved: None, moves_on, headers };
             let made = leg::remote::<M>(node, target, body, patience, watch).await;
             Ok(Tried::remote(made))
         }

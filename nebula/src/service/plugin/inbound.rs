@@ -42,6 +42,12 @@ impl Inbound<'_> {
         self.cx.caller()
     }
 
+    /// What the caller sent along under this key, which is written in lower case. It is what the
+    /// caller says, and not verified.
+    pub fn header(&self, key: &str) -> Option<&str> {
+        self.cx.header(key)
+    }
+
     /// What the method is told of its call.
     pub fn context(&self) -> &Context {
         self.cx

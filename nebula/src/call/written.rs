@@ -1,0 +1,64 @@
+//! What is written beside the arguments of a call.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use macula::rpc::{HeaderError, Headers};
+
+use super::options::Options;
+
+/// The headers that somebody wrote on a call or on a client, and what was wrong with the first that
+/// cannot be one. Most have none, which costs a pointer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written(Option<Box<Inner>>);
+
+#[derive(Clone, Debug, Default)]
+struct Inner {
+    headers: Headers,
+    fault: Option<(String, HeaderError)>,
+}
+
+impl Written {
+    pub(crate) fn insert(&mut self, key: &str, value: &str) {
+        let inner = self.0.get_or_insert_default();
+        if let Err(fault) = inner.headers.insert(key, value) {
+            inner.fault.get_or_insert_with(|| (key.chars().take(64).collect(), fault));
+        }
+    }
+
+    fn headers(&self) -> Option<&Headers> {
+        self.0.as_ref().map(|inner| &inner.headers)
+    }
+
+    fn fault(&self) -> Option<String> {
+        let (key, fault) = self.0.as_ref()?.fault.as_ref()?;
+        Some(format!("the header `{}`: {fault}", key.escape_debug()))
+    }
+}
+
+/// What goes with a call: the headers of its client, and over them its own.
+#[inline]
+pub(crate) fn headers(client: &Options, call: &Options) -> Headers {
+    match (client.written.headers(), call.written.headers()) {
+        (None, None) => Headers::new(),
+        (Some(headers), None) | (None, Some(headers)) => headers.clone(),
+        (Some(client), Some(call)) => both(client, call).unwrap_or_else(|_| call.clone()),
+    }
+}
+
+/// Why the headers of a call cannot be sent, if they cannot.
+#[inline]
+pub(crate) fn fault(client: &Options, call: &Options) -> Option<String> {
+    let (client, call) = (&client.written, &call.written);
+    if client.0.is_none() && call.0.is_none() {
+        return None;
+    }
+    client.fault().or_else(|| call.fault()).or_else(|| {
+        let together = both(client.headers()?, call.headers()?);
+        Some(together.err()?.to_string())
+    })
+}
+
+fn both(client: &Headers, call: &Headers) -> Result<Headers, HeaderError> {
+    let mut headers = client.clone();
+    call.iter().try_for_each(|(key, value)| headers.insert(key, value))?;
+    Ok(headers)
+}
