@@ -217,11 +217,19 @@ fn records() -> Vec<Vec<u8>> {
         services: (0..services).map(service).collect(),
         topology: Some([7; 8]),
     };
-    let seal = |services| {
-        let sealed = SealedRecord::seal(record(services), REALM, |bytes| key().sign(bytes));
+    let seal = |record| {
+        let sealed = SealedRecord::seal(record, REALM, |bytes| key().sign(bytes));
         sealed.map(|sealed| sealed.bytes().to_vec()).unwrap_or_default()
     };
-    vec![seal(0), seal(3)]
+    // As much as can be said in few bytes.
+    let pair = |n: u8| (char::from(b'a' + n).to_string(), "");
+    let terse = ServiceRecord {
+        name: "s".into(),
+        metadata: (0..16).map(pair).collect(),
+        ..ServiceRecord::default()
+    };
+    let crowded = NodeRecord { services: vec![terse; 256], ..record(0) };
+    vec![seal(record(0)), seal(record(3)), seal(crowded)]
 }
 
 fn digest(bytes: &[u8]) {
