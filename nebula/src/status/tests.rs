@@ -163,7 +163,8 @@ fn st_07_a_status_stays_as_it_is() {
     assert_eq!(status.status(), status);
     assert_eq!(status.public(), status);
     let boxed: Box<dyn IntoStatus> = Box::new(status.clone());
-    assert_eq!((boxed.public(), (&boxed).status()), (status.clone(), status));
+    let borrowed = &boxed;
+    assert_eq!((boxed.public(), borrowed.status()), (status.clone(), status));
 }
 
 /// ST-13: data are texts.

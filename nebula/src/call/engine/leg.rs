@@ -320,15 +320,17 @@ mod tests {
 
     #[test]
     fn what_a_node_says_with_a_denial_is_kept() {
-        for (said, shown) in
-            [(&b"not at night"[..], "denied: not at night"), (&[3, 0xff], "denied")]
-        {
-            let failure = Failure::Denied(Bytes::copy_from_slice(said));
+        let status = Status::forbidden("not at night");
+        for (said, status, shown) in [
+            (status.to_bytes(), Some(status), "denied: forbidden (403): not at night"),
+            (vec![3, 0xff], None, "denied"),
+        ] {
+            let failure = Failure::Denied(said.into());
             assert!(!leg_of(failure.clone()).verdict().again, "it is for the caller to know");
             let error = error(failure, Log::default());
             assert!(matches!(error, CallError::Denied(_)));
             assert_eq!(error.executed(), Executed::No);
-            assert_eq!(error.attempts()[0].outcome, Outcome::Denied(said.into()));
+            assert_eq!(error.denial(), status.as_ref());
             assert_eq!(error.attempts()[0].outcome.to_string(), shown);
         }
     }

@@ -1,6 +1,8 @@
 //! The promises of a configuration, with their numbers in the conformance list (CFG).
 
 use super::*;
+use crate::service::config::section::Merge;
+use crate::service::config::unused::UnusedKey;
 
 /// CFG-1, CFG-2: the service and its plugins have their own, of one start.
 #[test]

@@ -5,6 +5,7 @@ use toml::{Table, Value};
 
 use super::super::node::{Kind, Node};
 use super::*;
+use crate::service::config::section::Merge;
 
 /// Values with few keys, so that they meet often.
 fn value() -> impl Strategy<Value = Value> {

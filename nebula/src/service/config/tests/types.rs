@@ -1,6 +1,7 @@
 //! What is said of values that do not fit their type, and which ones do.
 
 use super::*;
+use crate::service::config::section::Merge;
 
 /// The value of `C` in a text over no defaults, or what is said of it.
 fn read<C: DeserializeOwned>(text: &str) -> Result<C, String> {
