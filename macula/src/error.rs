@@ -38,6 +38,14 @@ pub enum StartError {
         /// What the TLS library said.
         reason: String,
     },
+    /// The thread of the node's I/O, see [`Io::Thread`](crate::Io::Thread).
+    #[error(
+        "cannot start a thread for I/O: {source}; raise the limits of this process, or share the runtime"
+    )]
+    Thread {
+        /// What the system said.
+        source: io::Error,
+    },
     /// Two services have one name.
     #[error("two services named `{0}` on one node: give one of them another name")]
     DuplicateService(String),

@@ -21,6 +21,7 @@ use crate::directory::facts::Facts;
 use crate::directory::replica::Replica;
 use crate::directory::{NodeRecord, NodeStatus, RecordError, View};
 use crate::identity::{NodeId, Realm, SecretKey};
+use crate::io::IoThread;
 use crate::join::Joining;
 use crate::join::local::Published;
 use crate::membership::{Member, Membership};
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) key: SecretKey,
     pub(crate) realm: Realm,
     pub(crate) limits: Limits,
+    /// None if the I/O runs on the caller's runtime.
+    pub(crate) io: Option<IoThread>,
     pub(crate) endpoint: Endpoint,
     pub(crate) admissions: Arc<Semaphore>,
     pub(crate) membership: Membership,
@@ -295,6 +298,7 @@ impl Inner {
             realm: parts.realm,
             admissions: Arc::new(Semaphore::new(parts.limits.max_admissions)),
             limits: parts.limits,
+            io: parts.io,
             endpoint: parts.endpoint,
             membership,
             services: parts.services,
