@@ -7,6 +7,7 @@
 pub mod args;
 pub mod cluster;
 pub mod compare;
+pub mod grow;
 pub mod instructions;
 pub mod load;
 pub mod local;

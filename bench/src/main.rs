@@ -1,13 +1,14 @@
 //! See the library of this package, and `docs/performance.md`.
 
 use bench::args::Args;
-use bench::{Failure, cluster, compare, instructions, micro, profile, role};
+use bench::{Failure, cluster, compare, grow, instructions, micro, profile, role};
 
 const USAGE: &str = "\
 give one of
   compare [--quick] [--rounds N] [--slice MS] [--only id,id] [--part name,name] [--dry]
           [--idle CONNECTIONS] [--idle-nodes NODES]
   cluster [--nodes 10,100,1000] [--seconds 30] [--processes 20] [--dry]
+  grow [--rounds 3] [--slice MS] [--dry]
   micro
   profile CANDIDATE CALLERS SECONDS [BYTES]
   instructions [--accept]
@@ -27,6 +28,7 @@ fn main() -> Result<(), Failure> {
         Some("start") => role::start(args),
         Some("count") => instructions::count(args),
         Some("cluster") => cluster::run(args),
+        Some("grow") => grow::run(args),
         Some("compare") => compare::run(args),
         Some("profile") => profile::run(args),
         Some("instructions") => instructions::run(args),

@@ -47,15 +47,17 @@ pub fn runtime() -> Result<Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
-/// `serve CANDIDATE [NODES] [SEED]`: serves until its input ends.
+/// `serve CANDIDATE [NODES] [SEED] [--services N] [--methods N]`: serves until its input ends.
 ///
 /// # Errors
 /// The server does not start.
 pub fn serve(mut args: Args) -> Result<(), Failure> {
     let id = args.next().ok_or("which candidate?")?;
     raise_limits()?;
-    let place =
-        peers::Place { nodes: args.next().map_or(Ok(1), |word| word.parse())?, seed: args.next() };
+    let services = args.number_option("--services", 1)?;
+    let methods = args.number_option("--methods", 1)?;
+    let nodes = args.next().map_or(Ok(1), |word| word.parse())?;
+    let place = peers::Place { nodes, seed: args.next(), services, methods };
     runtime()?.block_on(async {
         with_peer!(id.as_str(), P => {
             let served = P::serve(place).await?;

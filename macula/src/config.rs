@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::Limits;
 use crate::StartError;
 use crate::identity::{Cookie, SecretKey};
+use crate::io::Io;
 use crate::mesh::Mesh;
 use crate::rpc::Service;
 use crate::transport::MemoryNetwork;
@@ -28,6 +29,7 @@ pub struct MeshBuilder {
     pub(crate) services: Vec<Service>,
     pub(crate) topology: Option<[u8; 8]>,
     pub(crate) limits: Limits,
+    pub(crate) io: Io,
 }
 
 /// Where a node's key comes from.
@@ -58,6 +60,7 @@ impl MeshBuilder {
             services: Vec::new(),
             topology: None,
             limits: Limits::default(),
+            io: Io::default(),
         }
     }
 
@@ -172,6 +175,12 @@ impl MeshBuilder {
     /// Other limits than the defaults.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Where the I/O of the node runs: on the runtime on which it is started unless said otherwise.
+    pub fn io(mut self, io: Io) -> Self {
+        self.io = io;
         self
     }
 

@@ -42,6 +42,14 @@ pub enum StartError {
     /// The services.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The thread of the node's I/O, see [`Io::Thread`](crate::Io::Thread).
+    #[error(
+        "cannot start a thread for I/O: {source}; raise the limits of this process, or share the runtime"
+    )]
+    Thread {
+        /// What the system said.
+        source: io::Error,
+    },
     /// A seed is not an address.
     #[error("`{0}` is not a seed: write `host:port`")]
     Seed(String),

@@ -21,6 +21,7 @@ pub mod directory;
 mod doubt;
 mod error;
 pub mod identity;
+mod io;
 mod join;
 pub(crate) mod limits;
 mod membership;
@@ -39,6 +40,7 @@ mod wire;
 
 pub use config::MeshBuilder;
 pub use error::{ServeError, StartError};
+pub use io::Io;
 pub use join::{Joining, LocalError, Tried};
 pub use limits::Limits;
 pub use mesh::Mesh;

@@ -22,6 +22,7 @@ use crate::directory::facts::Facts;
 use crate::directory::replica::Replica;
 use crate::directory::{NodeRecord, NodeStatus, RecordError, View};
 use crate::identity::{NodeId, Realm, SecretKey};
+use crate::io::IoThread;
 use crate::join::Joining;
 use crate::join::local::Published;
 use crate::membership::{Member, Membership};
@@ -57,6 +58,8 @@ pub(crate) struct Inner {
     pub(crate) key: SecretKey,
     pub(crate) realm: Realm,
     pub(crate) limits: Limits,
+    /// None if the I/O runs on the caller's runtime.
+    pub(crate) io: Option<IoThread>,
     pub(crate) endpoint: Endpoint,
     pub(crate) admissions: Arc<Semaphore>,
     pub(crate) membership: Membership,
@@ -296,6 +299,7 @@ impl Inner {
             realm: parts.realm,
             admissions: Arc::new(Semaphore::new(parts.limits.max_admissions)),
             limits: parts.limits,
+            io: parts.io,
             endpoint: parts.endpoint,
             membership,
             services: parts.services,

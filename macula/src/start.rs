@@ -14,6 +14,7 @@ use crate::directory::record::{NodeRecord, SealedRecord};
 use crate::identity::cookie::default_config_dir;
 use crate::identity::tls::TlsIdentity;
 use crate::identity::{Cookie, Realm, SecretKey, next_generation};
+use crate::io::{Io, IoThread};
 use crate::join::Seed;
 use crate::join::local::LocalDirectory;
 use crate::membership::{Member, Membership, MembershipInput};
@@ -50,7 +51,15 @@ pub(crate) async fn start(builder: MeshBuilder) -> Result<Arc<Inner>, StartError
         Some(network) => Listen::Memory(network, listen),
         None => Listen::Udp(listen),
     };
-    let endpoint = Endpoint::bind(&listen, &tls, &builder.limits)?;
+    let io = match (&listen, builder.io) {
+        (Listen::Udp(_), Io::Thread) => Some(IoThread::start()?),
+        _ => None,
+    };
+    let endpoint = {
+        // The runtime that the endpoint is made in is the one that drives it.
+        let _entered = io.as_ref().map(|thread| thread.handle.enter());
+        Endpoint::bind(&listen, &tls, &builder.limits)?
+    };
     let bound = endpoint.local_addr().map_err(|source| StartError::Bind {
         addr: builder.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         source,
@@ -74,6 +83,7 @@ pub(crate) async fn start(builder: MeshBuilder) -> Result<Arc<Inner>, StartError
         key,
         realm,
         limits: builder.limits,
+        io,
         endpoint,
         services,
         me,
@@ -121,6 +131,9 @@ fn launch(parts: Parts) -> Arc<Inner> {
         membership_task = Some(task);
         Inner::new(parts, membership, weak)
     });
+    if let Some(thread) = &inner.io {
+        thread.follow_caller(Arc::downgrade(&inner), inner.stop.clone());
+    }
     inner.publish();
     inner.announce();
     if let Some(task) = membership_task {
@@ -147,12 +160,16 @@ impl Inner {
     /// Runs a task until it is done or the node has stopped.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
-        self.tasks.spawn(async move {
+        let task = async move {
             tokio::select! {
                 () = task => {}
                 () = stop.cancelled() => {}
             }
-        });
+        };
+        match &self.io {
+            Some(thread) => drop(self.tasks.spawn_on(task, &thread.handle)),
+            None => drop(self.tasks.spawn(task)),
+        }
     }
 
     /// Stops everything, and tells nobody in the cluster.
@@ -162,6 +179,12 @@ impl Inner {
         self.stop.cancel();
         self.tasks.close();
         self.endpoint.close();
+        if let Some(thread) = &self.io {
+            let endpoint = self.endpoint.clone();
+            thread.quit_after(async move {
+                let _ = tokio::time::timeout(LAST_PACKETS, endpoint.drained()).await;
+            });
+        }
     }
 
     /// Tells the others goodbye, and stops everything.
@@ -188,6 +211,9 @@ impl Inner {
         // The peers have our goodbye; this is for those that were only just connecting.
         let _ = tokio::time::timeout(LAST_PACKETS, self.endpoint.drained()).await;
         let _ = tokio::time::timeout(patience, self.tasks.wait()).await;
+        if let Some(thread) = &self.io {
+            thread.end(patience).await;
+        }
     }
 }
 

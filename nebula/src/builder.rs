@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use macula::identity::{Cookie, SecretKey};
 use macula::rpc::MAX_EXTENSIONS;
-use macula::{Limits, MemoryNetwork, Mesh, MeshBuilder};
+use macula::{Io, Limits, MemoryNetwork, Mesh, MeshBuilder};
 
 use crate::Result;
 use crate::boot::Roles;
@@ -74,6 +74,7 @@ pub(crate) struct Settings {
     pub(crate) runtime_dir: Option<PathBuf>,
     pub(crate) memory: Option<(MemoryNetwork, SocketAddr)>,
     pub(crate) limits: Option<Limits>,
+    pub(crate) io: Io,
     pub(crate) topology: Option<Topology>,
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) policy: Option<Policy>,
@@ -101,6 +102,7 @@ impl NodeBuilder {
             runtime_dir: None,
             memory: None,
             limits: None,
+            io: Io::default(),
             topology: None,
             default_timeout: None,
             policy: None,
@@ -188,6 +190,13 @@ impl NodeBuilder {
     /// Sets what the node accepts, keeps and waits for, at most.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = Some(limits);
+        self
+    }
+
+    /// Sets where the I/O of the node runs: on the runtime on which it is started unless set, or on
+    /// a thread of its own.
+    pub fn io(mut self, io: Io) -> Self {
+        self.settings.io = io;
         self
     }
 
@@ -354,7 +363,8 @@ impl NodeBuilder {
 
 /// What the settings mean for the mesh underneath.
 fn mesh_builder(settings: &Settings) -> Result<MeshBuilder> {
-    let mut mesh = Mesh::builder(&settings.name).join_timeout(settings.join_timeout);
+    let mut mesh =
+        Mesh::builder(&settings.name).join_timeout(settings.join_timeout).io(settings.io);
     mesh = settings.tags.iter().fold(mesh, MeshBuilder::tag);
     mesh = settings.seeds.iter().fold(mesh, MeshBuilder::seed);
     if let Some(realm) = &settings.realm {

@@ -88,6 +88,7 @@ pub use call::{
 pub use context::{Caller, Context};
 pub use error::Error;
 pub use exhausted::Exhausted;
+pub use macula::Io;
 pub use macula::identity::NodeId;
 pub use macula::rpc::Headers;
 /// ```

@@ -110,7 +110,7 @@ async fn measure<P: Peer>(
 
 /// Calls to one of the nodes.
 #[derive(Clone)]
-struct One(Nebula, NodeId);
+pub struct One(Nebula, NodeId);
 
 impl One {
     fn of(client: &Nebula) -> Result<Self, Failure> {

@@ -82,7 +82,10 @@ impl Plan {
             idle_nodes: args.number_option("--idle-nodes", nodes)?,
             candidates: CANDIDATES
                 .iter()
-                .filter(|one| only.as_ref().is_none_or(|ids| ids.iter().any(|id| id == one.id)))
+                .filter(|one| match &only {
+                    Some(ids) => ids.iter().any(|id| id == one.id),
+                    None => !one.extra,
+                })
                 .collect(),
             parts: parts.unwrap_or_else(all),
             dry: args.flag("--dry"),

@@ -48,10 +48,21 @@ fn mesh(name: String) -> Result<MeshBuilder, Failure> {
     Ok(Mesh::builder(name).cookie(Cookie::new(COOKIE)?).local_discovery(false))
 }
 
-fn service() -> Service {
+/// The services of a node, all methods of which do the same; the last of them is `METHOD`.
+fn services(place: &Place) -> impl Iterator<Item = Service> {
     // As many as a service of nebula lets run and wait.
     let gate = Gate::new(1024, 1024);
-    Service::new("Echoer", [Method::new("echo", METHOD, KEY, gate)], Arc::new(Parrot)).version("1")
+    let (services, methods) = (place.services, place.methods);
+    (0..services).map(move |service| {
+        let method = |at: usize| {
+            let before = (services * methods - service * methods - at - 1) as u64;
+            // All over the numbers there are, as hashes of names would be.
+            let id = METHOD ^ before.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            Method::new(format!("echo-{at}"), id, KEY, gate.clone())
+        };
+        let methods = (0..methods).map(method);
+        Service::new(format!("Echoer-{service}"), methods, Arc::new(Parrot)).version("1")
+    })
 }
 
 impl Macula {
@@ -91,7 +102,8 @@ impl Peer for Macula {
     async fn serve(place: Place) -> Result<Served, Failure> {
         let mut nodes: Vec<Mesh> = Vec::new();
         for n in 0..place.nodes {
-            let mut node = mesh(format!("server-{n}"))?.service(service());
+            let node = mesh(format!("server-{n}"))?;
+            let mut node = services(&place).fold(node, MeshBuilder::service);
             if let Some(first) = nodes.first() {
                 node = node.seed(first.addr().to_string());
             }

@@ -56,6 +56,10 @@ pub struct Place {
     pub nodes: usize,
     /// The address of a node to join, where a candidate has nodes.
     pub seed: Option<String>,
+    /// How many services each node of `macula` has: the last method of the last one is called.
+    pub services: usize,
+    /// How many methods each of them has.
+    pub methods: usize,
 }
 
 /// A server that runs.
@@ -90,6 +94,8 @@ pub struct Candidate {
     pub largest: usize,
     /// Whether each client is a node that all others get to know.
     pub nodes: bool,
+    /// Whether it takes part only where it is named.
+    pub extra: bool,
 }
 
 const ANY: usize = usize::MAX;
@@ -99,6 +105,8 @@ pub const CANDIDATES: &[Candidate] = &[
     candidate("quinn", "raw quinn, one stream", "QUIC, mutual TLS", true, ANY),
     candidate("quinn-streams", "raw quinn, a stream per call", "QUIC, mutual TLS", true, ANY),
     node("nebula", "nebula, typed"),
+    extra(node("nebula-thread", "nebula, I/O on threads")),
+    extra(node("nebula-served", "nebula, I/O of the server on a thread")),
     node("macula", "macula, untyped"),
     candidate("tls", "raw TLS, one stream", "TCP, mutual TLS", true, ANY),
     candidate("tarpc", "tarpc", "TCP, plain", true, ANY),
@@ -117,7 +125,11 @@ const fn candidate(
     many: bool,
     largest: usize,
 ) -> Candidate {
-    Candidate { id, name, over, many, largest, nodes: false }
+    Candidate { id, name, over, many, largest, nodes: false, extra: false }
+}
+
+const fn extra(candidate: Candidate) -> Candidate {
+    Candidate { extra: true, ..candidate }
 }
 
 const fn node(id: &'static str, name: &'static str) -> Candidate {
@@ -138,6 +150,19 @@ macro_rules! with_peer {
             }
             "nebula" => {
                 type $peer = $crate::peers::nebula::Nebula;
+                $body
+            }
+            "nebula-thread" => {
+                type $peer = $crate::peers::nebula::NebulaOnThread<true>;
+                $body
+            }
+            "nebula-served" => {
+                type $peer = $crate::peers::nebula::NebulaOnThread<false>;
+                $body
+            }
+            // Where there are several servers, the same one always.
+            "nebula-one" => {
+                type $peer = $crate::compare::fanout::One;
                 $body
             }
             "macula" => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use macula::MemoryNetwork;
+use macula::{Io, MemoryNetwork};
 use nebula::prelude::*;
 use tokio::time::Instant;
 
@@ -85,10 +85,8 @@ impl Nebula {
         }
         Ok(())
     }
-}
 
-impl Peer for Nebula {
-    async fn serve(place: Place) -> Result<Served, Failure> {
+    async fn serve_on(io: Io, place: Place) -> Result<Served, Failure> {
         let mut nodes: Vec<Node> = Vec::new();
         for n in 0..place.nodes {
             let mut node = Node::builder(format!("server-{}-{n}", std::process::id()));
@@ -98,17 +96,27 @@ impl Peer for Nebula {
             if let Some(seed) = &place.seed {
                 node = node.seed(seed.as_str());
             }
-            let node = node.cookie(COOKIE).local_discovery(false).serve(Parrot);
+            let node = node.cookie(COOKIE).local_discovery(false).io(io).serve(Parrot);
             nodes.push(node.start().await?);
         }
         let addr = nodes.first().ok_or("a server without nodes")?.local_addr();
         Ok(Served::at(addr, nodes))
     }
 
-    async fn connect(addr: &str) -> Result<Self, Failure> {
+    async fn connect_on(io: Io, addr: &str) -> Result<Self, Failure> {
         let node = Node::builder("client").cookie(COOKIE).local_discovery(false).seed(addr);
-        let node = node.start().await?;
+        let node = node.io(io).start().await?;
         Ok(Self { echoer: EchoerClient::new(&node), node })
+    }
+}
+
+impl Peer for Nebula {
+    async fn serve(place: Place) -> Result<Served, Failure> {
+        Self::serve_on(Io::Shared, place).await
+    }
+
+    async fn connect(addr: &str) -> Result<Self, Failure> {
+        Self::connect_on(Io::Shared, addr).await
     }
 
     async fn echo(&self, payload: Bytes) -> Result<Bytes, Failure> {
@@ -139,5 +147,28 @@ impl Peer for Nebula {
             client.close().await;
         }
         Ok(Times::new(times))
+    }
+}
+
+/// The same with the I/O of the server on a thread of its own, and that of the client too, if `BOTH`.
+#[derive(Clone)]
+pub struct NebulaOnThread<const BOTH: bool>(Nebula);
+
+impl<const BOTH: bool> Peer for NebulaOnThread<BOTH> {
+    async fn serve(place: Place) -> Result<Served, Failure> {
+        Nebula::serve_on(Io::Thread, place).await
+    }
+
+    async fn connect(addr: &str) -> Result<Self, Failure> {
+        let io = if BOTH { Io::Thread } else { Io::Shared };
+        Nebula::connect_on(io, addr).await.map(Self)
+    }
+
+    async fn echo(&self, payload: Bytes) -> Result<Bytes, Failure> {
+        self.0.echo(payload).await
+    }
+
+    async fn close(self) {
+        self.0.close().await;
     }
 }

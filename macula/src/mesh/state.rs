@@ -6,6 +6,7 @@ use crate::directory::facts::Facts;
 use crate::directory::record::SealedRecord;
 use crate::directory::replica::Replica;
 use crate::identity::{NodeId, Realm, SecretKey};
+use crate::io::IoThread;
 use crate::membership::Member;
 use crate::rpc::services::Services;
 use crate::transport::endpoint::Endpoint;
@@ -31,6 +32,7 @@ pub(crate) struct Parts {
     pub(crate) key: SecretKey,
     pub(crate) realm: Realm,
     pub(crate) limits: Limits,
+    pub(crate) io: Option<IoThread>,
     pub(crate) endpoint: Endpoint,
     pub(crate) services: Services,
     pub(crate) me: Member,

@@ -103,7 +103,7 @@ impl Inner {
             Entry::Queued(turn) => {
                 link.begin(id, incoming.lease.cancelled().clone())?;
                 let (service, lease) = (service.clone(), incoming.lease.clone());
-                tokio::spawn(async move {
+                self.spawn_handler(async move {
                     tokio::select! {
                         // A turn that comes together with the end of the call comes too late.
                         biased;
@@ -168,13 +168,17 @@ impl Call {
             method.wary.store(wary.saturating_sub(1), Ordering::Relaxed);
             self.link.begin(self.id, self.lease.cancelled().clone())?;
             let service = service.clone();
-            tokio::spawn(async move { self.run_spawned(&service, incoming, permit).await });
+            let node = self.node.clone();
+            node.spawn_handler(async move { self.run_spawned(&service, incoming, permit).await });
             return Ok(());
         }
         let began = *now;
-        let mut run = guarded(service, incoming);
-        // Whoever is woken by this poll is polled again at once by the task that is spawned.
-        let polled = run.poll_unpin(&mut Context::from_waker(Waker::noop()));
+        let (run, polled) = self.node.as_handler(|| {
+            let mut run = guarded(service, incoming);
+            // Whoever is woken by this poll is polled again at once by the task that is spawned.
+            let polled = run.poll_unpin(&mut Context::from_waker(Waker::noop()));
+            (run, polled)
+        });
         *now = Instant::now();
         if now.saturating_duration_since(began) > FIRST_POLL {
             method.wary.store(WARY, Ordering::Relaxed);
@@ -183,7 +187,8 @@ impl Call {
             Poll::Ready(ran) => self.finish(ran),
             Poll::Pending => {
                 self.link.begin(self.id, self.lease.cancelled().clone())?;
-                tokio::spawn(async move { self.finish_run(run, permit).await });
+                let node = self.node.clone();
+                node.spawn_handler(async move { self.finish_run(run, permit).await });
             }
         }
         Ok(())
@@ -243,7 +248,8 @@ impl Call {
         }
         let message = answer.reply(self.id, self.load_left(), status);
         // The call counts until the peer has its reply: a node that leaves waits for that.
-        tokio::spawn(async move {
+        let node = self.node.clone();
+        node.spawn_io(async move {
             let sent = async {
                 let arrived = match self.link.send_alone(message).await {
                     // If the link has closed, the caller knows.
