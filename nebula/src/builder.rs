@@ -30,6 +30,7 @@ use crate::node::{Node, Shared};
 use crate::nodes::choices::Choices;
 use crate::nodes::live::{Callers, Live, follow};
 use crate::nodes::{Policy, Topology};
+use crate::registry::Registry;
 use crate::service::contracts::Contracts;
 use crate::service::exported::{Offer, export};
 use crate::service::info::ServiceInfo;
@@ -346,6 +347,7 @@ impl NodeBuilder {
             background: Background::default(),
             grace: settings.grace,
             generic,
+            registry: Registry::default(),
             stopped: AtomicBool::new(false),
         });
         for served in services.into_values() {

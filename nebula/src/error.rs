@@ -9,6 +9,7 @@ use crate::call::{CallError, FirstError, NoTarget, QuorumError};
 use crate::config::ConfigError;
 use crate::exhausted::Exhausted;
 use crate::nodes::{SelectorParseError, TopologyError, UnknownInSelector};
+use crate::registry::{NameTaken, ValueError};
 use crate::service::instance::ServiceError;
 
 /// Any failure of this crate, as text: what `main` returns.
@@ -110,6 +111,18 @@ impl From<UnknownInSelector> for Error {
 
 impl From<ServiceError> for Error {
     fn from(error: ServiceError) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl From<NameTaken> for Error {
+    fn from(error: NameTaken) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl From<ValueError> for Error {
+    fn from(error: ValueError) -> Self {
         Self::of(&error)
     }
 }

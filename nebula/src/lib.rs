@@ -72,6 +72,7 @@ mod exhausted;
 mod node;
 pub mod nodes;
 pub mod prelude;
+pub mod registry;
 mod service;
 #[cfg(test)]
 mod sim;
@@ -111,6 +112,7 @@ pub use macula_macros::{IntoStatus, api, on_nodes, roles, sel, service};
 pub use node::Node;
 pub use nodes::{NodeInfo, Nodes, Policy, Selector, Topology};
 pub use service::children::{Children, Outcome, Restart, Strategy};
+pub use registry::Registry;
 pub use service::extensions::Extensions;
 pub use service::info::Stragglers;
 pub use service::instance::{Service, ServiceError, ServiceHandle};
@@ -154,6 +156,8 @@ mod pages {
     struct Multicast;
     #[doc = include_str!("../../docs/guide/selectors.md")]
     struct Selectors;
+    #[doc = include_str!("../../docs/guide/state.md")]
+    struct State;
     #[doc = include_str!("../../docs/guide/statuses.md")]
     struct Statuses;
     #[cfg(feature = "testing")]

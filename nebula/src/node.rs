@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::nodes::choices::Choices;
 use crate::nodes::live::{Callers, Live};
 use crate::nodes::{Nodes, Policy};
+use crate::registry::Registry;
 use crate::service::contracts::Contracts;
 use crate::service::instance::{Service, ServiceError, ServiceHandle};
 use crate::service::serve::Serve;
@@ -76,6 +77,7 @@ pub(crate) struct Shared {
     pub(crate) background: Background,
     pub(crate) grace: Duration,
     pub(crate) generic: bool,
+    pub(crate) registry: Registry,
     /// It has been shut down.
     pub(crate) stopped: AtomicBool,
 }
@@ -196,6 +198,7 @@ impl Node {
         mesh.shutdown(left.max(LAST_REPLIES)).await;
         self.shared.stopped.store(true, Ordering::SeqCst);
         follower.abort();
+        self.shared.registry.clear();
         ended.map_err(|_| {
             Error::msg(format!(
                 "calls on `{}` were still running after the grace period of {grace:?}: give it \
@@ -238,6 +241,12 @@ impl Node {
     /// Whether it has stopped.
     pub(crate) fn has_stopped(&self) -> bool {
         self.shared.stopped.load(Ordering::SeqCst) || self.shared.follower.is_finished()
+    }
+
+    /// Values by name, which all that runs on this node may share: names and keys for as long as
+    /// somebody holds them, and domains until the node is [shut down](Self::shutdown).
+    pub fn registry(&self) -> &Registry {
+        &self.shared.registry
     }
 
     /// The mesh underneath.

@@ -7,6 +7,8 @@ mod chain;
 mod life;
 #[path = "living/plugins.rs"]
 mod plugins;
+#[path = "living/registry.rs"]
+mod registry;
 #[path = "living/settings.rs"]
 mod settings;
 #[path = "living/site.rs"]
