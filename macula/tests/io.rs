@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use macula::identity::Cookie;
 use macula::rpc::admission::Gate;
-use macula::rpc::{Fault, Handler, Incoming, Method, Request, Response, Service, Term};
+use macula::rpc::{
+    Answer, Fault, Handler, Headers, Incoming, Method, Request, Response, Service, Term,
+};
 use macula::{Io, Mesh, MeshBuilder};
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -31,7 +33,10 @@ static ASTRAY: AtomicUsize = AtomicUsize::new(0);
 struct Tester(tokio::runtime::Id);
 
 impl Handler for Tester {
-    fn handle(&self, call: Incoming) -> Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>> {
+    fn handle(
+        &self,
+        call: Incoming,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>> {
         let home = self.0;
         let look = move || ASTRAY.fetch_add((Handle::current().id() != home).into(), SeqCst);
         look();
@@ -48,7 +53,7 @@ impl Handler for Tester {
                 }
                 _ => std::future::pending().await,
             }
-            Ok(call.body)
+            Ok(call.body.into())
         })
     }
 }
@@ -81,17 +86,14 @@ impl Site {
     async fn server(&self, io: Io) -> Mesh {
         let gate = Gate::new(16, 16);
         let method = |name: &str, id| Method::new(name, id, KEY, gate.clone());
-        let service = Service {
-            name: "Tester".into(),
-            version: "1".into(),
-            methods: vec![
-                method("echo", ECHO),
-                method("later", LATER),
-                method("spawned", SPAWNED).spawned(true),
-                method("hang", HANG),
-            ],
-            handler: Arc::new(Tester(Handle::current().id())),
-        };
+        let methods = [
+            method("echo", ECHO),
+            method("later", LATER),
+            method("spawned", SPAWNED).spawned(true),
+            method("hang", HANG),
+        ];
+        let tester = Arc::new(Tester(Handle::current().id()));
+        let service = Service::new("Tester", methods, tester).version("1");
         self.builder("server").service(service).io(io).start().await.unwrap()
     }
 
@@ -120,6 +122,7 @@ async fn call(client: &Mesh, method: u64, body: Bytes) -> Response {
         key: KEY,
         body,
         term: Term::fixed(tokio::time::Instant::now() + PATIENCE),
+        headers: Headers::new(),
         moved: None,
         sent: None,
         leave_if_silent: false,

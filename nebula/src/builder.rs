@@ -17,6 +17,7 @@ use std::time::Duration;
 use macula::identity::{Cookie, SecretKey};
 use macula::rpc::MAX_EXTENSIONS;
 use macula::{Io, Limits, MemoryNetwork, Mesh, MeshBuilder};
+use tokio::sync::watch;
 
 use crate::Result;
 use crate::boot::Roles;
@@ -339,6 +340,7 @@ impl NodeBuilder {
             contracts,
             slots,
             services: Services::default(),
+            changes: watch::Sender::new(()),
             callers,
             told: Told::new(settings.topology),
             default_timeout: settings.default_timeout,

@@ -8,7 +8,9 @@ use std::net::AddrParseError;
 use crate::call::{CallError, FirstError, NoTarget, QuorumError};
 use crate::config::ConfigError;
 use crate::exhausted::Exhausted;
-use crate::nodes::{SelectorParseError, TopologyError, UnknownInSelector};
+use crate::nodes::{
+    BadVersion, MissingServices, SelectorParseError, TopologyError, UnknownInSelector,
+};
 use crate::registry::{NameTaken, ValueError};
 use crate::service::instance::ServiceError;
 
@@ -105,6 +107,18 @@ impl From<SelectorParseError> for Error {
 
 impl From<UnknownInSelector> for Error {
     fn from(error: UnknownInSelector) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl From<BadVersion> for Error {
+    fn from(error: BadVersion) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl From<MissingServices> for Error {
+    fn from(error: MissingServices) -> Self {
         Self::of(&error)
     }
 }

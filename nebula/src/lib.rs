@@ -110,9 +110,12 @@ pub use macula::rpc::Headers;
 pub use macula_macros::topology;
 pub use macula_macros::{IntoStatus, api, on_nodes, roles, sel, service};
 pub use node::Node;
-pub use nodes::{NodeInfo, Nodes, Policy, Selector, Topology};
-pub use service::children::{Children, Outcome, Restart, Strategy};
+pub use nodes::{
+    BadVersion, MissingServices, NodeInfo, Nodes, Policy, Selector, ServiceInstance, Topology,
+    VersionRequirement,
+};
 pub use registry::Registry;
+pub use service::children::{Children, Outcome, Restart, Strategy};
 pub use service::extensions::Extensions;
 pub use service::info::Stragglers;
 pub use service::instance::{Service, ServiceError, ServiceHandle};

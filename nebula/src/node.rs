@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use macula::Mesh;
 use macula::identity::NodeId;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) slots: Arc<Slots>,
     /// The services that live here, by name.
     pub(crate) services: Services,
+    /// Told of each change of a service that lives here.
+    pub(crate) changes: watch::Sender<()>,
     /// Who calls, for those that are exported.
     pub(crate) callers: Callers,
     /// Which nodes there should be, if it was told.
@@ -130,6 +133,21 @@ impl Node {
     /// Gives the name of a service back.
     pub(crate) fn vacate(&self, name: &str) {
         self.shared.services.vacate(name);
+    }
+
+    /// Something has changed about a service that lives here.
+    pub(crate) fn service_changed(&self) {
+        self.shared.changes.send_replace(());
+    }
+
+    /// Who is told of each such change.
+    pub(crate) fn service_changes(&self) -> &watch::Sender<()> {
+        &self.shared.changes
+    }
+
+    /// Changes with each of them, and when the node has stopped.
+    pub(crate) fn watch_services_here(&self) -> watch::Receiver<()> {
+        self.shared.changes.subscribe()
     }
 
     pub(crate) fn callers(&self) -> &Callers {
@@ -199,6 +217,7 @@ impl Node {
         self.shared.stopped.store(true, Ordering::SeqCst);
         follower.abort();
         self.shared.registry.clear();
+        self.service_changed();
         ended.map_err(|_| {
             Error::msg(format!(
                 "calls on `{}` were still running after the grace period of {grace:?}: give it \

@@ -26,6 +26,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) version: &'a str,
     pub(crate) class: &'a str,
     pub(crate) metadata: &'a BTreeMap<String, String>,
+    /// In milliseconds since the Unix epoch; zero for when the mesh takes it.
+    pub(crate) started: u64,
     /// Whether others are told of it from the beginning.
     pub(crate) advertised: bool,
 }
@@ -35,7 +37,7 @@ impl Offer<'static> {
     pub(crate) fn of(info: &'static ServiceInfo) -> Self {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
         let version = info.version_text().unwrap_or_default();
-        Self { version, class: "", metadata: &NONE, advertised: true }
+        Self { version, class: "", metadata: &NONE, started: 0, advertised: true }
     }
 }
 
@@ -57,10 +59,10 @@ pub(crate) fn export(
         indices: info.methods().iter().map(|method| method.position()).collect(),
         callers: callers.clone(),
     };
-    let Offer { version, class, metadata, advertised } = offer;
+    let Offer { version, class, metadata, started, advertised } = offer;
     let mut service = rpc::Service::new(info.service_name(), methods, Arc::new(handler));
     service.metadata.clone_from(metadata);
-    service.version(version).class(class).advertised(advertised)
+    service.version(version).class(class).started(started).advertised(advertised)
 }
 
 impl rpc::Handler for Exported {

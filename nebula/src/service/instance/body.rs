@@ -44,6 +44,7 @@ impl Body for Instance {
             core.open();
         }
         self.tell(true);
+        self.changed_here();
     }
 
     fn withdraw(&self) {
@@ -51,6 +52,7 @@ impl Body for Instance {
             core.close();
         }
         self.tell(false);
+        self.changed_here();
     }
 
     fn changed(&self, old: &ServiceStatus, new: &ServiceStatus) -> BoxFuture<'_, ()> {
@@ -102,6 +104,13 @@ impl Body for Instance {
 }
 
 impl Instance {
+    /// Tells who follows the services of this node.
+    fn changed_here(&self) {
+        if let Some(node) = self.node.upgrade() {
+            node.service_changed();
+        }
+    }
+
     /// Tells the cluster whether the service takes calls.
     fn tell(&self, takes_calls: bool) {
         if !self.global {

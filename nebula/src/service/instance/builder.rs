@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::{Crew, Instance, ServiceError, ServiceHandle};
 use crate::Node;
 use crate::config::{Patch, Schema};
+use crate::nodes::Profile;
 use crate::service::config::{Change, ConfigCell, Given, Part, read_file};
 use crate::service::exported::{Offer, export};
 use crate::service::info::ServiceInfo;
@@ -240,10 +241,21 @@ impl Service {
             changes.push(Change::Layer(Given::start(patch)?));
         }
         let config = ConfigCell::new(changes)?;
-        let cell = Arc::new(StatusCell::new(ServiceStatus::fresh(SystemTime::now())));
+        let now = SystemTime::now();
+        let cell = StatusCell::new(ServiceStatus::fresh(now));
+        let cell = Arc::new(cell.telling(node.service_changes().clone()));
         let place = node.occupy(&name)?;
+        let profile = Profile {
+            info,
+            node_name: node.name().into(),
+            version: version.as_deref().or(info.version_text()).unwrap_or_default().to_owned(),
+            class,
+            metadata,
+            started: told_start(node, &name).unwrap_or_else(|| milliseconds(now)),
+        };
         let instance = Arc::new(Instance {
             name: Arc::clone(&name),
+            profile,
             node: node.downgrade(),
             node_id: node.id(),
             global: info.is_global(),
@@ -269,9 +281,9 @@ impl Service {
         if !there {
             core.close();
             if info.is_global() {
-                let version = version.as_deref().or(info.version_text()).unwrap_or_default();
-                let offer =
-                    Offer { version, class: &class, metadata: &metadata, advertised: false };
+                let Profile { version, class, metadata, started, .. } = &instance.profile;
+                let started = *started;
+                let offer = Offer { version, class, metadata, started, advertised: false };
                 let exported = export(&instance.slot, &core, node.callers(), offer);
                 let served = node.mesh().serve(exported);
                 served.map_err(|error| ServiceError::Record(error.to_string()))?;
@@ -289,6 +301,18 @@ impl Service {
         handle.begin();
         Ok(handle)
     }
+}
+
+/// When a service that the node's record names already has started.
+fn told_start(node: &Node, service: &str) -> Option<u64> {
+    let record = node.mesh().record(&node.id())?;
+    record.services.iter().find(|known| known.name == service).map(|known| known.started)
+}
+
+/// Since the Unix epoch.
+fn milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for Service {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::{Instance, ServiceError};
 use crate::config::{Patch, Table, Watched};
+use crate::nodes::ServiceInstance;
 use crate::service::config::Part;
 use crate::service::extensions::Extensions;
 use crate::service::lifecycle::handle::Lifecycle;
@@ -46,6 +47,17 @@ impl ServiceHandle {
     /// Its name.
     pub fn name(&self) -> &str {
         self.instance.name()
+    }
+
+    /// What is said of it: its version, class and metadata, its methods, and its state, whatever
+    /// that is. Never waits.
+    pub fn info(&self) -> ServiceInstance {
+        self.instance.profile.instance(self.instance.node_id, self.status())
+    }
+
+    /// Whether calls find it open: the gates, which its status runs ahead of or behind.
+    pub(crate) fn takes_calls(&self) -> bool {
+        self.instance.takes_calls()
     }
 
     /// Its state. Never waits.

@@ -31,6 +31,7 @@ use super::plugin::erased::Erased;
 use super::served::Served;
 use super::slot::Slot;
 use crate::node::WeakNode;
+use crate::nodes::Profile;
 use crate::{Node, NodeId};
 use seat::Seat;
 
@@ -41,6 +42,7 @@ pub use handle::ServiceHandle;
 /// One service on one node, from its start to its stop.
 pub(crate) struct Instance {
     name: Arc<str>,
+    profile: Profile,
     node: WeakNode,
     node_id: NodeId,
     /// Whether the cluster is told of it.
@@ -111,8 +113,14 @@ impl Instance {
                 node.mesh().remove_service(&self.name);
             }
             node.vacate(&self.name);
+            node.service_changed();
         }
         self.extensions.clear();
+    }
+
+    /// Whether it takes calls.
+    fn takes_calls(&self) -> bool {
+        self.core.get().is_some_and(|core| !core.is_closed())
     }
 
     fn mesh(&self) -> Option<Mesh> {

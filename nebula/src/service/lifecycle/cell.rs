@@ -27,6 +27,8 @@ pub(crate) struct StatusCell {
     word: AtomicU8,
     whole: ArcSwap<ServiceStatus>,
     watch: watch::Sender<Arc<ServiceStatus>>,
+    /// Who else is told that it has changed.
+    told: Option<watch::Sender<()>>,
 }
 
 impl StatusCell {
@@ -37,7 +39,13 @@ impl StatusCell {
             word: AtomicU8::new(word(&status)),
             whole: ArcSwap::new(Arc::clone(&status)),
             watch: watch::Sender::new(status),
+            told: None,
         }
+    }
+
+    /// The same, and somebody is told of each change.
+    pub(crate) fn telling(self, told: watch::Sender<()>) -> Self {
+        Self { told: Some(told), ..self }
     }
 
     /// The next status, for readers and for those who watch.
@@ -45,6 +53,9 @@ impl StatusCell {
         self.word.store(word(&status), SeqCst);
         self.whole.store(Arc::clone(&status));
         self.watch.send_replace(status);
+        if let Some(told) = &self.told {
+            told.send_replace(());
+        }
     }
 
     /// Whether calls are taken: running, and not draining.
