@@ -3,7 +3,8 @@
 //! A **lane** is one long-lived stream of frames; a frame is a little-endian `u32` length and
 //! that many bytes. A frame too long for a lane travels alone on a unidirectional stream, in the
 //! same form. A **message** is the content of a frame: one byte of kind, a few fixed fields, and
-//! for requests and replies their headers, if the kind says that there are any, and the encoded body as the rest, which is sliced and never copied.
+//! for requests and replies their headers, if the kind says that there are any, and the encoded
+//! body as the rest, which is sliced and never copied.
 //!
 //! Every decoder is total: any input gives a message or a [`WireError`], and nothing is
 //! allocated before its length has been checked against a limit.
