@@ -204,3 +204,39 @@ fn a_client_alone_says_what_to_do() {
     assert!(advice.contains("client (does not serve it)"), "{advice}");
     assert!(advice.contains("cargo run -p examples --bin hello_server"), "{advice}");
 }
+
+/// Malla's tutorials: the cases CB-23, RT-17 and CFG-14.
+#[test]
+fn the_calculator_changes_while_it_is_called() {
+    has_lines(
+        &told(env!("CARGO_BIN_EXE_calculator")),
+        &[
+            "plugins, the first one on top: Guard, Float, round, add, multiply",
+            "  add(6, 7)",
+            "6 + 7 = 13.0",
+            "6 * 7 = 42.0",
+            "without Float: 6 + 7 = 13",
+            "with it again: 6 + 7 = 13",
+            "6 / 7 = 0.86",
+            "with four decimals: 6 / 7 = 0.8571",
+            "still: 6 / 7 = 0.8571",
+            "6 / 0: bad_request (400): nobody divides by zero",
+        ],
+    );
+}
+
+#[test]
+fn the_store_is_used_while_its_nodes_change() {
+    has_lines(
+        &told(env!("CARGO_BIN_EXE_storage")),
+        &[
+            "3 nodes have it",
+            "one of them says: Some(\"Bern\")",
+            "s1 is paused (a look at the disk)",
+            "100 reads, none of them failed",
+            "s1 is running (the disk is fine)",
+            "s2 still has Some(\"Bern\")",
+            "deleted: true",
+        ],
+    );
+}
