@@ -5,7 +5,7 @@ mod options;
 #[cfg(test)]
 mod tests;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -180,19 +180,20 @@ fn status(name: &Ident, Case { path, status }: &Case) -> TokenStream {
     let (code, http, public, message, data) = match status {
         Told::Own { code, http, public, message, data } => (code, http, public, message, data),
         Told::Field(member, ty) => {
-            let of_field = quote_spanned!(ty.span()=> __nebula::IntoStatus::status(__field));
+            let of_field = quote_spanned!(at(ty.span())=> __nebula::IntoStatus::status(__field));
             return quote!(#path { #member: __field } => #of_field,);
         }
     };
     // With the spans of the user's, what lacks its `Display` is shown there.
     let message = match message {
         Some(message) => quote!(#message),
-        None => quote_spanned!(name.span()=> __nebula::__private::worded(self)),
+        None => quote_spanned!(at(name.span())=> __nebula::__private::worded(self)),
     };
     let bound = (0..data.len()).map(|at| format_ident!("__data_{at}")).collect::<Vec<_>>();
     let members = data.iter().map(|datum| &datum.member);
     let with = data.iter().zip(&bound).map(|(Datum { key, ty, .. }, bound)| {
-        let value = quote_spanned!(ty.span()=> __nebula::__private::worded(#bound));
+        let bound = Ident::new(&bound.to_string(), at(ty.span()));
+        let value = quote_spanned!(at(ty.span())=> __nebula::__private::worded(#bound));
         quote!(.with(#key, #value))
     });
     let internal = (!public).then(|| quote!(.internal()));
@@ -202,12 +203,18 @@ fn status(name: &Ident, Case { path, status }: &Case) -> TokenStream {
     }
 }
 
+/// The place of the user's code, where errors are shown; names mean what they mean in the derive,
+/// even if a macro put the two together.
+fn at(place: Span) -> Span {
+    Span::call_site().located_at(place)
+}
+
 /// Only what is transparent asks its field for it.
 fn shown(cases: &[Case]) -> Option<TokenStream> {
     let arms = cases.iter().filter_map(|Case { path, status }| match status {
         Told::Own { .. } => None,
         Told::Field(member, ty) => {
-            let shown = quote_spanned!(ty.span()=> __nebula::IntoStatus::shown(__field));
+            let shown = quote_spanned!(at(ty.span())=> __nebula::IntoStatus::shown(__field));
             Some(quote!(#path { #member: __field } => #shown,))
         }
     });

@@ -147,6 +147,25 @@ fn made_by_macro_rules() {
             struct $name;
         };
     }
+    macro_rules! nested {
+        ($name:ident, $variant:ident, $inner:ty, $field:ident, $of_field:ty) => {
+            #[derive(IntoStatus, thiserror::Error, Debug)]
+            enum $name {
+                #[error("{0}")]
+                #[status(transparent)]
+                $variant($inner),
+                #[error("own")]
+                Own {
+                    #[status(data)]
+                    $field: $of_field,
+                },
+            }
+        };
+    }
+    nested!(Nested, Inner, StockError, years, u8);
+    assert_eq!(Nested::Inner(StockError { left: 1 }).public().get("left"), Some("1"));
+    let own = Nested::Own { years: 3 }.status();
+    assert_eq!((own.message(), own.get("years")), ("own", Some("3")));
     error!(Odd, 418, "tea.pot");
     assert_eq!(Odd.public().to_string(), "tea.pot (418): m");
 }
