@@ -90,7 +90,7 @@ async fn main() -> nebula::Result<()> {
     let storage = StorageClient::new(&web);
 
     let taken = storage.put("capital".into(), "Bern".into()).all().await?;
-    println!("{} nodes have it", taken.successes().count());
+    println!("{} nodes have it", taken.ok().count());
     println!("one of them says: {:?}", storage.get("capital".into()).await?);
 
     services[0].pause("a look at the disk").await?;
@@ -112,7 +112,8 @@ async fn main() -> nebula::Result<()> {
     services[2].stop().await?;
     services[2] = serve(&nodes[2], "2.0.0").await?;
     println!("s3 runs again, and is {}", services[2].status());
-    storage.put("capital".into(), "Bern".into()).all().await?;
+    let again = storage.put("capital".into(), "Bern".into()).all().await?;
+    println!("written again on {} nodes", again.ok().count());
     println!("deleted: {}", storage.delete("capital".into()).first().await.is_ok());
 
     web.shutdown().await?;
