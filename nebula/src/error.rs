@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::AddrParseError;
 
+use crate::Status;
 use crate::call::{CallError, FirstError, NoTarget, QuorumError};
 use crate::config::ConfigError;
 use crate::exhausted::Exhausted;
@@ -120,6 +121,12 @@ impl From<BadVersion> for Error {
 impl From<MissingServices> for Error {
     fn from(error: MissingServices) -> Self {
         Self::of(&error)
+    }
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        Self::of(&status)
     }
 }
 

@@ -153,7 +153,7 @@ async fn a_pick_is_never_widened() {
     });
     let error = picked.await.unwrap_err();
     assert!(matches!(error, CallError::NoProvider(_)), "{error:#}");
-    assert!(format!("{error:#}").contains("a: shutting down"), "{error:#}");
+    assert!(format!("{error:#}").contains("a: takes no calls"), "{error:#}");
     assert!(format!("{error:#}").contains("b: was not picked"), "{error:#}");
     assert_eq!(b.begun.load(SeqCst), 0, "{error:#}");
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nebula::plugin::{Hooks, Host, Plugin};
 use nebula::prelude::*;
 use nebula::{Children, Extensions, Restart, Service, ServiceHandle};
-use nebula::plugin::{Hooks, Host, Plugin};
 
 #[service(global)]
 trait Storage {

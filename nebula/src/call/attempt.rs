@@ -99,7 +99,7 @@ pub enum Outcome {
     Unreachable(Box<str>),
     /// The node had no room for one more call.
     Overloaded,
-    /// The node is shutting down and takes no new calls.
+    /// The service there takes no calls now: it is paused or drained, or its node is shutting down.
     Draining,
     /// The node does not serve the method (any more).
     NotServed,
@@ -134,7 +134,7 @@ impl fmt::Display for Outcome {
         match self {
             Self::Unreachable(why) => write!(f, "unreachable: {}", Safe(why)),
             Self::Overloaded => f.write_str("overloaded"),
-            Self::Draining => f.write_str("shutting down"),
+            Self::Draining => f.write_str("takes no calls now"),
             Self::NotServed => f.write_str("does not serve the method"),
             Self::Incompatible => f.write_str("serves another shape of the method"),
             Self::Denied(None) => f.write_str("denied"),

@@ -246,7 +246,11 @@ impl<M: Method> Local<M> {
     }
 
     fn draining(&self) -> CallError<Error<M>> {
-        CallError::NoProvider(self.nobody("is shutting down"))
+        let stops = self.node.as_ref().is_some_and(|node| node.mesh().is_draining());
+        CallError::NoProvider(self.nobody(match stops {
+            true => "is shutting down",
+            false => "takes no calls now",
+        }))
     }
 
     /// Why this node, which alone was asked, is no provider.

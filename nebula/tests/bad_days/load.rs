@@ -114,7 +114,7 @@ async fn a_draining_node_refuses_and_calls_go_on_elsewhere() {
         .collect();
     let exactly = desk.write().to(a.id()).await.unwrap_err();
     assert_eq!(exactly.executed(), Executed::No);
-    assert!(exactly.to_string().contains("shutting down)"), "{exactly}");
+    assert!(exactly.to_string().contains("takes no calls now)"), "{exactly}");
     for call in calls {
         assert_eq!(call.await.unwrap().unwrap(), "new");
     }

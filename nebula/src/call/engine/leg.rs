@@ -222,7 +222,7 @@ impl Broken {
                 withdrawn(&log, "no longer serves it")
             }
             Failure::Draining if log.executed() == Executed::No => {
-                withdrawn(&log, "is shutting down")
+                withdrawn(&log, "takes no calls now")
             }
             Failure::Denied(_) => CallError::Denied(log),
             Failure::RequestTooLarge { limit } | Failure::ReplyTooLarge { limit } => {
@@ -340,7 +340,7 @@ mod tests {
         let before = |executed| Log::from(made("db@h2", executed));
         for (failure, reason) in [
             (Failure::UnknownMethod, "no longer serves it"),
-            (Failure::Draining, "is shutting down"),
+            (Failure::Draining, "takes no calls now"),
         ] {
             let text = format!("{:#}", error(failure.clone(), before(Executed::No)));
             assert!(text.contains(&format!("\n  db@h1: {reason}")), "{text}");
