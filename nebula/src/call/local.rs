@@ -226,6 +226,9 @@ impl<M: Method> Local<M> {
     fn stopped(&mut self, stopped: Stopped<M::Args>) -> CallError<Error<M>> {
         let Stopped { refusal, args, executed } = stopped;
         self.args = args;
+        if executed && refusal == Refusal::Expired {
+            return CallError::Deadline(self.log(Phase::Run, Outcome::Overran, Executed::Yes));
+        }
         if executed {
             let message = refusal.after_the_method().into();
             let log = self.log(Phase::Reply, Outcome::Panicked, Executed::Yes);

@@ -137,9 +137,12 @@ pub(crate) fn verdict(result: &Result<Bytes, Failure>) -> Verdict {
     use macula::rpc::Phase;
     match result {
         Ok(_)
-        | Err(Failure::Panicked(_) | Failure::ReplyTooLarge { .. } | Failure::ReplyUnwritable(_)) => {
-            Verdict::Answered
-        }
+        | Err(
+            Failure::Panicked(_)
+            | Failure::Overran
+            | Failure::ReplyTooLarge { .. }
+            | Failure::ReplyUnwritable(_),
+        ) => Verdict::Answered,
         // This word comes only where the clock here is the later one. Mostly it is not, and a wait
         // in a queue there is a deadline like any other: whoever keeps calls waiting for longer
         // than their callers wait is passed over.
@@ -213,7 +216,7 @@ impl Broken {
         };
         let ours = ApiKey::from_bytes(M::INFO.key());
         match failure {
-            Failure::Deadline { .. } => CallError::Deadline(log),
+            Failure::Deadline { .. } | Failure::Overran => CallError::Deadline(log),
             Failure::Overloaded { retry_after } => CallError::Overloaded { retry_after, log },
             Failure::Incompatible { theirs } => {
                 CallError::Incompatible { ours, theirs: ApiKey::from_bytes(theirs), log }
@@ -266,6 +269,7 @@ pub(crate) fn outcome(failure: &Failure) -> Outcome {
         Failure::RequestTooLarge { .. } => Outcome::RequestTooLarge,
         Failure::ReplyTooLarge { .. } => Outcome::ReplyTooLarge,
         Failure::Panicked(_) => Outcome::Panicked,
+        Failure::Overran => Outcome::Overran,
         Failure::ReplyUnwritable(why) => Outcome::ReplyUnwritable(why.as_str().into()),
         failure => Outcome::Reset(failure.to_string().into()),
     }
