@@ -21,7 +21,7 @@ use super::{CallError, Log};
 use crate::context::{Context, Inherited};
 use crate::declared::Declared;
 use crate::node::Node;
-use crate::nodes::{Policy, Selector};
+use crate::nodes::{Policy, Selector, VersionRequirement};
 use crate::service::method::{Error, Method, Service as _, Value};
 use crate::service::served::Served;
 use crate::service::slot::Found;
@@ -126,7 +126,9 @@ fn start<'a, M: Method>(
     let (found, node) = match &shared.place {
         Place::Alone(served) => (Found::First(served), None),
         Place::Node { node, local } => match local.of::<M::Api>() {
-            Some(found) if !found.is_closed() && stays_here(call, node) => (found, Some(node)),
+            Some(found) if !found.is_closed() && stays_here(call, node, &found) => {
+                (found, Some(node))
+            }
             found => return remote(call, times, node, found.map(Found::keep), task),
         },
     };
@@ -159,7 +161,7 @@ fn remote<'a, M: Method>(
 }
 
 /// Whether `node` answers the call if it serves the method, without looking at others.
-fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node) -> bool {
+fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node, served: &Served) -> bool {
     let meant = match &call.target {
         Target::Node(id) => *id == node.id(),
         Target::Pick(_) => false,
@@ -173,7 +175,8 @@ fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node) -> bool {
                 })
         }
     };
-    meant && !call.hedge
+    let version = call.shared.options.version.as_ref();
+    meant && !call.hedge && version.is_none_or(|version| version.takes(served.version()))
 }
 
 /// Goes on with the other nodes that the call is for, if this one refused to begin. That is a retry
@@ -260,6 +263,8 @@ pub(crate) struct Ask<'a, M: Method> {
     pub(crate) targets: Targets<'a>,
     /// Who of them is asked first.
     pub(crate) policy: Policy,
+    /// The version that the service must have.
+    pub(crate) version: Option<VersionRequirement>,
     /// When it was first polled.
     pub(crate) started: Instant,
     /// When it must end, with whatever result, and how much later its handler may have it end.
@@ -322,7 +327,20 @@ impl<'a, M: Method> Ask<'a, M> {
         };
         let Times { started, term, watch, .. } = times;
         let (args, hedge, local) = (call.args.take(), call.hedge, None);
-        Self { args, targets, policy, started, term, watch, hedge, local, refused, topology }
+        let version = shared.options.version.clone();
+        Self {
+            args,
+            targets,
+            policy,
+            version,
+            started,
+            term,
+            watch,
+            hedge,
+            local,
+            refused,
+            topology,
+        }
     }
 
     /// The same call on a service of this process.
