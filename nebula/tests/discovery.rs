@@ -5,5 +5,7 @@
 mod instances;
 #[path = "discovery/site.rs"]
 mod site;
+#[path = "discovery/versions.rs"]
+mod versions;
 #[path = "discovery/watches.rs"]
 mod watches;

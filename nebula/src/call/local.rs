@@ -28,7 +28,7 @@ use super::unicast::{Answer, Ask, Elsewhere, Targets};
 use super::{ApiKey, Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why};
 use crate::context::{Context, Scope};
 use crate::node::Node;
-use crate::nodes::Policy;
+use crate::nodes::{Policy, VersionRequirement};
 use crate::service::input::{Input, Slot, Started, panic_message};
 use crate::service::method::{Error, Method};
 use crate::service::plugin::Refusal;
@@ -54,6 +54,8 @@ pub(crate) struct Local<M: Method> {
     lease: Option<Lease>,
     /// Ends the call as soon as it is cancelled.
     watch: Option<CancellationToken>,
+    /// The version that those must have who are asked if this one does not begin it.
+    version: Option<VersionRequirement>,
     /// Who else may be asked if this one does not begin it, and in which order.
     elsewhere: Elsewhere,
     policy: Policy,
@@ -118,6 +120,7 @@ impl<M: Method> Local<M> {
             term,
             lease: None,
             watch,
+            version: None,
             elsewhere: Elsewhere::Nowhere,
             policy: Policy::default(),
             headers: Headers::new(),
@@ -160,6 +163,7 @@ impl<M: Method> Local<M> {
             args: Some(self.args.take()?),
             targets,
             policy: self.policy,
+            version: self.version.clone(),
             started: self.started,
             term: self.term,
             watch: self.watch.clone(),
@@ -170,6 +174,11 @@ impl<M: Method> Local<M> {
             headers: self.headers.clone(),
         };
         Some((node, ask))
+    }
+
+    /// The same, if those who may be asked else must have such a version.
+    pub(crate) fn requiring(self, version: Option<VersionRequirement>) -> Self {
+        Self { version, ..self }
     }
 
     /// Whether its body is running.

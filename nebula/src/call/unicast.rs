@@ -22,7 +22,7 @@ use super::{Attempt, CallError, Executed, Log, Outcome, Path, Phase, written};
 use crate::context::{Context, Inherited};
 use crate::declared::Declared;
 use crate::node::Node;
-use crate::nodes::{Policy, Selector};
+use crate::nodes::{Policy, Selector, VersionRequirement};
 use crate::service::method::{Error, Method, Service as _, Value};
 use crate::service::served::Served;
 use crate::service::slot::Found;
@@ -127,7 +127,9 @@ fn start<'a, M: Method>(
     let (found, node) = match &shared.place {
         Place::Alone(served) => (Found::First(served), None),
         Place::Node { node, local } => match local.of::<M::Api>() {
-            Some(found) if !found.is_closed() && stays_here(call, node) => (found, Some(node)),
+            Some(found) if !found.is_closed() && stays_here(call, node, &found) => {
+                (found, Some(node))
+            }
             found => return remote(call, times, node, found.map(Found::keep), task),
         },
     };
@@ -160,7 +162,7 @@ fn remote<'a, M: Method>(
 }
 
 /// Whether `node` answers the call if it serves the method, without looking at others.
-fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node) -> bool {
+fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node, served: &Served) -> bool {
     let meant = match &call.target {
         Target::Node(id) => *id == node.id(),
         Target::Pick(_) => false,
@@ -174,7 +176,8 @@ fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node) -> bool {
                 })
         }
     };
-    meant && !call.hedge
+    let version = call.shared.options.version.as_ref();
+    meant && !call.hedge && version.is_none_or(|version| version.takes(served.version()))
 }
 
 /// Goes on with the other nodes that the call is for, if this one refused to begin. That is a retry
@@ -276,6 +279,8 @@ pub(crate) struct Ask<'a, M: Method> {
     pub(crate) targets: Targets<'a>,
     /// Who of them is asked first.
     pub(crate) policy: Policy,
+    /// The version that the service must have.
+    pub(crate) version: Option<VersionRequirement>,
     /// When it was first polled.
     pub(crate) started: Instant,
     /// When it must end, with whatever result, and how much later its handler may have it end.
@@ -341,10 +346,12 @@ impl<'a, M: Method> Ask<'a, M> {
         };
         let Times { started, term, watch, .. } = times;
         let (args, hedge, local) = (call.args.take(), call.hedge, None);
+        let version = shared.options.version.clone();
         Self {
             args,
             targets,
             policy,
+            version,
             started,
             term,
             watch,

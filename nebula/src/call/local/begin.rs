@@ -69,7 +69,9 @@ fn later<M: Method>(
     served: &Arc<Served>,
     node: Option<&Node>,
 ) -> Box<Local<M>> {
-    Box::new(Ask::of(call, times).local(Arc::clone(served), node.cloned()))
+    let ask = Ask::of(call, times);
+    let version = ask.version.clone();
+    Box::new(ask.local(Arc::clone(served), node.cloned()).requiring(version))
 }
 
 /// A call that a plugin has refused, which may be made elsewhere.

@@ -274,6 +274,7 @@ impl Service {
             Make::There(served) => served,
             Make::Later(_, make) => Served::new(make(&Host::new(&instance, Part::Service))),
         };
+        core.say_version(&instance.profile.version);
         let seats: Vec<_> = plugins.iter().map(|plugin| instance.seat(plugin)).collect();
         *instance.crew() = Crew { listed, seats: seats.clone(), reporter: None };
         // It is set here and nowhere else.
