@@ -79,6 +79,7 @@ mod sim;
 pub mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trace;
 
 pub use boot::Roles;
 pub use builder::NodeBuilder;
@@ -126,6 +127,7 @@ pub use service::method::Idempotent;
 pub use service::plugin;
 pub use service::serve::Serve;
 pub use status::{IntoStatus, Status};
+pub use trace::{BadTraceContext, TraceContext};
 
 /// What a program of this crate returns: a value, or an [`Error`] that explains itself.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -36,6 +36,9 @@ use crate::service::plugin::refusal::broken;
 use crate::service::plugin::run::{Prepared, Stopped};
 use crate::service::served::Served;
 use crate::service::shape::ShapeOf;
+use crate::trace::call::asks;
+use crate::trace::serve::Serving;
+use crate::trace::wanted;
 
 pub(crate) use begin::begin;
 
@@ -85,6 +88,40 @@ struct Running<M: Method, Place> {
 /// it seems.
 #[inline]
 fn body<M: Method>(
+    served: &Arc<Served>,
+    cx: Context,
+    args: &mut Option<M::Args>,
+) -> Option<Result<Prepared<M>, Stopped<M::Args>>> {
+    if wanted() { shown::<M>(served, cx, args) } else { quiet::<M>(served, cx, args) }
+}
+
+/// The same in a span of its own, if somebody wants that.
+#[cold]
+#[inline(never)]
+fn shown<M: Method>(
+    served: &Arc<Served>,
+    mut cx: Context,
+    args: &mut Option<M::Args>,
+) -> Option<Result<Prepared<M>, Stopped<M::Args>>> {
+    asks(cx.caller().map_or(ALONE, |itself| &itself.name));
+    let Some(serving) = Serving::new(&mut cx, M::INFO) else {
+        return quiet::<M>(served, cx, args);
+    };
+    Some(match serving.enter(|| quiet::<M>(served, cx, args))? {
+        Ok(Prepared::Plain(body)) => Ok(Prepared::Plain(serving.around(body, |_| "replied"))),
+        Ok(Prepared::Hooked(body)) => {
+            let outcome = |ended: &Result<_, _>| if ended.is_ok() { "replied" } else { "refused" };
+            Ok(Prepared::Hooked(serving.around(body, outcome)))
+        }
+        Err(stopped) => {
+            serving.ends("refused");
+            Err(stopped)
+        }
+    })
+}
+
+#[inline]
+fn quiet<M: Method>(
     served: &Arc<Served>,
     cx: Context,
     args: &mut Option<M::Args>,
@@ -203,7 +240,7 @@ impl<M: Method> Local<M> {
             let cx = Context::new(caller, self.term, Some(lease.clone()));
             let cx = cx.with_headers(self.headers.clone());
             let body = self.body(cx)?;
-            let scope = || Scope::new(self.term, Some(lease.clone()));
+            let scope = || Scope::new(self.term, Some(lease.clone())).handing(self.headers.clone());
             let body = match body {
                 Prepared::Plain(body) => {
                     Prepared::Plain(spawned(&runtime, body, scope(), permit).boxed())

@@ -16,6 +16,7 @@ use crate::service::input::contained;
 use crate::service::method::{Error, Method, Value};
 use crate::service::shape::ShapeOf;
 use crate::service::whole;
+use crate::trace::call::asks;
 
 /// How an attempt ended that brought no reply of the method.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ pub(crate) async fn remote<M: Method>(
     patience: Patience,
     watch: Option<&CancellationToken>,
 ) -> Result<Reply<M>, Broken> {
+    asks(&target.name);
     let (began, moved) = (Instant::now(), patience.moved.unwrap_or_default());
     // Only who may be cancelled asks for it.
     let sent = watch.is_some().then(Sent::default);
