@@ -10,6 +10,7 @@ use super::{Instance, ServiceError};
 use crate::config::{Patch, Table, Watched};
 use crate::service::config::Part;
 use crate::service::extensions::Extensions;
+use crate::service::input::panic_message;
 use crate::service::lifecycle::handle::Lifecycle;
 use crate::service::lifecycle::{Admin, LifecycleError, NotReady, Running, ServiceStatus};
 use crate::service::plugin::Plugin;
@@ -31,11 +32,10 @@ impl ServiceHandle {
         Self { instance, lifecycle }
     }
 
-    /// Has it started.
-    pub(super) fn begin(&self) {
-        let lifecycle = self.lifecycle.clone();
-        // Whoever wants to know asks `started`.
-        tokio::spawn(async move { lifecycle.start().await });
+    /// Ends it at once, wherever it is, without a word to anybody: its node is gone.
+    pub(crate) fn abandon(&self) {
+        self.lifecycle.abandon("its node is gone");
+        self.instance.abandon();
     }
 
     /// Waits until it runs, or is paused if it was asked to be.
@@ -147,7 +147,7 @@ impl ServiceHandle {
         // It goes on if nobody waits for it.
         let stopping = tokio::spawn(async move {
             let stopped = lifecycle.stop("stop").await;
-            instance.leave();
+            instance.leave().await;
             stopped
         });
         let stopped = stopping.await;
@@ -282,7 +282,8 @@ impl ServiceHandle {
         match tokio::spawn(operation).await {
             Ok(done) => done,
             Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
+                // Plugins are asked what they are before anything is changed.
+                Ok(panic) => Err(ServiceError::Panicked(panic_message(panic))),
                 Err(_) => Err(LifecycleError::Stopped.into()),
             },
         }
