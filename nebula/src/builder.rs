@@ -35,8 +35,9 @@ use crate::registry::Registry;
 use crate::service::contracts::Contracts;
 use crate::service::exported::{Offer, export};
 use crate::service::info::ServiceInfo;
-use crate::service::instance::Service;
+use crate::service::instance::{Service, ServiceError};
 use crate::service::serve::{Dispatch, Serve};
+use crate::service::served::Served;
 use crate::service::services::Services;
 use crate::service::slot::Slots;
 use check::check;
@@ -289,12 +290,15 @@ impl NodeBuilder {
     /// Seeds that do not answer are no error: the node goes on trying, and calls say what it
     /// tried.
     pub async fn start(self) -> Result<Node> {
-        let Self { settings, services, living } = self;
+        let Self { settings, services, mut living } = self;
         check(&settings)?;
         let mut services = table(services, &settings.name)?;
         let generic = roles::is_generic(&settings)?;
         let own_tags: BTreeSet<String> = settings.tags.iter().cloned().collect();
-        let infos = || services.values().map(|served| served.info());
+        let infos = || {
+            let here = services.values().map(|served| served.info());
+            here.chain(living.iter().map(Service::info))
+        };
         let mut notice = None;
         if let Some(topology) = &settings.topology {
             declared::check(&settings.name, &own_tags, infos(), topology)?;
@@ -303,6 +307,7 @@ impl NodeBuilder {
         }
         if generic {
             services.clear();
+            living.clear();
         }
         let callers = Callers::default();
         let mut mesh = mesh_builder(&settings)?;
@@ -352,17 +357,27 @@ impl NodeBuilder {
             registry: Registry::default(),
             stopped: AtomicBool::new(false),
         });
-        for served in services.into_values() {
-            Service::adopt(served, &node).await?;
-        }
-        for service in living {
-            if let Err(error) = service.start_on(&node).await {
-                let _ = node.shutdown().await;
-                return Err(error.into());
-            }
+        if let Err(error) = begin(services.into_values().collect(), living, &node).await {
+            let _ = node.shutdown().await;
+            return Err(error.into());
         }
         Ok(node)
     }
+}
+
+/// Gives the services of a node that has started their lives.
+async fn begin(
+    services: Vec<Arc<Served>>,
+    living: Vec<Service>,
+    node: &Node,
+) -> Result<(), ServiceError> {
+    for served in services {
+        Service::adopt(served, node).await?;
+    }
+    for service in living {
+        service.start_on(node).await?;
+    }
+    Ok(())
 }
 
 /// What the settings mean for the mesh underneath.

@@ -150,6 +150,11 @@ impl Node {
         self.shared.changes.subscribe()
     }
 
+    /// Whether it takes in no services any more.
+    pub(crate) fn has_closed(&self) -> bool {
+        self.shared.services.is_closed()
+    }
+
     pub(crate) fn callers(&self) -> &Callers {
         &self.shared.callers
     }
@@ -192,13 +197,12 @@ impl Node {
         let Shared { mesh, slots, services: living, grace, follower, background, .. } =
             &*self.shared;
         mesh.drain();
+        let living = living.close();
         let services = slots.all();
         services.iter().for_each(|served| served.close());
         // What the plugins have started is stopped as soon as the calls of their service end.
-        let stopping = living
-            .all()
-            .into_iter()
-            .map(|service| tokio::spawn(async move { service.stop().await }));
+        let stopping =
+            living.into_iter().map(|service| tokio::spawn(async move { service.stop().await }));
         let stopping = join_all(stopping.collect::<Vec<_>>());
         let idle = async {
             for served in &services {
@@ -230,9 +234,10 @@ impl Node {
     /// Stops at once, as a crash would, and says nothing to anybody once its network is gone.
     #[cfg(feature = "testing")]
     pub(crate) fn crash(&self) {
-        let Shared { mesh, slots, follower, background, .. } = &*self.shared;
+        let Shared { mesh, slots, services, follower, background, .. } = &*self.shared;
         slots.all().iter().for_each(|served| served.close());
         mesh.abort();
+        services.close().iter().for_each(ServiceHandle::abandon);
         background.stop();
         follower.abort();
     }
