@@ -71,6 +71,7 @@ mod error;
 mod exhausted;
 mod node;
 pub mod nodes;
+pub mod plugins;
 pub mod prelude;
 mod service;
 #[cfg(test)]
@@ -105,7 +106,7 @@ pub use macula::identity::NodeId;
 /// let nobody = cluster::sel!(&dbb);
 /// ```
 pub use macula_macros::topology;
-pub use macula_macros::{IntoStatus, api, on_nodes, roles, sel, service};
+pub use macula_macros::{IntoStatus, api, on_nodes, plugin, roles, sel, service};
 pub use node::Node;
 pub use nodes::{NodeInfo, Nodes, Policy, Selector, Topology};
 pub use service::children::{Children, Outcome, Restart, Strategy};
@@ -150,6 +151,9 @@ mod pages {
     struct Errors;
     #[doc = include_str!("../../docs/guide/multicast.md")]
     struct Multicast;
+    #[cfg(feature = "metrics")]
+    #[doc = include_str!("../../docs/guide/observability.md")]
+    struct Observability;
     #[doc = include_str!("../../docs/guide/selectors.md")]
     struct Selectors;
     #[doc = include_str!("../../docs/guide/statuses.md")]
