@@ -171,6 +171,13 @@ impl Context {
         self.lease.get()
     }
 
+    /// Another context of the same call, for hooks that are polled where its body is. It costs no
+    /// lease: both get the one of the scope when they are asked.
+    pub(crate) fn twin(&self) -> Self {
+        let Self { caller, term, lease, lent } = self;
+        Self { caller: caller.clone(), term: *term, lease: lease.clone(), lent: *lent }
+    }
+
     /// What calls made inside the handler inherit.
     pub(crate) fn scope(&self) -> Scope {
         Scope::new(self.term, self.lease.get().cloned()).handing(self.handed())

@@ -71,6 +71,7 @@ mod error;
 mod exhausted;
 mod node;
 pub mod nodes;
+pub mod plugins;
 pub mod prelude;
 pub mod registry;
 mod service;
@@ -109,7 +110,7 @@ pub use macula::rpc::Headers;
 /// let nobody = cluster::sel!(&dbb);
 /// ```
 pub use macula_macros::topology;
-pub use macula_macros::{IntoStatus, api, on_nodes, roles, sel, service};
+pub use macula_macros::{IntoStatus, api, on_nodes, plugin, roles, sel, service};
 pub use node::Node;
 pub use nodes::{
     BadVersion, MissingServices, NodeInfo, Nodes, Policy, Selector, ServiceInstance, Topology,
@@ -159,6 +160,9 @@ mod pages {
     struct Errors;
     #[doc = include_str!("../../docs/guide/multicast.md")]
     struct Multicast;
+    #[cfg(feature = "metrics")]
+    #[doc = include_str!("../../docs/guide/observability.md")]
+    struct Observability;
     #[doc = include_str!("../../docs/guide/selectors.md")]
     struct Selectors;
     #[doc = include_str!("../../docs/guide/state.md")]

@@ -24,6 +24,7 @@ use macula::Mesh;
 
 use super::config::ConfigCell;
 use super::extensions::Extensions;
+use super::info::ServiceInfo;
 use super::lifecycle::ServiceStatus;
 use super::lifecycle::body::Reporter;
 use super::lifecycle::cell::StatusCell;
@@ -86,6 +87,11 @@ impl Instance {
 
     pub(crate) fn node_id(&self) -> NodeId {
         self.node_id
+    }
+
+    /// What is known of its contract, once it is in its place.
+    pub(crate) fn info(&self) -> Option<&'static ServiceInfo> {
+        Some(self.core.get()?.info())
     }
 
     pub(crate) fn status(&self) -> Arc<ServiceStatus> {

@@ -97,10 +97,10 @@ where
     Fut: Future<Output = M::Reply> + Send + 'static,
 {
     let chain = served.chain();
-    let known = cx.clone();
+    let known = cx.twin();
     let mut end = End::new(chain, M::INFO, &known);
     let mut call = Typed::<M, F, Fut>::new(args, Some((cx, body)), elsewhere);
-    let through = AssertUnwindSafe(through(chain, M::INFO, &known, &mut call)).catch_unwind();
+    let through = AssertUnwindSafe(through(chain, &known, &mut call)).catch_unwind();
     let refusal = match through.await {
         Ok(Ok(())) => {
             let ended = if call.is_error() { Ended::Failed } else { Ended::Replied };
@@ -125,14 +125,25 @@ where
     Err(Stopped { refusal, args: call.into_args(), executed })
 }
 
-async fn through(
+async fn through<M, F, Fut>(
     chain: &Chain,
-    method: &'static MethodInfo,
     cx: &Context,
-    values: &mut (dyn Values + 'static),
-) -> Result<(), Refusal> {
-    chain.before(method, cx, &mut *values)?;
-    go_on(method, cx, values, chain.around()).await
+    call: &mut Typed<M, F, Fut>,
+) -> Result<(), Refusal>
+where
+    M: Method,
+    F: FnOnce(Context, M::Args) -> Fut + Send + 'static,
+    Fut: Future<Output = M::Reply> + Send + 'static,
+{
+    chain.before(M::INFO, cx, call)?;
+    if !chain.around().is_empty() {
+        return go_on(M::INFO, cx, call, chain.around()).await;
+    }
+    // With nobody in between, the body needs no box of its own.
+    match call.reply.is_some() || call.execute().await {
+        true => Ok(()),
+        false => Err(Refusal::Failed("the arguments are gone".into())),
+    }
 }
 
 /// Shows the end of a call, once, also if it is dropped.
@@ -216,6 +227,20 @@ impl<M: Method, F, Fut> Typed<M, F, Fut> {
             }
         }
     }
+
+    /// Runs the method. False if it cannot, since it has before.
+    async fn execute(&mut self) -> bool
+    where
+        F: FnOnce(Context, M::Args) -> Fut,
+        Fut: Future<Output = M::Reply>,
+    {
+        let (Some(args), Some((cx, body))) = (self.args.take(), self.body.take()) else {
+            return false;
+        };
+        self.ran = true;
+        self.reply = Some(body(cx, args).await);
+        true
+    }
 }
 
 impl<M, F, Fut> Values for Typed<M, F, Fut>
@@ -271,15 +296,6 @@ where
     }
 
     fn run(&mut self) -> BoxFuture<'_, bool> {
-        let (Some(args), Some((cx, body))) = (self.args.take(), self.body.take()) else {
-            return ready(false).boxed();
-        };
-        self.ran = true;
-        let reply = body(cx, args);
-        async move {
-            self.reply = Some(reply.await);
-            true
-        }
-        .boxed()
+        self.execute().boxed()
     }
 }
