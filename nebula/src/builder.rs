@@ -73,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) advertise: Option<SocketAddr>,
     pub(crate) seeds: Vec<String>,
+    pub(crate) seed_files: Vec<PathBuf>,
+    pub(crate) seeds_from_env: bool,
     pub(crate) local_discovery: bool,
     pub(crate) runtime_dir: Option<PathBuf>,
     pub(crate) memory: Option<(MemoryNetwork, SocketAddr)>,
@@ -101,6 +103,8 @@ impl NodeBuilder {
             listen: None,
             advertise: None,
             seeds: Vec::new(),
+            seed_files: Vec::new(),
+            seeds_from_env: true,
             local_discovery: true,
             runtime_dir: None,
             memory: None,
@@ -163,9 +167,24 @@ impl NodeBuilder {
         self
     }
 
-    /// Adds a node to join by: `10.0.0.1:9443`, or a name with a port.
+    /// Adds a place to join by: `10.0.0.1:9443`, `[::1]:9443`, `host:port`, `host` or `name@host`.
+    /// What each means says [`MeshBuilder::seed`].
     pub fn seed(mut self, address: impl Into<String>) -> Self {
         self.settings.seeds.push(address.into());
+        self
+    }
+
+    /// Adds the seeds that this file names, one a line; what follows a `#` is a comment. It may
+    /// change while the node runs: [`MeshBuilder::seed_file`].
+    pub fn seed_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.seed_files.push(path.into());
+        self
+    }
+
+    /// Whether the seeds in the environment variable `MACULA_SEEDS`, between commas or white space,
+    /// are added to the others. True unless set; a node on a network in memory never reads it.
+    pub fn seeds_from_env(mut self, on: bool) -> Self {
+        self.settings.seeds_from_env = on;
         self
     }
 
@@ -282,8 +301,8 @@ impl NodeBuilder {
     /// Two services of one name, two methods of one service with one wire name, a name or a tag
     /// that is empty, too long or not to be spelt (see [`Node::builder`] and [`tag`](Self::tag)),
     /// more than 64 tags, other tags than the topology gives a node of this name, a time limit of
-    /// zero or of more than 24 hours, a cookie that is empty, a seed that is no `host:port`, a
-    /// selector in an attribute that names what the topology does not, an address that is taken, a
+    /// zero or of more than 24 hours, a cookie that is empty, a seed of another form than
+    /// [`seed`](Self::seed) takes, a seed file that cannot be read, a selector in an attribute that names what the topology does not, an address that is taken, a
     /// key or cookie file that others may read, a build that leaves out a role of the node
     /// ([`roles`](Self::roles)).
     ///
@@ -386,6 +405,8 @@ fn mesh_builder(settings: &Settings) -> Result<MeshBuilder> {
         Mesh::builder(&settings.name).join_timeout(settings.join_timeout).io(settings.io);
     mesh = settings.tags.iter().fold(mesh, MeshBuilder::tag);
     mesh = settings.seeds.iter().fold(mesh, MeshBuilder::seed);
+    mesh = settings.seed_files.iter().fold(mesh, MeshBuilder::seed_file);
+    mesh = mesh.seeds_from_env(settings.seeds_from_env);
     if let Some(realm) = &settings.realm {
         mesh = mesh.realm(realm);
     }
