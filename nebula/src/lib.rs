@@ -165,6 +165,8 @@ mod pages {
     struct Observability;
     #[doc = include_str!("../../docs/guide/selectors.md")]
     struct Selectors;
+    #[doc = include_str!("../../docs/guide/services.md")]
+    struct Services;
     #[doc = include_str!("../../docs/guide/state.md")]
     struct State;
     #[doc = include_str!("../../docs/guide/statuses.md")]
