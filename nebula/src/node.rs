@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::Result;
 use crate::builder::NodeBuilder;
+use crate::call::CastCounts;
 use crate::call::background::Background;
 use crate::call::engine::known::Known;
 use crate::call::retry::RetryBudget;
@@ -337,6 +338,12 @@ impl Node {
     /// How often its calls may be extended when nothing nearer says it.
     pub(crate) fn max_extensions(&self) -> Option<u32> {
         self.shared.max_extensions
+    }
+
+    /// What has become of the one-way calls ([`Call::cast`](crate::Call::cast)) made through this
+    /// node so far.
+    pub fn cast_counts(&self) -> CastCounts {
+        self.background().counts().read()
     }
 
     /// Its calls whose results nobody waits for.

@@ -57,6 +57,16 @@ impl<'a, M: Method> Unicast<'a, M> {
     pub(crate) fn new(call: Call<'a, M>) -> Self {
         Self(State::Start(call))
     }
+
+    /// One that has its service in this process already.
+    pub(crate) fn local(call: Local<M>) -> Self {
+        Self(State::Local(Box::new(call)))
+    }
+
+    /// One that is made by the engine already.
+    pub(crate) fn remote(call: BoxFuture<'a, Answer<M>>) -> Self {
+        Self(State::Remote(call))
+    }
 }
 
 impl<M: Method> Unpin for Unicast<'_, M> {}
@@ -199,7 +209,7 @@ fn remote<'a, M: Method>(
 }
 
 /// Whether `node` answers the call if it serves the method, without looking at others.
-fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node, served: &Served) -> bool {
+pub(crate) fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node, served: &Served) -> bool {
     let meant = match &call.target {
         Target::Node(id) => *id == node.id(),
         Target::Pick(_) => false,
@@ -410,6 +420,34 @@ impl<'a, M: Method> Ask<'a, M> {
             refused,
             topology,
             headers,
+        }
+    }
+
+    /// The same call without what it borrows, which a closure that has chosen no longer needs, and
+    /// which the end of a handler does not cancel any more.
+    pub(crate) fn detached(self) -> Ask<'static, M> {
+        let targets = match self.targets {
+            Targets::Anyone => Targets::Anyone,
+            Targets::Selector(selector) => Targets::Selector(selector),
+            Targets::Node(id) => Targets::Node(id),
+            Targets::Nodes(ids) => Targets::Nodes(ids),
+            Targets::Pick(_) => Targets::Nodes(Vec::new()),
+        };
+        let Self { args, policy, version, started, term, hedge, local, refused, topology, .. } =
+            self;
+        let watch = None;
+        Ask {
+            args,
+            targets,
+            policy,
+            version,
+            started,
+            term,
+            watch,
+            hedge,
+            local,
+            refused,
+            topology,
         }
     }
 
