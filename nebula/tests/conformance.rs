@@ -155,7 +155,8 @@ fn rows_that_are_not_yet_are_counted() {
 fn every_page_of_the_guide_is_compiled() {
     let pages = fs::read_to_string(workspace().join("nebula/src/lib.rs")).unwrap();
     let guide = fs::read_dir(workspace().join("docs/guide")).unwrap();
-    let names: Vec<_> = guide.map(|page| page.unwrap().file_name().into_string().unwrap()).collect();
+    let names: Vec<_> =
+        guide.map(|page| page.unwrap().file_name().into_string().unwrap()).collect();
     assert!(names.len() > 5, "{names:?}");
     for name in names {
         let line = format!("include_str!(\"../../docs/guide/{name}\")");
