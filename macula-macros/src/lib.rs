@@ -1,6 +1,6 @@
-//! The macros of nebula: `#[service]`, `#[api]`, `sel!`, `topology!`, `on_nodes!`, `roles!` and the
-//! derive `IntoStatus`. Use them through `nebula`, which re-exports them; what they expand to names
-//! only `::nebula`.
+//! The macros of nebula: `#[service]`, `#[api]`, `#[plugin]`, `sel!`, `topology!`, `on_nodes!`,
+//! `roles!` and the derive `IntoStatus`. Use them through `nebula`, which re-exports them; what they
+//! expand to names only `::nebula`.
 //!
 //! An annotated trait goes through four steps, one module each: its arguments are read (`args`),
 //! the trait becomes plain data (`model`), every rule is checked and all faults are kept
@@ -10,7 +10,7 @@
 //!
 //! The others are smaller. Selectors are read by `selector` and become a `clause`; `topology` knows
 //! the nodes of a file, `on_nodes` and `roles` the Cargo features of the crate (`features`). `status`
-//! reads `#[status(..)]` with the same grammar of options as `args`.
+//! reads `#[status(..)]` with the same grammar of options as `args`. `plugin` adds one constant.
 //!
 //! Limits: 8 arguments a method, 65 535 methods a trait, 4 KiB a selector, 1 MiB a topology. The
 //! same input always gives the same output. `topology!` reads the file that it is told, `on_nodes!`
@@ -26,6 +26,7 @@ mod krate;
 mod model;
 mod names;
 mod on_nodes;
+mod plugin;
 mod recover;
 mod roles;
 mod selector;
@@ -114,6 +115,30 @@ pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn api(args: TokenStream, item: TokenStream) -> TokenStream {
     recover::api_alone(args.into(), item.into()).into()
+}
+
+/// Says which hooks a plugin has: those that its `impl` writes. What it does not write is not called
+/// then, and costs calls nothing.
+///
+/// ```text
+/// #[plugin]
+/// impl Plugin for Watch {                       // const HOOKS: Hooks = Hooks::BEFORE;
+///     fn before(&self, call: &mut Inbound<'_>) -> Result<(), Refusal> {
+///         Ok(())
+///     }
+/// }
+/// ```
+///
+/// It fills in `const HOOKS` and does nothing else. A hook under `#[cfg(..)]` counts where it is
+/// there. `#[plugin(crate = "path")]` says where nebula is found when it was renamed.
+///
+/// # Errors
+///
+/// `HOOKS` is written as well; a macro in the `impl`, whose hooks cannot be seen; anything but an
+/// `impl Plugin for ..`.
+#[proc_macro_attribute]
+pub fn plugin(args: TokenStream, item: TokenStream) -> TokenStream {
+    plugin::expand(args.into(), item.into()).into()
 }
 
 /// A selector in the short form, checked when it is compiled: `sel!(&db !@backup)`.

@@ -1,11 +1,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Limits;
 use crate::StartError;
 use crate::identity::{Cookie, SecretKey};
 use crate::io::Io;
+use crate::join::resolve::{Resolve, System};
 use crate::mesh::Mesh;
 use crate::rpc::Service;
 use crate::transport::MemoryNetwork;
@@ -23,6 +25,9 @@ pub struct MeshBuilder {
     pub(crate) advertise: Option<SocketAddr>,
     pub(crate) memory: Option<MemoryNetwork>,
     pub(crate) seeds: Vec<String>,
+    pub(crate) seed_files: Vec<PathBuf>,
+    pub(crate) seeds_from_env: bool,
+    pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) local_discovery: bool,
     pub(crate) runtime_dir: Option<PathBuf>,
     pub(crate) join_timeout: Duration,
@@ -54,6 +59,9 @@ impl MeshBuilder {
             advertise: None,
             memory: None,
             seeds: Vec::new(),
+            seed_files: Vec::new(),
+            seeds_from_env: true,
+            resolver: Arc::new(System),
             local_discovery: true,
             runtime_dir: None,
             join_timeout: Duration::from_secs(5),
@@ -113,7 +121,9 @@ impl MeshBuilder {
     }
 
     /// The address to listen on; port 0 takes any free one. Without it the node listens on
-    /// `127.0.0.1:0`, or on all addresses if a seed is on another machine.
+    /// `127.0.0.1:0` (on `[::1]:0`, if all its seeds are addresses of IPv6 on this machine), or on
+    /// all addresses if a seed is on another machine. `[::]` is all addresses of both families, and
+    /// `0.0.0.0` those of IPv4, from which no node is reached that has one of IPv6 alone.
     pub fn listen(mut self, addr: SocketAddr) -> Self {
         self.listen = Some(addr);
         self
@@ -126,7 +136,7 @@ impl MeshBuilder {
     }
 
     /// Uses a network in memory instead of UDP. Seeds must be addresses of that network, and the
-    /// runtime directory is left alone.
+    /// runtime directory and `MACULA_SEEDS` are left alone.
     pub fn memory(mut self, network: MemoryNetwork, addr: SocketAddr) -> Self {
         self.memory = Some(network);
         self.listen = Some(addr);
@@ -134,9 +144,40 @@ impl MeshBuilder {
         self
     }
 
-    /// A node to join through, as `host:port`. Names are resolved anew at each try.
+    /// A place to join through:
+    ///
+    /// | form | what is dialled |
+    /// |---|---|
+    /// | `10.0.0.1:9443`, `[::1]:9443` | that address; without a port, at [`DEFAULT_PORT`] |
+    /// | `host:port` | the addresses of the host, of both families |
+    /// | `host` | the hosts and ports of the DNS records `_macula._udp.host` (SRV); if there are none, the host at [`DEFAULT_PORT`] |
+    /// | `name@host` | the same by the records `_name._udp.host` |
+    ///
+    /// Names are looked up anew each time that they are asked, and asked for as long as the node
+    /// lives wherever no member is. SRV records need the feature `dns`, without which there are none.
+    ///
+    /// [`DEFAULT_PORT`]: crate::DEFAULT_PORT
     pub fn seed(mut self, seed: impl Into<String>) -> Self {
         self.seeds.push(seed.into());
+        self
+    }
+
+    /// Adds the seeds that this file names, one a line in the forms of [`seed`](Self::seed); what
+    /// follows a `#` is a comment. It has 256 KiB at most, and a node 1024 seeds in all.
+    ///
+    /// The file is read at the start, which fails if it cannot be read or a line is no seed, and
+    /// every five seconds from then on: it may change while the node runs. While it is at fault then,
+    /// it counts as it was, with a warning. By which addresses the node listens is decided at the
+    /// start.
+    pub fn seed_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.seed_files.push(path.into());
+        self
+    }
+
+    /// Whether the seeds in the environment variable `MACULA_SEEDS`, between commas or white space,
+    /// are added to the others at the start. True unless said otherwise.
+    pub fn seeds_from_env(mut self, on: bool) -> Self {
+        self.seeds_from_env = on;
         self
     }
 

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 
 use crate::directory::RecordError;
 use crate::identity::{CookieError, KeyError, RealmNameError};
-use crate::join::LocalError;
+use crate::join::{LocalError, SeedError};
 use crate::text::Safe;
 
 /// Why a node did not start. Nothing of it is left running.
@@ -50,9 +50,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// A seed is not an address.
-    #[error("`{0}` is not a seed: write `host:port`")]
-    Seed(String),
+    /// The seeds.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
 }
 
 /// Why a node does not offer a service, or not as it was told to. Nothing has changed then.

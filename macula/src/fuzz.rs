@@ -341,7 +341,7 @@ fn identities() -> Vec<Vec<u8>> {
 fn address(bytes: &[u8]) {
     let _ = local::parse_address(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
-        let _ = Seed::parse(text);
+        let _ = Seed::parse(text, "");
     }
 }
 

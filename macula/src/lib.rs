@@ -41,7 +41,7 @@ mod wire;
 pub use config::MeshBuilder;
 pub use error::{ServeError, StartError};
 pub use io::Io;
-pub use join::{Joining, LocalError, Tried};
+pub use join::{DEFAULT_PORT, Joining, LocalError, SeedError, Tried};
 pub use limits::Limits;
 pub use mesh::Mesh;
 pub use news::{MemberEvent, PeerState, Refusal};

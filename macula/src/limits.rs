@@ -89,3 +89,12 @@ pub const MAX_DENIED_BYTES: usize = 4 << 10;
 /// The longest time left, and the most that a deadline may move in all, that is believed of a
 /// peer's request: 24 h.
 pub(crate) const MAX_TIME_LEFT: Duration = Duration::from_secs(24 * 3600);
+/// Seeds of one node, in all: 1024.
+pub(crate) const SEEDS: usize = 1024;
+/// The longest seed file, in bytes: 256 KiB.
+pub(crate) const SEED_FILE: u64 = 256 << 10;
+/// Hosts that are looked up of those that DNS names for one seed, and addresses of one seed that are
+/// dialled: 64.
+pub(crate) const SEED_PLACES: usize = 64;
+/// Seeds and neighbours that are asked at once: 64.
+pub(crate) const ASKED_AT_ONCE: usize = 64;

@@ -374,6 +374,8 @@ impl Inner {
     }
 
     pub(crate) fn refused(&self, addr: SocketAddr, reason: String) {
+        // A socket of both families writes those of IPv4 in another way.
+        let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
         if let Some(left_out) = self.may_say(Kind::Refused, Who::At(addr.ip())) {
             tracing::warn!(%addr, reason = %Safe(&reason), left_out, "a peer was refused");
         }

@@ -15,8 +15,9 @@ use crate::identity::cookie::default_config_dir;
 use crate::identity::tls::TlsIdentity;
 use crate::identity::{Cookie, Realm, SecretKey, next_generation};
 use crate::io::{Io, IoThread};
-use crate::join::Seed;
+use crate::join::list::{SEEDS_VARIABLE, SeedLists};
 use crate::join::local::LocalDirectory;
+use crate::join::{Seed, Ways};
 use crate::membership::{Member, Membership, MembershipInput};
 use crate::mesh::{Inner, Mesh, Parts, lock};
 use crate::rpc::Service;
@@ -31,8 +32,12 @@ const LAST_PACKETS: Duration = Duration::from_millis(100);
 const COOKIE_VARIABLE: &str = "MACULA_COOKIE";
 
 pub(crate) async fn start(builder: MeshBuilder) -> Result<Arc<Inner>, StartError> {
-    let seeds: Vec<Seed> =
-        builder.seeds.iter().map(|seed| Seed::parse(seed)).collect::<Result<_, _>>()?;
+    // What the environment says is of real networks.
+    let env = (builder.memory.is_none() && builder.seeds_from_env)
+        .then(|| std::env::var_os(SEEDS_VARIABLE))
+        .flatten();
+    let lists = SeedLists::read(&builder.seeds, env, builder.seed_files)?;
+    let seeds = lists.seeds();
     let config_dir = builder.config_dir.clone().or_else(default_config_dir);
     let env = std::env::var(COOKIE_VARIABLE).ok();
     let cookie = Cookie::resolve(builder.cookie, &builder.realm, env, config_dir.as_deref())?;
@@ -43,23 +48,25 @@ pub(crate) async fn start(builder: MeshBuilder) -> Result<Arc<Inner>, StartError
     let services: Vec<_> = services.into_iter().map(Arc::new).collect();
     let services = Services::new(Table::new(&services)?);
 
-    let listen = builder.listen.unwrap_or_else(|| default_listen(&seeds));
     let tls =
         TlsIdentity::new(&key).map_err(|error| StartError::Crypto { reason: error.to_string() })?;
     let local = builder.memory.is_none() && builder.local_discovery;
-    let listen = match builder.memory {
-        Some(network) => Listen::Memory(network, listen),
-        None => Listen::Udp(listen),
+    let (listen, otherwise) =
+        builder.listen.map_or_else(|| default_listen(&seeds), |listen| (listen, None));
+    let place = |addr| match &builder.memory {
+        Some(network) => Listen::Memory(network.clone(), addr),
+        None => Listen::Udp(addr),
     };
-    let io = match (&listen, builder.io) {
+    let io = match (&place(listen), builder.io) {
         (Listen::Udp(_), Io::Thread) => Some(IoThread::start()?),
         _ => None,
     };
-    let endpoint = {
+    let bind = |addr| {
         // The runtime that the endpoint is made in is the one that drives it.
         let _entered = io.as_ref().map(|thread| thread.handle.enter());
-        Endpoint::bind(&listen, &tls, &builder.limits)?
+        Endpoint::bind(&place(addr), &tls, &builder.limits)
     };
+    let endpoint = bind(listen).or_else(|error| bind(otherwise.ok_or(error)?))?;
     let bound = endpoint.local_addr().map_err(|source| StartError::Bind {
         addr: builder.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         source,
@@ -97,7 +104,8 @@ pub(crate) async fn start(builder: MeshBuilder) -> Result<Arc<Inner>, StartError
     let (neighbours, published) = neighbours.transpose()?.unzip();
     let mut start = Start { inner: launch(parts), done: false };
     *lock(&start.inner.published) = published;
-    crate::join::join(&start.inner, seeds, neighbours, builder.join_timeout).await;
+    let ways = Ways { seeds: lists, resolver: builder.resolver, neighbours };
+    crate::join::join(&start.inner, ways, builder.join_timeout).await;
     start.done = true;
     Ok(start.inner.clone())
 }
@@ -239,13 +247,21 @@ fn now_ms() -> u64 {
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// With no word on it, a node is reached from its own machine only, unless a seed is elsewhere.
-fn default_listen(seeds: &[Seed]) -> SocketAddr {
+/// With no word on it, a node is reached from its own machine only, unless a seed is elsewhere: where
+/// to listen, and where else if that is not to be had.
+fn default_listen(seeds: &[Seed]) -> (SocketAddr, Option<SocketAddr>) {
+    let any = |ip: IpAddr| SocketAddr::new(ip, 0);
+    let all = |six: bool| {
+        let family = |addr: SocketAddr| addr.is_ipv6() == six;
+        !seeds.is_empty() && seeds.iter().all(|seed| seed.literal().is_some_and(family))
+    };
     if seeds.iter().all(Seed::is_local) {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
-    } else {
-        SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
+        let local = if all(true) { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+        return (any(local), None);
     }
+    let four = any(Ipv4Addr::UNSPECIFIED.into());
+    // A name may stand for addresses of either family.
+    if all(false) { (four, None) } else { (any(Ipv6Addr::UNSPECIFIED.into()), Some(four)) }
 }
 
 /// The address to tell others. A node that listens on all addresses tells the one that the
@@ -254,15 +270,26 @@ fn reachable(bound: SocketAddr, seeds: &[Seed]) -> SocketAddr {
     if !bound.ip().is_unspecified() {
         return bound;
     }
-    let loopback = match bound {
-        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    let loopback: IpAddr = match bound {
+        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
-    // TEST-NET-1 of RFC 5737: routed like any other address, and nobody's.
-    let world = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 9));
-    let towards = seeds.iter().filter_map(Seed::literal).chain([world]);
-    let source = towards.filter_map(source_towards).find(|ip| !ip.is_unspecified());
+    // TEST-NET-1 of RFC 5737 and its like of RFC 3849: routed like any other address, and nobody's.
+    let world: [IpAddr; 2] =
+        [Ipv4Addr::new(192, 0, 2, 1).into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()];
+    let world = world.map(|ip| SocketAddr::new(ip, 9));
+    let towards = seeds.iter().filter_map(Seed::literal).chain(world);
+    // Who listens on all addresses of IPv6 hears those of IPv4 too.
+    let source = towards
+        .filter(|target| bound.is_ipv6() || target.is_ipv4())
+        .filter_map(source_towards)
+        .find(|ip| !ip.is_unspecified() && !is_of_one_link(*ip));
     SocketAddr::new(source.unwrap_or(loopback), bound.port())
+}
+
+/// Such an address says nothing on another machine.
+fn is_of_one_link(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 fn source_towards(target: SocketAddr) -> Option<IpAddr> {
@@ -273,4 +300,40 @@ fn source_towards(target: SocketAddr) -> Option<IpAddr> {
     let socket = UdpSocket::bind(any).ok()?;
     socket.connect(target).ok()?;
     Some(socket.local_addr().ok()?.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_word_it_listens_where_its_seeds_can_be_dialled_from() {
+        let listens = |seeds: &[&str]| {
+            let seeds: Vec<_> = seeds.iter().map(|seed| Seed::parse(seed, "").unwrap()).collect();
+            let (listen, otherwise) = default_listen(&seeds);
+            let otherwise = otherwise.map(|addr| format!(" or {addr}")).unwrap_or_default();
+            format!("{listen}{otherwise}")
+        };
+        assert_eq!(listens(&[]), "127.0.0.1:0");
+        assert_eq!(listens(&["127.0.0.1:1", "localhost:1"]), "127.0.0.1:0");
+        assert_eq!(listens(&["[::1]:1"]), "[::1]:0");
+        assert_eq!(listens(&["[::1]:1", "127.0.0.1:1"]), "127.0.0.1:0");
+        assert_eq!(listens(&["10.0.0.1:1", "127.0.0.1:1"]), "0.0.0.0:0");
+        for seed in ["[2001:db8::1]:1", "site:1", "site", "users@site"] {
+            assert_eq!(listens(&["10.0.0.1:1", seed]), "[::]:0 or 0.0.0.0:0", "{seed}");
+        }
+    }
+
+    #[test]
+    fn it_tells_an_address_of_a_family_that_it_hears() {
+        let bound: SocketAddr = "127.0.0.1:7".parse().unwrap();
+        assert_eq!(reachable(bound, &[]), bound);
+        let far = |text: &str| Seed::parse(text, "").unwrap();
+        let four = reachable("0.0.0.0:7".parse().unwrap(), &[far("[::1]:9"), far("127.0.0.1:9")]);
+        assert_eq!(four, bound);
+        let six = reachable("[::]:7".parse().unwrap(), &[far("127.0.0.1:9")]);
+        assert_eq!(six, bound);
+        assert!(is_of_one_link("fe80::1".parse().unwrap()));
+        assert!(!is_of_one_link("fd00::1".parse().unwrap()));
+    }
 }

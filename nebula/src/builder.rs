@@ -35,8 +35,9 @@ use crate::registry::Registry;
 use crate::service::contracts::Contracts;
 use crate::service::exported::{Offer, export};
 use crate::service::info::ServiceInfo;
-use crate::service::instance::Service;
+use crate::service::instance::{Service, ServiceError};
 use crate::service::serve::{Dispatch, Serve};
+use crate::service::served::Served;
 use crate::service::services::Services;
 use crate::service::slot::Slots;
 use check::check;
@@ -72,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) advertise: Option<SocketAddr>,
     pub(crate) seeds: Vec<String>,
+    pub(crate) seed_files: Vec<PathBuf>,
+    pub(crate) seeds_from_env: bool,
     pub(crate) local_discovery: bool,
     pub(crate) runtime_dir: Option<PathBuf>,
     pub(crate) memory: Option<(MemoryNetwork, SocketAddr)>,
@@ -100,6 +103,8 @@ impl NodeBuilder {
             listen: None,
             advertise: None,
             seeds: Vec::new(),
+            seed_files: Vec::new(),
+            seeds_from_env: true,
             local_discovery: true,
             runtime_dir: None,
             memory: None,
@@ -162,9 +167,24 @@ impl NodeBuilder {
         self
     }
 
-    /// Adds a node to join by: `10.0.0.1:9443`, or a name with a port.
+    /// Adds a place to join by: `10.0.0.1:9443`, `[::1]:9443`, `host:port`, `host` or `name@host`.
+    /// What each means says [`MeshBuilder::seed`].
     pub fn seed(mut self, address: impl Into<String>) -> Self {
         self.settings.seeds.push(address.into());
+        self
+    }
+
+    /// Adds the seeds that this file names, one a line; what follows a `#` is a comment. It may
+    /// change while the node runs: [`MeshBuilder::seed_file`].
+    pub fn seed_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.seed_files.push(path.into());
+        self
+    }
+
+    /// Whether the seeds in the environment variable `MACULA_SEEDS`, between commas or white space,
+    /// are added to the others. True unless set; a node on a network in memory never reads it.
+    pub fn seeds_from_env(mut self, on: bool) -> Self {
+        self.settings.seeds_from_env = on;
         self
     }
 
@@ -281,20 +301,23 @@ impl NodeBuilder {
     /// Two services of one name, two methods of one service with one wire name, a name or a tag
     /// that is empty, too long or not to be spelt (see [`Node::builder`] and [`tag`](Self::tag)),
     /// more than 64 tags, other tags than the topology gives a node of this name, a time limit of
-    /// zero or of more than 24 hours, a cookie that is empty, a seed that is no `host:port`, a
-    /// selector in an attribute that names what the topology does not, an address that is taken, a
+    /// zero or of more than 24 hours, a cookie that is empty, a seed of another form than
+    /// [`seed`](Self::seed) takes, a seed file that cannot be read, a selector in an attribute that names what the topology does not, an address that is taken, a
     /// key or cookie file that others may read, a build that leaves out a role of the node
     /// ([`roles`](Self::roles)).
     ///
     /// Seeds that do not answer are no error: the node goes on trying, and calls say what it
     /// tried.
     pub async fn start(self) -> Result<Node> {
-        let Self { settings, services, living } = self;
+        let Self { settings, services, mut living } = self;
         check(&settings)?;
         let mut services = table(services, &settings.name)?;
         let generic = roles::is_generic(&settings)?;
         let own_tags: BTreeSet<String> = settings.tags.iter().cloned().collect();
-        let infos = || services.values().map(|served| served.info());
+        let infos = || {
+            let here = services.values().map(|served| served.info());
+            here.chain(living.iter().map(Service::info))
+        };
         let mut notice = None;
         if let Some(topology) = &settings.topology {
             declared::check(&settings.name, &own_tags, infos(), topology)?;
@@ -303,6 +326,7 @@ impl NodeBuilder {
         }
         if generic {
             services.clear();
+            living.clear();
         }
         let callers = Callers::default();
         let mut mesh = mesh_builder(&settings)?;
@@ -352,17 +376,27 @@ impl NodeBuilder {
             registry: Registry::default(),
             stopped: AtomicBool::new(false),
         });
-        for served in services.into_values() {
-            Service::adopt(served, &node).await?;
-        }
-        for service in living {
-            if let Err(error) = service.start_on(&node).await {
-                let _ = node.shutdown().await;
-                return Err(error.into());
-            }
+        if let Err(error) = begin(services.into_values().collect(), living, &node).await {
+            let _ = node.shutdown().await;
+            return Err(error.into());
         }
         Ok(node)
     }
+}
+
+/// Gives the services of a node that has started their lives.
+async fn begin(
+    services: Vec<Arc<Served>>,
+    living: Vec<Service>,
+    node: &Node,
+) -> Result<(), ServiceError> {
+    for served in services {
+        Service::adopt(served, node).await?;
+    }
+    for service in living {
+        service.start_on(node).await?;
+    }
+    Ok(())
 }
 
 /// What the settings mean for the mesh underneath.
@@ -371,6 +405,8 @@ fn mesh_builder(settings: &Settings) -> Result<MeshBuilder> {
         Mesh::builder(&settings.name).join_timeout(settings.join_timeout).io(settings.io);
     mesh = settings.tags.iter().fold(mesh, MeshBuilder::tag);
     mesh = settings.seeds.iter().fold(mesh, MeshBuilder::seed);
+    mesh = settings.seed_files.iter().fold(mesh, MeshBuilder::seed_file);
+    mesh = mesh.seeds_from_env(settings.seeds_from_env);
     if let Some(realm) = &settings.realm {
         mesh = mesh.realm(realm);
     }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call::options::{EXTENSIONS_DEFAULT, Limits};
 use crate::exhausted::Exhausted;
+use crate::trace::{TraceContext, handed};
 
 /// The call that a handler is serving: who asks, how long they wait, and whether they still do.
 ///
@@ -33,6 +34,8 @@ pub struct Context {
     /// own, and the call knows nothing of it.
     lent: bool,
     headers: Headers,
+    /// The span in which this node serves the call, if it shows one.
+    span: Option<Box<TraceContext>>,
 }
 
 impl Context {
@@ -51,7 +54,7 @@ impl Context {
     #[inline]
     pub(crate) fn new(caller: Option<Arc<Caller>>, term: Term, lease: Option<Lease>) -> Self {
         let lease = lease.map_or_else(OnceLock::new, OnceLock::from);
-        Self { caller, term, lease, lent: false, headers: Headers::new() }
+        Self { caller, term, lease, lent: false, headers: Headers::new(), span: None }
     }
 
     /// The same with what came beside the arguments.
@@ -69,6 +72,27 @@ impl Context {
     /// All that the caller sent along.
     pub fn headers(&self) -> &Headers {
         &self.headers
+    }
+
+    /// The span that calls made inside the handler, or by a client `within` this context, are
+    /// below: that in which this node serves the call, if spans
+    /// are shown, else the one that the caller sent along as `traceparent`.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.span.as_deref().copied().or_else(|| handed::named(&self.headers))
+    }
+
+    /// The same in a span of its own.
+    pub(crate) fn set_span(&mut self, span: TraceContext) {
+        self.span = Some(Box::new(span));
+    }
+
+    /// What calls made inside the handler take over of its trace.
+    #[inline]
+    pub(crate) fn handed(&self) -> Headers {
+        match &self.span {
+            None => self.headers.clone(),
+            Some(span) => handed::below(&self.headers, span),
+        }
     }
 
     /// The node that asks, as it proved itself; `None` when the client has no node.
@@ -147,9 +171,16 @@ impl Context {
         self.lease.get()
     }
 
+    /// Another context of the same call, for hooks that are polled where its body is. It costs no
+    /// lease: both get the one of the scope when they are asked.
+    pub(crate) fn twin(&self) -> Self {
+        let Self { caller, term, lease, lent } = self;
+        Self { caller: caller.clone(), term: *term, lease: lease.clone(), lent: *lent }
+    }
+
     /// What calls made inside the handler inherit.
     pub(crate) fn scope(&self) -> Scope {
-        Scope::new(self.term, self.lease.get().cloned())
+        Scope::new(self.term, self.lease.get().cloned()).handing(self.handed())
     }
 }
 
@@ -164,7 +195,8 @@ impl Clone for Context {
         let lent = self.lent || self.shared_lease().is_none();
         let lease = OnceLock::from(self.lease());
         let headers = self.headers.clone();
-        Self { caller: self.caller.clone(), term: self.term, lease, lent, headers }
+        let (caller, span) = (self.caller.clone(), self.span.clone());
+        Self { caller, term: self.term, lease, lent, headers, span }
     }
 }
 
@@ -192,6 +224,8 @@ pub struct Caller {
 struct Ambient {
     term: Term,
     lease: Option<Lease>,
+    /// The headers in which calls find the trace around them.
+    handed: Headers,
 }
 
 impl Ambient {
@@ -215,12 +249,14 @@ fn with_ambient<R>(look: impl FnOnce(&mut Ambient) -> R) -> Option<R> {
 }
 
 /// What a call that starts on this thread right now inherits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inherited {
     /// The deadline it cannot exceed.
     pub(crate) deadline: Instant,
     /// Whether the outer call was cancelled already.
     pub(crate) cancelled: bool,
+    /// The headers in which the outer call's trace stands, if it has one.
+    pub(crate) handed: Headers,
 }
 
 impl Inherited {
@@ -230,8 +266,14 @@ impl Inherited {
         with_ambient(|ambient| Self {
             deadline: ambient.deadline(),
             cancelled: ambient.lease.as_ref().is_some_and(Lease::is_cancelled),
+            handed: ambient.handed.clone(),
         })
     }
+}
+
+/// Exchanges what the body polled on this thread hands down of its trace.
+pub(crate) fn exchange_handed(handed: &mut Headers) {
+    with_ambient(|ambient| std::mem::swap(&mut ambient.handed, handed));
 }
 
 /// The inheritance of one body, entered at each of its polls.
@@ -241,7 +283,16 @@ impl Scope {
     /// The scope of the body of a call.
     #[inline]
     pub(crate) fn new(term: Term, lease: Option<Lease>) -> Self {
-        Self(Some(Ambient { term, lease }))
+        Self(Some(Ambient { term, lease, handed: Headers::new() }))
+    }
+
+    /// The same, in which calls find their trace in these headers.
+    #[inline]
+    pub(crate) fn handing(mut self, headers: Headers) -> Self {
+        if let Some(ambient) = &mut self.0 {
+            ambient.handed = headers;
+        }
+        self
     }
 
     /// What is left when the scope goes elsewhere.
@@ -258,7 +309,7 @@ impl Scope {
     pub(crate) fn expire(&self) -> bool {
         match &self.0 {
             Some(Ambient { lease: Some(lease), .. }) => lease.expire(),
-            Some(Ambient { term, lease: None }) => Instant::now() >= term.deadline(),
+            Some(Ambient { term, lease: None, .. }) => Instant::now() >= term.deadline(),
             None => false,
         }
     }

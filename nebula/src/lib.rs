@@ -71,6 +71,7 @@ mod error;
 mod exhausted;
 mod node;
 pub mod nodes;
+pub mod plugins;
 pub mod prelude;
 pub mod registry;
 mod service;
@@ -79,6 +80,7 @@ mod sim;
 pub mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trace;
 
 pub use boot::Roles;
 pub use builder::NodeBuilder;
@@ -108,7 +110,7 @@ pub use macula::rpc::Headers;
 /// let nobody = cluster::sel!(&dbb);
 /// ```
 pub use macula_macros::topology;
-pub use macula_macros::{IntoStatus, api, on_nodes, roles, sel, service};
+pub use macula_macros::{IntoStatus, api, on_nodes, plugin, roles, sel, service};
 pub use node::Node;
 pub use nodes::{
     BadVersion, MissingServices, NodeInfo, Nodes, Policy, Selector, ServiceInstance, Topology,
@@ -126,6 +128,7 @@ pub use service::method::Idempotent;
 pub use service::plugin;
 pub use service::serve::Serve;
 pub use status::{IntoStatus, Status};
+pub use trace::{BadTraceContext, TraceContext};
 
 /// What a program of this crate returns: a value, or an [`Error`] that explains itself.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -157,6 +160,9 @@ mod pages {
     struct Errors;
     #[doc = include_str!("../../docs/guide/multicast.md")]
     struct Multicast;
+    #[cfg(feature = "metrics")]
+    #[doc = include_str!("../../docs/guide/observability.md")]
+    struct Observability;
     #[doc = include_str!("../../docs/guide/selectors.md")]
     struct Selectors;
     #[doc = include_str!("../../docs/guide/services.md")]

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::Result;
 use crate::builder::NodeBuilder;
+use crate::call::CastCounts;
 use crate::call::background::Background;
 use crate::call::engine::known::Known;
 use crate::call::retry::RetryBudget;
@@ -150,6 +151,11 @@ impl Node {
         self.shared.changes.subscribe()
     }
 
+    /// Whether it takes in no services any more.
+    pub(crate) fn has_closed(&self) -> bool {
+        self.shared.services.is_closed()
+    }
+
     pub(crate) fn callers(&self) -> &Callers {
         &self.shared.callers
     }
@@ -192,13 +198,12 @@ impl Node {
         let Shared { mesh, slots, services: living, grace, follower, background, .. } =
             &*self.shared;
         mesh.drain();
+        let living = living.close();
         let services = slots.all();
         services.iter().for_each(|served| served.close());
         // What the plugins have started is stopped as soon as the calls of their service end.
-        let stopping = living
-            .all()
-            .into_iter()
-            .map(|service| tokio::spawn(async move { service.stop().await }));
+        let stopping =
+            living.into_iter().map(|service| tokio::spawn(async move { service.stop().await }));
         let stopping = join_all(stopping.collect::<Vec<_>>());
         let idle = async {
             for served in &services {
@@ -230,9 +235,10 @@ impl Node {
     /// Stops at once, as a crash would, and says nothing to anybody once its network is gone.
     #[cfg(feature = "testing")]
     pub(crate) fn crash(&self) {
-        let Shared { mesh, slots, follower, background, .. } = &*self.shared;
+        let Shared { mesh, slots, services, follower, background, .. } = &*self.shared;
         slots.all().iter().for_each(|served| served.close());
         mesh.abort();
+        services.close().iter().for_each(ServiceHandle::abandon);
         background.stop();
         follower.abort();
     }
@@ -332,6 +338,12 @@ impl Node {
     /// How often its calls may be extended when nothing nearer says it.
     pub(crate) fn max_extensions(&self) -> Option<u32> {
         self.shared.max_extensions
+    }
+
+    /// What has become of the one-way calls ([`Call::cast`](crate::Call::cast)) made through this
+    /// node so far.
+    pub fn cast_counts(&self) -> CastCounts {
+        self.background().counts().read()
     }
 
     /// Its calls whose results nobody waits for.

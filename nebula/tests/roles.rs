@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use macula::MemoryNetwork;
 use nebula::prelude::*;
-use nebula::{NodeBuilder, Roles, Topology};
+use nebula::{NodeBuilder, Roles, Service, Topology};
 use tokio::time::sleep;
 
 /// Answers with whose service it is.
@@ -23,6 +23,22 @@ struct Books(&'static str);
 impl Shelf for Books {
     async fn of(&self) -> String {
         self.0.into()
+    }
+}
+
+/// One more service.
+#[service(global)]
+pub trait Press {
+    /// The number of papers.
+    #[api]
+    async fn papers(&self) -> u32;
+}
+
+struct Papers;
+
+impl Press for Papers {
+    async fn papers(&self) -> u32 {
+        0
     }
 }
 
@@ -60,8 +76,10 @@ async fn boot_08_a_generic_node_serves_nothing_and_calls_others() {
     let network = MemoryNetwork::new(1);
     let db = builder(&network, 1, "db").serve(Books("db")).start().await.unwrap();
     let generic = builder(&network, 2, "shell").tag("web").generic_on_mismatch(true);
-    let generic = generic.serve(Books("shell")).start().await.unwrap();
+    let generic = generic.serve(Books("shell")).service(Service::new(Papers));
+    let generic = generic.start().await.unwrap();
     assert!(generic.is_generic());
+    assert!(generic.local_services().is_empty());
     let shelf = ShelfClient::new(&generic);
     for _ in 0..5 {
         assert_eq!(shelf.of().await.unwrap(), "db");

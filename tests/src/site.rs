@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +9,7 @@ use std::time::Duration;
 use nebula::{Node, NodeBuilder};
 use tokio::process::Command;
 
+use crate::home::home;
 use crate::oracle::{self, Outcome};
 use crate::patience::until;
 use crate::{LedgerClient, Process, heap_file};
@@ -40,9 +41,9 @@ impl Site {
         Node::builder(name).realm("test").cookie(&self.secret).runtime_dir(self.dir.join("run"))
     }
 
-    /// Starts a server on any port.
+    /// Starts a server at an address of its own, where it can come back to.
     pub async fn serve(&self, name: &str) -> Process {
-        self.serve_at(name, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+        self.serve_at(name, home()).await
     }
 
     /// Starts a server on this port. Of one name it is the same node each time.

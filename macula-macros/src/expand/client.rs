@@ -34,6 +34,7 @@ pub(crate) fn expand(service: &Service, lints: &TokenStream) -> TokenStream {
         let marker = quote_spanned!(marker.span()=> #vis struct #marker;);
         quote!(#(#cfgs)* #marker)
     });
+    let version = version(service);
     quote! {
         #(#hidden)*
         #(#[doc = #about])*
@@ -61,6 +62,8 @@ pub(crate) fn expand(service: &Service, lints: &TokenStream) -> TokenStream {
                 Self(#krate::__private::Handle::with(&self.0, set))
             }
 
+            #version
+
             /// The same client for a task that a handler spawns: its calls inherit the deadline
             /// and the cancellation of `cx`.
             #vis fn within(&self, cx: &#krate::Context) -> Self {
@@ -75,6 +78,27 @@ pub(crate) fn expand(service: &Service, lints: &TokenStream) -> TokenStream {
         #[allow(missing_copy_implementations, missing_debug_implementations)]
         #vis mod #module { #(#markers)* }
     }
+}
+
+/// The method that sets which versions are asked, unless the service has one of that name itself.
+fn version(service: &Service) -> Option<TokenStream> {
+    let (krate, vis) = (&service.krate, &service.item.vis);
+    let taken = service.methods.iter().any(|method| method.ident == "version");
+    (!taken).then(|| {
+        quote! {
+            /// The same client for services of such a version: `>=1.2`, `^1.4`, `>=1.2, <2`.
+            ///
+            /// # Errors
+            ///
+            /// The text is no requirement.
+            #vis fn version(
+                &self,
+                requirement: &::core::primitive::str,
+            ) -> ::core::result::Result<Self, #krate::BadVersion> {
+                #krate::__private::Handle::version(&self.0, requirement).map(Self)
+            }
+        }
+    })
 }
 
 /// What nebula knows of the service and of each method; goes into a block where `__nebula` is

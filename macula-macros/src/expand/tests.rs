@@ -136,7 +136,7 @@ fn generated_code_stays_small() {
     let per_method = (lines.1 - lines.0, tokens.1 - tokens.0);
     let fixed = (lines.0 - per_method.0, tokens.0 - per_method.1);
     println!("lines, tokens: {fixed:?} a trait, {per_method:?} a method");
-    assert!(fixed.0 <= 56 && fixed.1 <= 550, "a trait costs {fixed:?} lines and tokens");
+    assert!(fixed.0 <= 60 && fixed.1 <= 640, "a trait costs {fixed:?} lines and tokens");
     assert!(per_method.0 <= 36 && per_method.1 <= 220, "a method costs {per_method:?}");
 }
 
@@ -585,4 +585,14 @@ fn a_selector_is_made_once() {
     let text = sel(quote!(&db | !@"a@h")).to_string();
     assert!(text.contains("parse_selector (\"&db | !@\\\"a@h\\\"\")"), "{text}");
     assert!(sel(quote!(db)).to_string().contains("compile_error"));
+}
+
+#[test]
+fn a_service_may_have_a_method_called_version() {
+    let of = |name: &str| {
+        let name = quote::format_ident!("{name}");
+        expanded(quote!(), quote!(trait Clock { #[api] async fn #name(&self) -> u32; }))
+    };
+    assert!(of("tick").contains("-> ::core::result::Result<Self, ::nebula::BadVersion>"));
+    assert!(!of("version").contains("BadVersion"), "its own takes the place of the client's");
 }

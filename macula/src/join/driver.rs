@@ -1,26 +1,31 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::Seed;
+use super::ask::{ask_neighbour, ask_seed};
+use super::attempt::{Asked, Attempts, Living, Places};
+use super::list::SeedLists;
 use super::local::LocalDirectory;
+use super::resolve::Resolve;
+use super::{Seed, SeedError};
 use crate::identity::NodeId;
+use crate::limits::ASKED_AT_ONCE;
 use crate::mesh::Inner;
 use crate::text::Safe;
-use crate::transport::DialError;
 
-/// How often the runtime directory is looked through, and the first pause between tries of a
-/// seed.
+/// How often the runtime directory is looked through, and it is seen who is due to be asked.
 const ROUND: Duration = Duration::from_secs(1);
-/// The longest pause between tries of one seed, or of one neighbour that does not answer.
-const LONGEST: Duration = Duration::from_secs(15);
+/// How often seed files are read.
+const REREAD: Duration = Duration::from_secs(5);
 
 /// Whether a node is part of a cluster, and what it tried to become one.
 #[derive(Clone, Debug, Default)]
@@ -41,15 +46,25 @@ pub struct Tried {
     pub outcome: String,
 }
 
+/// Where a node looks for others.
+#[derive(Debug)]
+pub(crate) struct Ways {
+    pub(crate) seeds: SeedLists,
+    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) neighbours: Option<LocalDirectory>,
+}
+
 /// Begins to join and waits for it, at most `patience`. The tries go on for as long as the node
 /// lives: a seed or a neighbour that is lost is found again.
-pub(crate) async fn join(
-    inner: &Arc<Inner>,
-    seeds: Vec<Seed>,
-    neighbours: Option<LocalDirectory>,
-    patience: Duration,
-) {
-    let joiner = Joiner { inner: inner.clone(), seeds, neighbours, tries: BTreeMap::new() };
+pub(crate) async fn join(inner: &Arc<Inner>, ways: Ways, patience: Duration) {
+    let joiner = Joiner {
+        inner: inner.clone(),
+        seeds: ways.seeds.seeds(),
+        ways,
+        read: Instant::now(),
+        faults: Vec::new(),
+        attempts: BTreeMap::new(),
+    };
     inner.spawn(joiner.run());
     let mut joining = inner.joining.subscribe();
     // Not having joined in time is no error: calls say what was tried.
@@ -58,171 +73,163 @@ pub(crate) async fn join(
 
 struct Joiner {
     inner: Arc<Inner>,
+    ways: Ways,
     seeds: Vec<Seed>,
-    neighbours: Option<LocalDirectory>,
-    tries: BTreeMap<Target, Try>,
+    /// When the files were read.
+    read: Instant,
+    /// What was wrong with them then.
+    faults: Vec<String>,
+    attempts: BTreeMap<Target, Attempts>,
 }
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Target {
-    Seed(usize),
+    Seed(Seed),
     Neighbour(NodeId),
-}
-
-/// What is known of a target.
-#[derive(Debug)]
-struct Try {
-    name: String,
-    /// Who answered there.
-    node: Option<NodeId>,
-    failures: u32,
-    due: Instant,
-    outcome: Option<String>,
-    /// That it does not answer has been said.
-    said: bool,
 }
 
 impl Joiner {
     async fn run(mut self) {
         let mut members = self.inner.events.subscribe();
-        let mut introduced = self.inner.introduced.subscribe();
+        let mut introduced: watch::Receiver<bool> = self.inner.introduced.subscribe();
+        let mut asking = FuturesUnordered::new();
         loop {
-            let due = self.due();
-            let outcomes = self.attempt_all(&due, &mut introduced).await;
-            for ((target, _), outcome) in due.into_iter().zip(outcomes) {
-                self.note(&target, outcome);
-            }
-            self.tell();
-            // A member that comes or goes is worth a look at once; otherwise once a round.
-            tokio::select! {
-                _ = members.recv() => {}
-                _ = introduced.changed() => {}
-                () = tokio::time::sleep(ROUND) => {}
+            self.read_files().await;
+            self.look();
+            // Whoever is asked may take seconds not to answer; meanwhile others are.
+            let round = tokio::time::sleep(ROUND);
+            tokio::pin!(round);
+            loop {
+                for target in self.begin(ASKED_AT_ONCE.saturating_sub(asking.len())) {
+                    asking.push(self.ask(target));
+                }
+                self.tell();
+                // A member that comes or goes is worth a look at once; otherwise once a round.
+                tokio::select! {
+                    Some((target, asked)) = asking.next() => {
+                        self.note(&target, asked);
+                        while let Some(Some((target, asked))) = asking.next().now_or_never() {
+                            self.note(&target, asked);
+                        }
+                    }
+                    _ = members.recv() => break,
+                    _ = introduced.changed() => break,
+                    () = &mut round => break,
+                }
             }
             // One look for all that have come or gone: it reads a file for each neighbour.
             while !matches!(members.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
         }
     }
 
-    /// The targets to try now, with the addresses of those that need no resolving.
-    fn due(&mut self) -> Vec<(Target, Option<SocketAddr>)> {
-        let now = Instant::now();
-        let mut targets: Vec<(Target, Option<SocketAddr>, String)> = Vec::new();
-        for (index, seed) in self.seeds.iter().enumerate() {
-            targets.push((Target::Seed(index), None, seed.text().to_owned()));
+    /// Reads the seed files again, if that is due. What is wrong with them is said once.
+    async fn read_files(&mut self) {
+        if !self.ways.seeds.has_files() || self.read.elapsed() < REREAD {
+            return;
         }
-        match self.neighbours.as_ref().map(LocalDirectory::peers) {
-            Some(Ok(peers)) => targets.extend(peers.into_iter().map(|(id, addr)| {
-                (Target::Neighbour(id), Some(addr), format!("{addr} on this machine"))
-            })),
+        self.read = Instant::now();
+        let lists = self.ways.seeds.clone();
+        let read = tokio::task::spawn_blocking(move || lists.again()).await;
+        let Ok((lists, faults)) = read else { return };
+        let faults: Vec<String> = faults.iter().map(SeedError::to_string).collect();
+        for error in faults.iter().filter(|fault| !self.faults.contains(fault)) {
+            tracing::warn!(%error, "a seed file counts as it was");
+        }
+        self.faults = faults;
+        self.seeds = lists.seeds();
+        self.ways.seeds = lists;
+    }
+
+    /// Sees where there may be somebody.
+    fn look(&mut self) {
+        let now = Instant::now();
+        let seeds = self.seeds.iter().map(|seed| (Target::Seed(seed.clone()), seed.literal()));
+        let mut targets: BTreeMap<Target, Option<SocketAddr>> = seeds.collect();
+        match self.ways.neighbours.as_ref().map(LocalDirectory::peers) {
+            Some(Ok(peers)) => targets
+                .extend(peers.into_iter().map(|(id, addr)| (Target::Neighbour(id), Some(addr)))),
             Some(Err(error)) => tracing::warn!(%error, "the runtime directory cannot be read"),
             None => {}
         }
-        self.tries.retain(|target, _| targets.iter().any(|(known, ..)| known == target));
-        let me = self.inner.me().id;
-        let state = self.inner.state();
-        let mut due = Vec::new();
-        for (target, addr, name) in targets {
-            let node = match &target {
-                Target::Neighbour(id) => Some(*id),
-                Target::Seed(_) => None,
-            };
-            let entry = self.tries.entry(target.clone()).or_insert_with(|| Try {
-                name,
-                node,
-                failures: 0,
-                due: now,
-                outcome: None,
-                said: false,
-            });
-            let met = entry.node.is_some_and(|id| id == me || state.alive.contains_key(&id));
-            if !met && entry.due <= now {
-                due.push((target, addr));
-            }
-        }
-        due
-    }
-
-    /// Tries all at once. Who has met somebody meanwhile has joined, whatever becomes of the other
-    /// tries: a seed that is down is waited for in vain for seconds.
-    async fn attempt_all(
-        &self,
-        due: &[(Target, Option<SocketAddr>)],
-        introduced: &mut watch::Receiver<bool>,
-    ) -> Vec<Result<NodeId, String>> {
-        let tries = due.iter().map(|(target, addrs)| self.attempt(target, addrs));
-        let mut tries = pin!(join_all(tries));
-        loop {
-            tokio::select! {
-                biased;
-                outcomes = &mut tries => return outcomes,
-                Ok(()) = introduced.changed() => self.tell(),
-            }
-        }
-    }
-
-    async fn attempt(&self, target: &Target, addr: &Option<SocketAddr>) -> Result<NodeId, String> {
-        let peer = match (target, addr) {
-            (Target::Neighbour(id), Some(addr)) => {
-                self.inner.link_to(*id, *addr).await.map_err(|error| error.to_string())?
-            }
-            (Target::Seed(index), _) => {
-                let seed = self.seeds.get(*index).ok_or_else(String::new)?;
-                let addrs = seed.resolve().await.map_err(|error| error.to_string())?;
-                return self.any_of(addrs).await;
-            }
-            (Target::Neighbour(_), None) => return Err("it has no address".into()),
-        };
-        Ok(peer.peer.id)
-    }
-
-    async fn any_of(&self, addrs: Vec<SocketAddr>) -> Result<NodeId, String> {
-        let mut last = "its name has no address".into();
-        for addr in addrs {
-            match self.inner.dial(addr, None).await {
-                Ok(link) => return Ok(link.peer.id),
-                Err(DialError::Myself) => return Ok(self.inner.me().id),
-                Err(error) => last = error.to_string(),
-            }
-        }
-        Err(last)
-    }
-
-    fn note(&mut self, target: &Target, outcome: Result<NodeId, String>) {
-        let Some(entry) = self.tries.get_mut(target) else { return };
-        match outcome {
-            Ok(node) => {
-                entry.node = Some(node);
-                entry.failures = 0;
-                entry.outcome = None;
-                entry.said = false;
-                entry.due = Instant::now() + ROUND;
-            }
-            Err(reason) => {
-                let pause = ROUND.saturating_mul(1 << entry.failures.min(8)).min(LONGEST);
-                entry.failures = entry.failures.saturating_add(1);
-                entry.due = Instant::now() + pause;
-                if !std::mem::replace(&mut entry.said, true) {
-                    let target = &entry.name;
-                    tracing::warn!(%target, reason = %Safe(&reason), "cannot join through it; trying on");
+        self.attempts.retain(|target, _| targets.contains_key(target));
+        for (target, addr) in targets {
+            let attempts = self.attempts.entry(target).or_insert_with_key(|target| match target {
+                Target::Seed(seed) => Attempts::seed(seed.text().into(), addr.is_none(), now),
+                Target::Neighbour(id) => {
+                    let at = addr.map(|addr| addr.to_string()).unwrap_or_default();
+                    Attempts::neighbour(format!("{at} on this machine"), *id, now)
                 }
-                entry.outcome = Some(reason);
+            });
+            if let Some(addr) = addr {
+                attempts.found_at(addr);
             }
         }
+    }
+
+    /// Chooses whom to ask now: so many at most, those that have been due for longest.
+    fn begin(&mut self, most: usize) -> Vec<Target> {
+        let now = Instant::now();
+        let living = self.living();
+        let due = self
+            .attempts
+            .iter()
+            .filter_map(|(target, attempts)| Some((attempts.due(&living, now)?, target.clone())));
+        let mut due: Vec<_> = due.collect();
+        due.sort();
+        let chosen: Vec<_> = due.into_iter().take(most).map(|(_, target)| target).collect();
+        for target in &chosen {
+            if let Some(attempts) = self.attempts.get_mut(target) {
+                attempts.begin();
+            }
+        }
+        chosen
+    }
+
+    /// Asks, with what is known now and whatever becomes of that.
+    fn ask(&self, target: Target) -> impl Future<Output = (Target, Asked)> + use<> {
+        let (inner, resolver) = (self.inner.clone(), self.ways.resolver.clone());
+        let places = self.attempts.get(&target).map(|known| known.places().clone());
+        let places: Places = places.unwrap_or_default();
+        async move {
+            let asked = match &target {
+                Target::Seed(seed) => {
+                    let rng = StdRng::seed_from_u64(rand::random());
+                    ask_seed(&inner, seed, resolver.as_ref(), rng, places).await
+                }
+                Target::Neighbour(id) => ask_neighbour(&inner, *id, places).await,
+            };
+            (target, asked)
+        }
+    }
+
+    fn note(&mut self, target: &Target, asked: Asked) {
+        let living = self.living();
+        let jitter = rand::rng().random_range(0.0..1.0);
+        // A seed may have been taken out of its file meanwhile.
+        let Some(attempts) = self.attempts.get_mut(target) else { return };
+        if attempts.note(asked, &living, Instant::now(), jitter) {
+            let (target, reason) = (attempts.name(), attempts.outcome().unwrap_or_default());
+            tracing::warn!(%target, reason = %Safe(reason), "cannot join through it; trying on");
+        }
+    }
+
+    fn living(&self) -> Living {
+        self.inner.living(self.attempts.values().flat_map(Attempts::places))
     }
 
     fn tell(&self) {
         // Whoever was met has said whom else there is, and readers see it.
         let met = *self.inner.introduced.borrow() && self.inner.view.load().nodes().len() > 1;
         let me = self.inner.me().id;
-        let alone = self.tries.iter().all(|(target, entry)| match target {
+        let alone = self.attempts.iter().all(|(target, attempts)| match target {
             // A node that is its own only seed is the first of its cluster.
-            Target::Seed(_) => entry.node == Some(me),
+            Target::Seed(_) => attempts.is_only(me),
             // A neighbour that does not answer is none.
-            Target::Neighbour(_) => entry.outcome.is_some(),
+            Target::Neighbour(_) => attempts.outcome().is_some(),
         });
-        let failed = self.tries.values().filter_map(|entry| {
-            Some(Tried { target: entry.name.clone(), outcome: entry.outcome.clone()? })
+        let failed = self.attempts.values().filter_map(|attempts| {
+            let outcome = attempts.outcome()?.to_owned();
+            Some(Tried { target: attempts.name().to_owned(), outcome })
         });
         let tried: Vec<_> = failed.collect();
         self.inner.joining.send_if_modified(|joining| {

@@ -106,6 +106,7 @@ fn outcome(status: Status, body: Bytes) -> Result<Bytes, Failure> {
         Status::ReplyTooLarge { limit } => Failure::ReplyTooLarge { limit: size(limit) },
         Status::Panicked => Failure::Panicked(text()),
         Status::Aborted => Failure::Aborted,
+        Status::Overran => Failure::Overran,
         Status::ReplyUnwritable => Failure::ReplyUnwritable(text()),
         Status::Replaced => Failure::Parted { held_for_dead: false },
         Status::HeldForDead => Failure::Parted { held_for_dead: true },

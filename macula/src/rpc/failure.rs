@@ -100,6 +100,9 @@ pub enum Failure {
     /// The handler was stopped before it returned. It began.
     #[error("the handler was stopped before it returned")]
     Aborted,
+    /// The handler was stopped, since it took longer than it may there. It began.
+    #[error("the handler took longer than it may there, and was stopped")]
+    Overran,
 }
 
 impl Failure {
@@ -121,7 +124,8 @@ impl Failure {
             Self::ReplyTooLarge { .. }
             | Self::ReplyUnwritable(_)
             | Self::Panicked(_)
-            | Self::Aborted => Executed::Yes,
+            | Self::Aborted
+            | Self::Overran => Executed::Yes,
         }
     }
 
@@ -130,7 +134,11 @@ impl Failure {
         match self {
             Self::Unreachable(_) | Self::RequestTooLarge { .. } => Phase::Dial,
             Self::Deadline { phase } => *phase,
-            Self::Disconnected | Self::Silent | Self::Panicked(_) | Self::Aborted => Phase::Run,
+            Self::Disconnected
+            | Self::Silent
+            | Self::Panicked(_)
+            | Self::Aborted
+            | Self::Overran => Phase::Run,
             Self::ReplyTooLarge { .. } | Self::ReplyUnwritable(_) => Phase::Reply,
             _ => Phase::Queue,
         }
@@ -177,6 +185,7 @@ mod tests {
             Failure::ReplyUnwritable("no".into()),
             Failure::Panicked("no".into()),
             Failure::Aborted,
+            Failure::Overran,
         ] {
             assert_eq!(ran.executed(), Executed::Yes, "{ran}");
         }

@@ -328,6 +328,7 @@ fn told(fault: Fault) -> (Status, Bytes) {
         Fault::Overloaded { retry_after } => (Status::Overloaded { retry_after }, Bytes::new()),
         Fault::Expired => (Status::Expired, Bytes::new()),
         Fault::Draining => (Status::Draining, Bytes::new()),
+        Fault::Overran => (Status::Overran, Bytes::new()),
     }
 }
 

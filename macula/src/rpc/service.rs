@@ -212,4 +212,6 @@ pub enum Fault {
     Expired,
     /// The service takes no calls now; the body was not run. The caller may ask another node.
     Draining,
+    /// The body began and was stopped, since it took longer than the service allows.
+    Overran,
 }

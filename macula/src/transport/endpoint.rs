@@ -167,6 +167,13 @@ fn udp_socket(addr: SocketAddr) -> io::Result<UdpSocket> {
         socket2::Type::DGRAM,
         Some(socket2::Protocol::UDP),
     )?;
+    if let SocketAddr::V6(addr) = addr
+        && addr.ip().is_unspecified()
+    {
+        // Systems differ in whether this is all addresses, or those of IPv6; where it cannot be all,
+        // it is the latter.
+        let _ = socket.set_only_v6(false);
+    }
     // Larger buffers only make bursts cheaper; a system that refuses them still works.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER);

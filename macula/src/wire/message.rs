@@ -95,6 +95,8 @@ pub(crate) enum Status {
     /// Refused before it ran: the node has given up the connection, since it held the caller for
     /// dead.
     HeldForDead,
+    /// It began and was stopped, since it took longer than it may there.
+    Overran,
 }
 
 /// What the fields of a request or a reply take beside its headers and its body, at most.
@@ -300,6 +302,7 @@ impl Status {
             Self::ReplyUnwritable => out.put_u8(12),
             Self::Replaced => out.put_u8(13),
             Self::HeldForDead => out.put_u8(14),
+            Self::Overran => out.put_u8(15),
         }
     }
 
@@ -320,6 +323,7 @@ impl Status {
             12 => Self::ReplyUnwritable,
             13 => Self::Replaced,
             14 => Self::HeldForDead,
+            15 => Self::Overran,
             _ => return Err(WireError::BadField),
         })
     }

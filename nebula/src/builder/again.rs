@@ -17,7 +17,7 @@ impl NodeBuilder {
 
     /// Whether it was told whom to join by.
     pub(crate) fn has_seeds(&self) -> bool {
-        !self.settings.seeds.is_empty()
+        !self.settings.seeds.is_empty() || !self.settings.seed_files.is_empty()
     }
 
     /// Serves what has been erased already.

@@ -117,6 +117,8 @@ pub enum Outcome {
     Reset(Box<str>),
     /// The deadline passed.
     TimedOut,
+    /// The method took longer than its service allows, and was stopped.
+    Overran,
     /// Nobody waited for the answer any more.
     Cancelled,
     /// The answer could not be understood; the text says why.
@@ -144,6 +146,7 @@ impl fmt::Display for Outcome {
             Self::Panicked => f.write_str("the method panicked"),
             Self::Reset(why) => write!(f, "connection lost: {}", Safe(why)),
             Self::TimedOut => f.write_str("timed out"),
+            Self::Overran => f.write_str("stopped, since it took longer than the service allows"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Malformed(why) => write!(f, "not understood: {}", Safe(why)),
             Self::Unwritable(why) => write!(f, "the arguments cannot be written: {}", Safe(why)),

@@ -1,10 +1,13 @@
 //! Calls that go on after their result is decided, since their method wants them finished.
 
 use std::fmt;
+use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use super::cast::counts::Counts;
 
 /// The calls of one node whose results nobody waits for. Each ends by its own deadline, and all
 /// of them with the node.
@@ -12,6 +15,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) struct Background {
     tasks: TaskTracker,
     stopped: CancellationToken,
+    counts: Arc<Counts>,
 }
 
 impl Background {
@@ -24,6 +28,11 @@ impl Background {
                 () = stopped.cancelled() => {}
             }
         });
+    }
+
+    /// What has become of the one-way calls among them.
+    pub(crate) fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
     }
 
     /// Stops all of them, and whatever comes later.

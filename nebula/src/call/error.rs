@@ -28,7 +28,8 @@ pub enum CallError<E = Infallible> {
     App(E),
     /// There was nobody to ask. The method did not run.
     NoProvider(Why),
-    /// The deadline passed. Whether the method ran is in the log.
+    /// The deadline passed, or the method took longer than its service allows. Whether it ran is in
+    /// the log.
     Deadline(Log),
     /// The call was given up before its answer came. Whether the method ran is in the log.
     Cancelled(Log),
@@ -240,6 +241,11 @@ impl<E> CallError<E> {
         let ran = self.executed();
         match self {
             Self::App(_) | Self::NoProvider(_) => {}
+            Self::Deadline(log) if log.ends_with(&Outcome::Overran) => write!(
+                f,
+                "the method took longer on {node} than the service there allows, and was stopped{}",
+                advice(ran)
+            )?,
             Self::Deadline(_) => match log.and_then(Log::last_name) {
                 Some(_) => write!(
                     f,

@@ -9,7 +9,7 @@ use super::options::{EXTENSIONS_DEFAULT, Limits, Options, TIMEOUT_DEFAULT};
 use super::unary::Call;
 use crate::context::Context;
 use crate::node::Node;
-use crate::nodes::{Policy, Selector};
+use crate::nodes::{BadVersion, Policy, Selector};
 use crate::service::info::{MethodInfo, parse_selector};
 use crate::service::method::{Method, Service};
 use crate::service::serve::{Provider, Provides, erase};
@@ -19,7 +19,7 @@ use crate::service::slot::Slot;
 /// The inside of the generated client of the service `S`. A clone is one reference count.
 ///
 /// On a handle made by [`local`](Self::local) there are no nodes to choose among: selectors,
-/// `to` and `pick` are taken as matching the one service there is.
+/// versions, `to` and `pick` are taken as matching the one service there is.
 pub struct Handle<S> {
     shared: Arc<Shared>,
     service: PhantomData<fn() -> S>,
@@ -121,6 +121,12 @@ impl<S: Service> Handle<S> {
         let options = Options::default();
         let limits = limits::<S>(&place, &options);
         Self::sharing(Shared { place, options, within: None, selectors, limits })
+    }
+
+    /// The same for services of such a version.
+    pub fn version(&self, requirement: &str) -> Result<Self, BadVersion> {
+        let requirement = requirement.parse()?;
+        Ok(self.with(|options| options.version(requirement)))
     }
 
     /// The same with other defaults.

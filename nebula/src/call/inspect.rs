@@ -2,7 +2,7 @@
 
 use macula::identity::NodeId;
 
-use super::engine::reach::{Here, Sought, Whom};
+use super::engine::reach::{Here, Sought, Wanted, Whom};
 use super::engine::roster::while_joining;
 use super::handle::Place;
 use super::local::ALONE;
@@ -65,7 +65,7 @@ impl<M: Method, Targets> Call<'_, M, Targets> {
         }
     }
 
-    fn sought(&self, node: &Node, local: Option<&Served>) -> Sought<'_> {
+    fn sought<'s>(&'s self, node: &Node, local: Option<&'s Served>) -> Sought<'s> {
         let whom = match &self.target {
             Target::Node(id) => Whom::Node(id),
             Target::Pick(_) => Whom::Offered,
@@ -78,6 +78,7 @@ impl<M: Method, Targets> Call<'_, M, Targets> {
             id: M::INFO.wire_id(),
             key: Some(M::INFO.key()),
             whom,
+            version: Wanted::of(self.shared.options.version.as_ref(), local),
             itself: node.id(),
             here: Here::of(node, M::INFO.service_name(), local),
         }

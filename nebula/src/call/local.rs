@@ -28,7 +28,7 @@ use super::unicast::{Answer, Ask, Elsewhere, Targets};
 use super::{ApiKey, Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why};
 use crate::context::{Context, Scope};
 use crate::node::Node;
-use crate::nodes::Policy;
+use crate::nodes::{Policy, VersionRequirement};
 use crate::service::input::{Input, Slot, Started, panic_message};
 use crate::service::method::{Error, Method};
 use crate::service::plugin::Refusal;
@@ -36,6 +36,9 @@ use crate::service::plugin::refusal::broken;
 use crate::service::plugin::run::{Prepared, Stopped};
 use crate::service::served::Served;
 use crate::service::shape::ShapeOf;
+use crate::trace::call::asks;
+use crate::trace::serve::Serving;
+use crate::trace::wanted;
 
 pub(crate) use begin::begin;
 
@@ -54,6 +57,8 @@ pub(crate) struct Local<M: Method> {
     lease: Option<Lease>,
     /// Ends the call as soon as it is cancelled.
     watch: Option<CancellationToken>,
+    /// The version that those must have who are asked if this one does not begin it.
+    version: Option<VersionRequirement>,
     /// Who else may be asked if this one does not begin it, and in which order.
     elsewhere: Elsewhere,
     policy: Policy,
@@ -83,6 +88,40 @@ struct Running<M: Method, Place> {
 /// it seems.
 #[inline]
 fn body<M: Method>(
+    served: &Arc<Served>,
+    cx: Context,
+    args: &mut Option<M::Args>,
+) -> Option<Result<Prepared<M>, Stopped<M::Args>>> {
+    if wanted() { shown::<M>(served, cx, args) } else { quiet::<M>(served, cx, args) }
+}
+
+/// The same in a span of its own, if somebody wants that.
+#[cold]
+#[inline(never)]
+fn shown<M: Method>(
+    served: &Arc<Served>,
+    mut cx: Context,
+    args: &mut Option<M::Args>,
+) -> Option<Result<Prepared<M>, Stopped<M::Args>>> {
+    asks(cx.caller().map_or(ALONE, |itself| &itself.name));
+    let Some(serving) = Serving::new(&mut cx, M::INFO) else {
+        return quiet::<M>(served, cx, args);
+    };
+    Some(match serving.enter(|| quiet::<M>(served, cx, args))? {
+        Ok(Prepared::Plain(body)) => Ok(Prepared::Plain(serving.around(body, |_| "replied"))),
+        Ok(Prepared::Hooked(body)) => {
+            let outcome = |ended: &Result<_, _>| if ended.is_ok() { "replied" } else { "refused" };
+            Ok(Prepared::Hooked(serving.around(body, outcome)))
+        }
+        Err(stopped) => {
+            serving.ends("refused");
+            Err(stopped)
+        }
+    })
+}
+
+#[inline]
+fn quiet<M: Method>(
     served: &Arc<Served>,
     cx: Context,
     args: &mut Option<M::Args>,
@@ -118,6 +157,7 @@ impl<M: Method> Local<M> {
             term,
             lease: None,
             watch,
+            version: None,
             elsewhere: Elsewhere::Nowhere,
             policy: Policy::default(),
             headers: Headers::new(),
@@ -160,6 +200,7 @@ impl<M: Method> Local<M> {
             args: Some(self.args.take()?),
             targets,
             policy: self.policy,
+            version: self.version.clone(),
             started: self.started,
             term: self.term,
             watch: self.watch.clone(),
@@ -170,6 +211,11 @@ impl<M: Method> Local<M> {
             headers: self.headers.clone(),
         };
         Some((node, ask))
+    }
+
+    /// The same, if those who may be asked else must have such a version.
+    pub(crate) fn requiring(self, version: Option<VersionRequirement>) -> Self {
+        Self { version, ..self }
     }
 
     /// Whether its body is running.
@@ -194,7 +240,7 @@ impl<M: Method> Local<M> {
             let cx = Context::new(caller, self.term, Some(lease.clone()));
             let cx = cx.with_headers(self.headers.clone());
             let body = self.body(cx)?;
-            let scope = || Scope::new(self.term, Some(lease.clone()));
+            let scope = || Scope::new(self.term, Some(lease.clone())).handing(self.headers.clone());
             let body = match body {
                 Prepared::Plain(body) => {
                     Prepared::Plain(spawned(&runtime, body, scope(), permit).boxed())
@@ -226,6 +272,9 @@ impl<M: Method> Local<M> {
     fn stopped(&mut self, stopped: Stopped<M::Args>) -> CallError<Error<M>> {
         let Stopped { refusal, args, executed } = stopped;
         self.args = args;
+        if executed && refusal == Refusal::Expired {
+            return CallError::Deadline(self.log(Phase::Run, Outcome::Overran, Executed::Yes));
+        }
         if executed {
             let message = refusal.after_the_method().into();
             let log = self.log(Phase::Reply, Outcome::Panicked, Executed::Yes);

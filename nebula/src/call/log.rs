@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::attempt::{Attempt, Executed};
+use super::attempt::{Attempt, Executed, Outcome};
 
 /// How many attempts a log keeps: as many as a call may make, and as many hedges. Later ones are
 /// counted, and what they say of execution is kept.
@@ -63,6 +63,11 @@ impl Log {
             }
         }
         *self = earlier;
+    }
+
+    /// Whether the last attempt ended so.
+    pub(crate) fn ends_with(&self, outcome: &Outcome) -> bool {
+        self.attempts().last().is_some_and(|attempt| attempt.outcome == *outcome)
     }
 
     /// The name of the node asked last.

@@ -9,6 +9,7 @@ pub(crate) mod all;
 mod api_key;
 pub(crate) mod attempt;
 pub(crate) mod background;
+pub(crate) mod cast;
 pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod fanout;
@@ -39,6 +40,8 @@ pub(crate) mod written;
 
 pub use api_key::ApiKey;
 pub use attempt::{Attempt, Executed, Outcome, Path, Phase};
+pub use cast::Cast;
+pub use cast::counts::CastCounts;
 pub use error::CallError;
 pub use hedged::Hedged;
 pub use log::Log;

@@ -6,7 +6,7 @@ use macula::rpc::{MAX_EXTENSIONS, Term};
 use tokio::time::Instant;
 
 use super::written::Written;
-use crate::nodes::{IntoSelector, Policy, Selector};
+use crate::nodes::{IntoSelector, Policy, Selector, VersionRequirement};
 use crate::service::info::Stragglers;
 
 /// The longest time limit of a call; longer ones are cut to it.
@@ -26,6 +26,7 @@ pub(crate) const EXTENSIONS_DEFAULT: u32 = 10;
 #[must_use = "options do nothing until they are returned to the client"]
 pub struct Options {
     pub(crate) timeout: Option<Duration>,
+    pub(crate) version: Option<VersionRequirement>,
     pub(crate) on: Option<Selector>,
     pub(crate) policy: Option<Policy>,
     pub(crate) max_extensions: Option<u32>,
@@ -67,6 +68,15 @@ impl Options {
     /// Sets which nodes calls are for.
     pub fn on(mut self, selector: impl IntoSelector) -> Self {
         self.on = Some(selector.into_selector());
+        self
+    }
+
+    /// Asks only services of such a version, as their nodes say it; also the one on the own node. A
+    /// service that says none, or one without three numbers, is not asked. The shape of the method
+    /// must be the caller's all the same. A majority counts the nodes of other versions, too, as it
+    /// counts those that are down.
+    pub fn version(mut self, requirement: VersionRequirement) -> Self {
+        self.version = Some(requirement);
         self
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use macula::identity::NodeId;
 
 use super::CallError;
+use super::cast::Cast;
 use super::handle::Shared;
 use super::hedged::Hedged;
 use super::options::Options;
@@ -171,6 +172,47 @@ impl<'a, M: Method, Targets> Call<'a, M, Targets> {
     /// Asks every target and takes the first success.
     pub fn first(self) -> First<'a, M> {
         First::new(self.aimed())
+    }
+
+    /// Makes the call and does not wait for its end: awaited, it is ready as soon as the call is on
+    /// its way. On its way is what the service of this node has taken, or let wait for its turn, or
+    /// what is handed to a connection or to the attempt to make one.
+    ///
+    /// The call goes on in the background within its timeout, as any other: if a node cannot take
+    /// it, the next one is asked. The end of a handler around it does not cancel it, though that
+    /// handler's deadline is its own too. [`Node::shutdown`](crate::Node::shutdown) waits for it within the
+    /// grace period. What it returns is dropped, and counted by
+    /// [`Node::cast_counts`](crate::Node::cast_counts).
+    ///
+    /// `Ok(())` promises no more than that: the call may be lost, refused or late, and nobody hears of
+    /// it. A method runs at most once, unless it is idempotent. It must be awaited within a Tokio
+    /// runtime.
+    ///
+    /// ```
+    /// # use nebula::prelude::*;
+    /// # #[service]
+    /// # trait Log {
+    /// #     #[api]
+    /// #     async fn write(&self, line: String);
+    /// # }
+    /// # struct Nowhere;
+    /// # impl Log for Nowhere {
+    /// #     async fn write(&self, _: String) {}
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> nebula::Result<()> {
+    /// let log = LogClient::local(Nowhere);
+    /// log.write("started".into()).cast().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What shows at once that the method does not run: nobody can be asked, there is no room here,
+    /// or the arguments cannot be sent.
+    pub fn cast(self) -> Cast<'a, M> {
+        Cast::new(self.aimed())
     }
 
     /// Asks every target and ends as soon as enough succeeded, or too few can.

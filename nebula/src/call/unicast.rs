@@ -22,10 +22,12 @@ use super::{Attempt, CallError, Executed, Log, Outcome, Path, Phase, written};
 use crate::context::{Context, Inherited};
 use crate::declared::Declared;
 use crate::node::Node;
-use crate::nodes::{Policy, Selector};
+use crate::nodes::{Policy, Selector, VersionRequirement};
 use crate::service::method::{Error, Method, Service as _, Value};
 use crate::service::served::Served;
 use crate::service::slot::Found;
+use crate::trace::call::{Calling, outcome};
+use crate::trace::wanted;
 
 /// What an awaited call of the method `M` gives.
 pub(crate) type Answer<M> = Result<Value<M>, CallError<Error<M>>>;
@@ -40,12 +42,30 @@ enum State<'a, M: Method> {
     /// On its way to another node, with nothing unusual so far.
     Straight(Box<Straight<'a, M>>),
     Remote(BoxFuture<'a, Answer<M>>),
+    /// In a span.
+    Shown(Box<Shown<'a, M>>),
     Done,
+}
+
+/// A call whose span somebody wants.
+struct Shown<'a, M: Method> {
+    call: Unicast<'a, M>,
+    calling: Calling,
 }
 
 impl<'a, M: Method> Unicast<'a, M> {
     pub(crate) fn new(call: Call<'a, M>) -> Self {
         Self(State::Start(call))
+    }
+
+    /// One that has its service in this process already.
+    pub(crate) fn local(call: Local<M>) -> Self {
+        Self(State::Local(Box::new(call)))
+    }
+
+    /// One that is made by the engine already.
+    pub(crate) fn remote(call: BoxFuture<'a, Answer<M>>) -> Self {
+        Self(State::Remote(call))
     }
 }
 
@@ -54,7 +74,28 @@ impl<M: Method> Unpin for Unicast<'_, M> {}
 impl<M: Method> Future for Unicast<'_, M> {
     type Output = Answer<M>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
+        if wanted() {
+            self.show();
+        }
+        self.poll_quietly(task)
+    }
+}
+
+impl<M: Method> Unicast<'_, M> {
+    /// Begins the span of a call that has not begun, if somebody wants it.
+    #[cold]
+    #[inline(never)]
+    fn show(&mut self) {
+        let State::Start(call) = &mut self.0 else { return };
+        let Some(calling) = Calling::new(call, "one") else { return };
+        let call = Self(std::mem::replace(&mut self.0, State::Done));
+        self.0 = State::Shown(Box::new(Shown { call, calling }));
+    }
+
+    #[inline]
+    fn poll_quietly(&mut self, task: &mut task::Context<'_>) -> Poll<Answer<M>> {
         if let State::Start(call) = &mut self.0 {
             match start(call, task) {
                 Ok(answer) => {
@@ -71,9 +112,7 @@ impl<M: Method> Future for Unicast<'_, M> {
         }
         self.go_on(task)
     }
-}
 
-impl<M: Method> Unicast<'_, M> {
     /// Polls a call that has begun. Apart, so that the first poll, which for most calls within this
     /// process is the last, has a small frame.
     #[inline(never)]
@@ -93,6 +132,14 @@ impl<M: Method> Unicast<'_, M> {
                     Poll::Pending => break Poll::Pending,
                 },
                 State::Remote(remote) => break remote.as_mut().poll(task),
+                State::Shown(shown) => {
+                    let Shown { call, calling } = &mut **shown;
+                    let polled = calling.poll(|| call.poll_quietly(task));
+                    if let Poll::Ready(answer) = &polled {
+                        calling.ends(outcome(answer));
+                    }
+                    break polled;
+                }
                 State::Start(_) | State::Done => return Poll::Pending,
             }
         };
@@ -127,7 +174,9 @@ fn start<'a, M: Method>(
     let (found, node) = match &shared.place {
         Place::Alone(served) => (Found::First(served), None),
         Place::Node { node, local } => match local.of::<M::Api>() {
-            Some(found) if !found.is_closed() && stays_here(call, node) => (found, Some(node)),
+            Some(found) if !found.is_closed() && stays_here(call, node, &found) => {
+                (found, Some(node))
+            }
             found => return remote(call, times, node, found.map(Found::keep), task),
         },
     };
@@ -160,7 +209,7 @@ fn remote<'a, M: Method>(
 }
 
 /// Whether `node` answers the call if it serves the method, without looking at others.
-fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node) -> bool {
+pub(crate) fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node, served: &Served) -> bool {
     let meant = match &call.target {
         Target::Node(id) => *id == node.id(),
         Target::Pick(_) => false,
@@ -174,7 +223,8 @@ fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node) -> bool {
                 })
         }
     };
-    meant && !call.hedge
+    let version = call.shared.options.version.as_ref();
+    meant && !call.hedge && version.is_none_or(|version| version.takes(served.version()))
 }
 
 /// Goes on with the other nodes that the call is for, if this one refused to begin. That is a retry
@@ -201,6 +251,8 @@ pub(crate) struct Times {
     started: Instant,
     term: Term,
     watch: Option<CancellationToken>,
+    /// In which headers the trace around it stands, if there is one.
+    handed: Headers,
     /// Nobody wanted it any more before it began.
     given_up: bool,
 }
@@ -218,16 +270,27 @@ impl Times {
         let within = shared.within.as_ref();
         let watch = within.map(Context::token);
         let started = Instant::now();
-        let outer = [inherited.map(|inherited| inherited.deadline), within.map(Context::deadline)];
+        let outer = inherited.as_ref().map(|inherited| inherited.deadline);
+        let outer = [outer, within.map(Context::deadline)];
         let term = limits.term(started, outer.into_iter().flatten().min());
-        let given_up = inherited.is_some_and(|inherited| inherited.cancelled)
+        let given_up = inherited.as_ref().is_some_and(|inherited| inherited.cancelled)
             || watch.as_ref().is_some_and(CancellationToken::is_cancelled);
-        Self { started, term, watch, given_up }
+        let handed = match within {
+            Some(within) => within.handed(),
+            None => inherited.map_or_else(Headers::new, |inherited| inherited.handed),
+        };
+        Self { started, term, watch, handed, given_up }
     }
 
     /// When it must end, as things stand at its beginning.
     pub(crate) fn term(&self) -> Term {
         self.term
+    }
+
+    /// What goes with the call: what is written on it, and the trace around it.
+    #[inline]
+    pub(crate) fn headers<M: Method>(&self, call: &Call<'_, M>) -> Headers {
+        written::headers(&call.shared.options, &call.options, &self.handed)
     }
 
     /// Why nothing of the call may be sent or run, if it was over before it began.
@@ -276,6 +339,8 @@ pub(crate) struct Ask<'a, M: Method> {
     pub(crate) targets: Targets<'a>,
     /// Who of them is asked first.
     pub(crate) policy: Policy,
+    /// The version that the service must have.
+    pub(crate) version: Option<VersionRequirement>,
     /// When it was first polled.
     pub(crate) started: Instant,
     /// When it must end, with whatever result, and how much later its handler may have it end.
@@ -331,7 +396,7 @@ impl<'a, M: Method> Ask<'a, M> {
     /// The same for a call that has its deadline, of which nothing is left then.
     pub(crate) fn of(call: &mut Call<'a, M>, times: Times) -> Self {
         let (refused, policy) = (times.refused().or_else(|| unwritable(call)), policy(call));
-        let headers = written::headers(&call.shared.options, &call.options);
+        let headers = times.headers(call);
         let shared = call.shared;
         let target = std::mem::replace(&mut call.target, Target::Unsaid);
         let targets = targets::<M>(target, call.options.on.take(), shared);
@@ -341,10 +406,12 @@ impl<'a, M: Method> Ask<'a, M> {
         };
         let Times { started, term, watch, .. } = times;
         let (args, hedge, local) = (call.args.take(), call.hedge, None);
+        let version = shared.options.version.clone();
         Self {
             args,
             targets,
             policy,
+            version,
             started,
             term,
             watch,
@@ -353,6 +420,34 @@ impl<'a, M: Method> Ask<'a, M> {
             refused,
             topology,
             headers,
+        }
+    }
+
+    /// The same call without what it borrows, which a closure that has chosen no longer needs, and
+    /// which the end of a handler does not cancel any more.
+    pub(crate) fn detached(self) -> Ask<'static, M> {
+        let targets = match self.targets {
+            Targets::Anyone => Targets::Anyone,
+            Targets::Selector(selector) => Targets::Selector(selector),
+            Targets::Node(id) => Targets::Node(id),
+            Targets::Nodes(ids) => Targets::Nodes(ids),
+            Targets::Pick(_) => Targets::Nodes(Vec::new()),
+        };
+        let Self { args, policy, version, started, term, hedge, local, refused, topology, .. } =
+            self;
+        let watch = None;
+        Ask {
+            args,
+            targets,
+            policy,
+            version,
+            started,
+            term,
+            watch,
+            hedge,
+            local,
+            refused,
+            topology,
         }
     }
 

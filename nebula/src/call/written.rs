@@ -4,6 +4,7 @@
 use macula::rpc::{HeaderError, Headers};
 
 use super::options::Options;
+use crate::trace::{TraceContext, handed};
 
 /// The headers that somebody wrote on a call or on a client, and what was wrong with the first that
 /// cannot be one. Most have none, which costs a pointer.
@@ -14,6 +15,8 @@ pub(crate) struct Written(Option<Box<Inner>>);
 struct Inner {
     headers: Headers,
     fault: Option<(String, HeaderError)>,
+    /// The span of the call, if it shows one.
+    span: Option<TraceContext>,
 }
 
 impl Written {
@@ -22,6 +25,16 @@ impl Written {
         if let Err(fault) = inner.headers.insert(key, value) {
             inner.fault.get_or_insert_with(|| (key.chars().take(64).collect(), fault));
         }
+    }
+
+    /// What was written under this key.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.headers()?.get(key)
+    }
+
+    /// The call has this span, which its headers say unless they say another one.
+    pub(crate) fn set_span(&mut self, span: TraceContext) {
+        self.0.get_or_insert_default().span = Some(span);
     }
 
     fn headers(&self) -> Option<&Headers> {
@@ -34,13 +47,19 @@ impl Written {
     }
 }
 
-/// What goes with a call: the headers of its client, and over them its own.
+/// What goes with a call: the headers of its client, over them its own, and under both the trace
+/// that is handed down to it.
 #[inline]
-pub(crate) fn headers(client: &Options, call: &Options) -> Headers {
-    match (client.written.headers(), call.written.headers()) {
+pub(crate) fn headers(client: &Options, call: &Options, outer: &Headers) -> Headers {
+    let said = match (client.written.headers(), call.written.headers()) {
         (None, None) => Headers::new(),
         (Some(headers), None) | (None, Some(headers)) => headers.clone(),
         (Some(client), Some(call)) => both(client, call).unwrap_or_else(|_| call.clone()),
+    };
+    let own = call.written.0.as_ref().and_then(|inner| inner.span);
+    match outer.is_empty() && own.is_none() {
+        true => said,
+        false => handed::continued(said, outer, own),
     }
 }
 

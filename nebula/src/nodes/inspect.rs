@@ -52,6 +52,7 @@ impl Node {
             id: method_id(service, method),
             key: known.map(|(_, method)| method.key()),
             whom: Whom::by(selector.as_ref()),
+            version: None,
             itself: self.id(),
             here: match &served {
                 Some(served) => Here::of(self, service, Some(served)),

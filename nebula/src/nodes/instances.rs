@@ -9,8 +9,8 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod driver;
 mod missing;
-mod node;
 mod watch;
 
 use std::collections::BTreeMap;

@@ -25,6 +25,21 @@ impl VersionRequirement {
     pub fn takes(&self, version: &str) -> bool {
         Version::parse(version).is_ok_and(|version| self.0.matches(&version))
     }
+
+    /// Why it does not take the version that a node serves, if it does not.
+    pub(crate) fn refusal(&self, version: &str) -> Option<String> {
+        match Version::parse(version) {
+            Ok(known) if self.0.matches(&known) => None,
+            Ok(_) => Some(format!("serves version {version}, and `{self}` is required")),
+            Err(_) if version.is_empty() => {
+                Some(format!("serves no version of it, and `{self}` is required"))
+            }
+            Err(_) => Some(format!(
+                "serves version `{version}`, which is none with three numbers, and `{self}` is \
+                 required"
+            )),
+        }
+    }
 }
 
 impl fmt::Display for VersionRequirement {
@@ -71,8 +86,17 @@ mod tests {
     fn a_version_is_taken_or_a_reason_is_given() {
         let from = requirement(">=1.2");
         assert!(from.takes("1.2.0") && from.takes("2.0.0"));
-        for version in ["1.1.9", "", "1.2"] {
+        assert_eq!(from.refusal("1.2.0"), None);
+        for (version, reason) in [
+            ("1.1.9", "serves version 1.1.9, and `>=1.2` is required"),
+            ("", "serves no version of it, and `>=1.2` is required"),
+            (
+                "1.2",
+                "serves version `1.2`, which is none with three numbers, and `>=1.2` is required",
+            ),
+        ] {
             assert!(!from.takes(version));
+            assert_eq!(from.refusal(version).as_deref(), Some(reason));
         }
         assert!(!from.takes("1.3.0-rc.1") && requirement(">=1.3.0-rc.1").takes("1.3.0-rc.2"));
         assert!(requirement("1.2").takes("1.9.0") && !requirement("1.2").takes("2.0.0"));

@@ -26,7 +26,7 @@ use futures_util::future::BoxFuture;
 use macula::rpc::Answer;
 pub use macula::rpc::Fault;
 
-use super::method::Method;
+use super::method::{Method, Service as _};
 use super::plugin::run::{Prepared, Stopped, prepare};
 use super::served::Served;
 use super::shape::ShapeOf;
@@ -83,7 +83,10 @@ impl<'s> Input<'s> {
                 let Some(args) = slot.args.take() else { return Started::Unknown };
                 slot.body = Some(match self.through {
                     None => Ok(Prepared::Plain(Box::pin(body(cx, args)))),
-                    Some(served) => prepare::<M, _, _>(served, cx, args, body),
+                    Some(served) => {
+                        let elsewhere = M::Api::INFO.is_global();
+                        prepare::<M, _, _>(served, cx, args, body, elsewhere)
+                    }
                 });
                 Started::Filled
             }
@@ -96,7 +99,7 @@ impl<'s> Input<'s> {
                 let Some(served) = self.through else {
                     return Started::Body(Box::pin(encoded::<M>(scope, body(cx, args))));
                 };
-                match prepare::<M, _, _>(served, cx, args, body) {
+                match prepare::<M, _, _>(served, cx, args, body, false) {
                     Ok(Prepared::Plain(body)) => Started::Body(Box::pin(encoded::<M>(scope, body))),
                     Ok(Prepared::Hooked(body)) => {
                         Started::Body(Box::pin(encoded_or_stopped::<M>(scope, body)))

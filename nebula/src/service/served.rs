@@ -3,8 +3,8 @@
 
 use std::any::TypeId;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 
 use macula::rpc::admission::Gate;
 
@@ -33,6 +33,8 @@ struct Gates {
     /// By index, for the methods that do.
     own: Box<[Option<Arc<Gate>>]>,
     closed: AtomicBool,
+    /// What its instance says, if it is not what the contract says.
+    version: OnceLock<Box<str>>,
 }
 
 impl Served {
@@ -77,6 +79,17 @@ impl Served {
     pub(crate) fn gate(&self, method: u16) -> &Arc<Gate> {
         let Gates { shared, own, .. } = &*self.gates;
         own.get(usize::from(method)).and_then(Option::as_ref).unwrap_or(shared)
+    }
+
+    /// Its version; empty if nobody said one.
+    pub(crate) fn version(&self) -> &str {
+        let said = self.gates.version.get().map(|version| &**version);
+        said.or(self.info().version_text()).unwrap_or_default()
+    }
+
+    /// Says its version, once.
+    pub(crate) fn say_version(&self, version: &str) {
+        self.gates.version.get_or_init(|| version.into());
     }
 
     /// Whether it takes no new calls now.
@@ -136,7 +149,8 @@ impl Gates {
                 None => Gate::new(running, queue),
             })
         });
-        Self { shared, own: own.into(), closed: AtomicBool::new(false) }
+        let closed = AtomicBool::new(false);
+        Self { shared, own: own.into(), closed, version: OnceLock::new() }
     }
 
     fn queued(&self) -> usize {

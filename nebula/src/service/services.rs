@@ -7,7 +7,14 @@ use super::instance::{ServiceError, ServiceHandle};
 
 /// A name is taken from before its service is started until after it has stopped.
 #[derive(Debug, Default)]
-pub(crate) struct Services(Mutex<BTreeMap<Arc<str>, Option<ServiceHandle>>>);
+pub(crate) struct Services(Mutex<Names>);
+
+#[derive(Debug, Default)]
+struct Names {
+    taken: BTreeMap<Arc<str>, Option<ServiceHandle>>,
+    /// The node leaves: nothing comes any more.
+    closed: bool,
+}
 
 /// A name that is taken, for a service that is being made. Dropped, it is free again.
 #[derive(Debug)]
@@ -19,41 +26,63 @@ pub(crate) struct Place<'s> {
 impl Services {
     /// Takes a name.
     pub(crate) fn occupy(&self, name: &Arc<str>) -> Result<Place<'_>, ServiceError> {
-        let mut services = self.lock();
-        if services.contains_key(name) {
+        let mut names = self.lock();
+        if names.closed {
+            return Err(ServiceError::NodeStopped);
+        }
+        if names.taken.contains_key(name) {
             return Err(ServiceError::NameTaken(Arc::clone(name)));
         }
-        services.insert(Arc::clone(name), None);
+        names.taken.insert(Arc::clone(name), None);
         Ok(Place { services: self, name: Some(Arc::clone(name)) })
     }
 
     /// Gives a name back.
     pub(crate) fn vacate(&self, name: &str) {
-        let gone = self.lock().remove(name);
+        let gone = self.lock().taken.remove(name);
         // What goes with it may look here.
         drop(gone);
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<ServiceHandle> {
-        self.lock().get(name)?.clone()
+        self.lock().taken.get(name)?.clone()
     }
 
     /// All of them, by name.
     pub(crate) fn all(&self) -> Vec<ServiceHandle> {
-        self.lock().values().flatten().cloned().collect()
+        self.lock().taken.values().flatten().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Option<ServiceHandle>>> {
+    /// Takes in none any more, and gives all that are here.
+    pub(crate) fn close(&self) -> Vec<ServiceHandle> {
+        let mut names = self.lock();
+        names.closed = true;
+        names.taken.values().flatten().cloned().collect()
+    }
+
+    /// Whether it takes in none any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Names> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place<'_> {
-    /// The service that has the name from now on.
-    pub(crate) fn fill(mut self, service: ServiceHandle) {
-        if let Some(name) = self.name.take() {
-            self.services.lock().insert(name, Some(service));
+    /// The service that has the name from now on. Either whoever closes the services sees it, or it
+    /// is refused.
+    pub(crate) fn fill(mut self, service: ServiceHandle) -> Result<(), ServiceError> {
+        let mut names = self.services.lock();
+        if names.closed {
+            drop(names);
+            return Err(ServiceError::NodeStopped);
         }
+        if let Some(name) = self.name.take() {
+            names.taken.insert(name, Some(service));
+        }
+        Ok(())
     }
 }
 

@@ -47,8 +47,9 @@ async fn a_taken_port_says_what_to_do() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_address_is_no_seed() {
-    let error = Site::new().node("web").seed("nowhere").start().await.unwrap_err().to_string();
-    assert!(error.contains("`nowhere` is not a seed: write `host:port`"), "{error}");
+    let error = Site::new().node("web").seed("no where").start().await.unwrap_err().to_string();
+    assert!(error.contains("`no where` is not a seed: write `10.0.0.1:9443`"), "{error}");
+    assert!(error.contains("`host:port`"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

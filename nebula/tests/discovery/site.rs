@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nebula::ServiceInstance;
 use nebula::prelude::*;
-use nebula::{ServiceInstance, Status};
 use serde::{Deserialize, Serialize};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
@@ -140,9 +140,4 @@ pub(crate) fn names(instances: &[ServiceInstance]) -> Vec<&str> {
 
 pub(crate) fn user(id: u64, name: &str) -> User {
     User { id, name: name.to_owned() }
-}
-
-/// A plugin's word for those who may not.
-pub(crate) fn forbidden() -> Status {
-    Status::forbidden("not at night")
 }

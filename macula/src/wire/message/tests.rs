@@ -26,6 +26,7 @@ fn status() -> impl Strategy<Value = Status> {
             Status::Malformed,
             Status::Panicked,
             Status::Aborted,
+            Status::Overran,
             Status::ReplyUnwritable,
             Status::Replaced,
             Status::HeldForDead,

@@ -16,6 +16,7 @@ use crate::service::input::contained;
 use crate::service::method::{Error, Method, Value};
 use crate::service::shape::ShapeOf;
 use crate::service::whole;
+use crate::trace::call::asks;
 
 /// How an attempt ended that brought no reply of the method.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ pub(crate) async fn remote<M: Method>(
     patience: Patience,
     watch: Option<&CancellationToken>,
 ) -> Result<Reply<M>, Broken> {
+    asks(&target.name);
     let (began, moved) = (Instant::now(), patience.moved.unwrap_or_default());
     // Only who may be cancelled asks for it.
     let sent = watch.is_some().then(Sent::default);
@@ -137,9 +139,12 @@ pub(crate) fn verdict(result: &Result<Bytes, Failure>) -> Verdict {
     use macula::rpc::Phase;
     match result {
         Ok(_)
-        | Err(Failure::Panicked(_) | Failure::ReplyTooLarge { .. } | Failure::ReplyUnwritable(_)) => {
-            Verdict::Answered
-        }
+        | Err(
+            Failure::Panicked(_)
+            | Failure::Overran
+            | Failure::ReplyTooLarge { .. }
+            | Failure::ReplyUnwritable(_),
+        ) => Verdict::Answered,
         // This word comes only where the clock here is the later one. Mostly it is not, and a wait
         // in a queue there is a deadline like any other: whoever keeps calls waiting for longer
         // than their callers wait is passed over.
@@ -213,7 +218,7 @@ impl Broken {
         };
         let ours = ApiKey::from_bytes(M::INFO.key());
         match failure {
-            Failure::Deadline { .. } => CallError::Deadline(log),
+            Failure::Deadline { .. } | Failure::Overran => CallError::Deadline(log),
             Failure::Overloaded { retry_after } => CallError::Overloaded { retry_after, log },
             Failure::Incompatible { theirs } => {
                 CallError::Incompatible { ours, theirs: ApiKey::from_bytes(theirs), log }
@@ -266,6 +271,7 @@ pub(crate) fn outcome(failure: &Failure) -> Outcome {
         Failure::RequestTooLarge { .. } => Outcome::RequestTooLarge,
         Failure::ReplyTooLarge { .. } => Outcome::ReplyTooLarge,
         Failure::Panicked(_) => Outcome::Panicked,
+        Failure::Overran => Outcome::Overran,
         Failure::ReplyUnwritable(why) => Outcome::ReplyUnwritable(why.as_str().into()),
         failure => Outcome::Reset(failure.to_string().into()),
     }

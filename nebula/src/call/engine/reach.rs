@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use macula::directory::{NodeRecord, NodeStatus, NodeView, View};
+use macula::directory::{NodeRecord, NodeStatus, NodeView, ServiceRecord, View};
 use macula::identity::NodeId;
 
 use crate::call::unicast::Targets;
 use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
-use crate::nodes::Selector;
+use crate::nodes::{Selector, VersionRequirement};
 use crate::service::served::Served;
 
 /// A method, and whom a call of it is for.
@@ -25,6 +25,8 @@ pub(crate) struct Sought<'a> {
     /// The shape that it must have; `None` takes any.
     pub(crate) key: Option<[u8; 8]>,
     pub(crate) whom: Whom<'a>,
+    /// The version that its service must have.
+    pub(crate) version: Option<Wanted<'a>>,
     /// Whether others are told of the service, as far as the asking node knows.
     pub(crate) global: bool,
     /// The node that asks.
@@ -45,6 +47,24 @@ pub(crate) enum Whom<'a> {
     Picked(&'a [NodeId]),
     /// Those that a closure is going to take from the ones that serve the method.
     Offered,
+}
+
+/// A version that is required.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) requirement: &'a VersionRequirement,
+    /// What the service on the asking node says.
+    pub(crate) here: &'a str,
+}
+
+impl<'a> Wanted<'a> {
+    pub(crate) fn of(
+        requirement: Option<&'a VersionRequirement>,
+        here: Option<&'a Served>,
+    ) -> Option<Self> {
+        let here = here.map_or("", Served::version);
+        requirement.map(|requirement| Self { requirement, here })
+    }
 }
 
 /// How the service stands on the node that asks.
@@ -130,7 +150,8 @@ impl Sought<'_> {
         let mut named = BTreeSet::new();
         let meant = |id: &NodeId| {
             let record = view.node(id)?.record.as_ref()?;
-            self.whom.means(record).then(|| (record.name.clone(), *id))
+            let asked = self.whom.means(record) && self.takes_version(record);
+            asked.then(|| (record.name.clone(), *id))
         };
         if self.here == Here::Serves {
             named.extend(meant(&self.itself));
@@ -181,7 +202,7 @@ impl Sought<'_> {
             return Some(clause);
         }
         if known.id == self.itself && self.here == Here::Serves {
-            return None;
+            return self.other_version(record);
         }
         if record.status != NodeStatus::Serving {
             return Some("is shutting down".into());
@@ -201,6 +222,28 @@ impl Sought<'_> {
         }
         let shapes = view.providers(self.id).iter().filter(|p| p.node == known.id);
         wrong_shape(self.key, shapes.map(|provider| provider.key))
+            .or_else(|| self.other_version(record))
+    }
+
+    /// Whether a node that serves the method does so in a version that is wanted.
+    fn takes_version(&self, record: &NodeRecord) -> bool {
+        let takes = |wanted: Wanted<'_>| wanted.requirement.takes(self.version_of(record, wanted));
+        self.version.is_none_or(takes)
+    }
+
+    /// Why it does not.
+    fn other_version(&self, record: &NodeRecord) -> Option<String> {
+        let wanted = self.version?;
+        wanted.requirement.refusal(self.version_of(record, wanted))
+    }
+
+    fn version_of<'r>(&'r self, record: &'r NodeRecord, wanted: Wanted<'r>) -> &'r str {
+        if record.node == self.itself {
+            return wanted.here;
+        }
+        let serves =
+            |service: &&ServiceRecord| service.methods.iter().any(|method| method.id == self.id);
+        record.services.iter().find(serves).map_or("", |service| &service.version)
     }
 }
 

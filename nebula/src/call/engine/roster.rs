@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::leg;
 use super::order::{Look, Order};
-use super::reach::{Found, Here, Sought, Whom};
+use super::reach::{Found, Here, Sought, Wanted, Whom};
 use crate::call::unicast::{Ask, Targets};
 use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
@@ -177,7 +177,7 @@ impl Roster {
         view: &Arc<View>,
     ) -> Result<Self, Nobody> {
         let here = ask.local.as_ref().is_some_and(|served| !served.is_closed());
-        let plain = !here && matches!(ask.targets, Targets::Anyone);
+        let plain = !here && ask.version.is_none() && matches!(ask.targets, Targets::Anyone);
         let key = (M::INFO.wire_id(), M::INFO.key());
         if let Some(targets) = plain.then(|| node.known().get(view, &key)).flatten() {
             return Ok(Self { targets, itself: None, complete: false });
@@ -319,6 +319,7 @@ fn sought<'a, M: Method>(node: &Node, ask: &'a Ask<'_, M>) -> Sought<'a> {
         id: M::INFO.wire_id(),
         key: Some(M::INFO.key()),
         whom: Whom::of(&ask.targets),
+        version: Wanted::of(ask.version.as_ref(), ask.local.as_deref()),
         itself: node.id(),
         here: Here::of(node, M::INFO.service_name(), ask.local.as_deref()),
     }

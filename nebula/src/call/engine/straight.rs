@@ -20,6 +20,7 @@ use crate::call::{CallError, Log};
 use crate::node::Node;
 use crate::nodes::trouble::{Ended, Verdict};
 use crate::service::method::Method;
+use crate::trace::call::asks;
 
 /// A call whose first attempt is under way to another node, and which nobody can cancel but by
 /// dropping it.
@@ -70,6 +71,7 @@ pub(crate) fn begin<'a, M: Method>(
     if began >= begun.ask.term.deadline() {
         return Next::Ended(Err(CallError::Deadline(Log::default())));
     }
+    asks(&target.name);
     let id = target.id;
     let _ = begun.order.next();
     let body = match begun.arguments.encoded_for_one() {

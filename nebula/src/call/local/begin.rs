@@ -10,7 +10,6 @@ use macula::rpc::admission::Pass;
 use super::{Broken, Local, Running, Stage, body};
 use crate::call::unary::Call;
 use crate::call::unicast::{Answer, Ask, Times};
-use crate::call::written;
 use crate::context::{Context, Scope};
 use crate::node::Node;
 use crate::service::method::Method;
@@ -43,8 +42,9 @@ pub(crate) fn begin<M: Method>(
         return Err(later(call, times, served, node));
     }
     let cx = Context::new(node.map(Node::as_caller), times.term(), None);
-    let cx = cx.with_headers(written::headers(&call.shared.options, &call.options));
-    let scope = Scope::new(times.term(), None);
+    let headers = times.headers(call);
+    let scope = Scope::new(times.term(), None).handing(headers.clone());
+    let cx = cx.with_headers(headers);
     let body = match body::<M>(served, cx, &mut call.args) {
         Some(Ok(body)) => body,
         Some(Err(stopped)) => return Err(refused(call, times, served, node, stopped)),
@@ -69,7 +69,9 @@ fn later<M: Method>(
     served: &Arc<Served>,
     node: Option<&Node>,
 ) -> Box<Local<M>> {
-    Box::new(Ask::of(call, times).local(Arc::clone(served), node.cloned()))
+    let ask = Ask::of(call, times);
+    let version = ask.version.clone();
+    Box::new(ask.local(Arc::clone(served), node.cloned()).requiring(version))
 }
 
 /// A call that a plugin has refused, which may be made elsewhere.

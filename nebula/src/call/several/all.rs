@@ -8,6 +8,7 @@ use super::super::unary::Call;
 use super::super::{Entry, NoTarget, Replies};
 use super::Legs;
 use crate::service::method::{Error, Method, Value};
+use crate::trace::call::several;
 
 /// A call to every target, which has not been made yet.
 ///
@@ -41,8 +42,9 @@ impl<'a, M: Method> IntoFuture for All<'a, M> {
     type Output = Result<Replies<Value<M>, Error<M>>, NoTarget>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        async move {
+    fn into_future(mut self) -> Self::IntoFuture {
+        let calling = several(&mut self.0, "all");
+        let made = async move {
             let (mut machine, mut legs) = start(self.0).await?;
             loop {
                 let Some(came) = legs.next().await else {
@@ -56,7 +58,11 @@ impl<'a, M: Method> IntoFuture for All<'a, M> {
             let elapsed = legs.started.elapsed();
             Ok(machine.finish(elapsed, |index, node| legs.open_leg(index, node)))
         }
-        .boxed()
+        .boxed();
+        match calling {
+            None => made,
+            Some(calling) => calling.around(made),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::super::unary::Call;
 use super::super::{FirstError, Reply};
 use super::{Legs, Predicate, counts};
 use crate::service::method::{Error, Method, Value};
+use crate::trace::call::several;
 
 /// A call to every target of which the first success counts, which has not been made yet.
 #[must_use = "a call does nothing until it is awaited"]
@@ -32,8 +33,9 @@ impl<'a, M: Method> IntoFuture for First<'a, M> {
     type Output = Result<Reply<Value<M>>, FirstError<Value<M>, Error<M>>>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        async move {
+    fn into_future(mut self) -> Self::IntoFuture {
+        let calling = several(&mut self.call, "first");
+        let made = async move {
             let mut legs = Legs::of(self.call, false).await;
             let targets = legs.targets.clone();
             let mut machine = FirstMachine::new(targets, || legs.why.clone())?;
@@ -55,7 +57,11 @@ impl<'a, M: Method> IntoFuture for First<'a, M> {
             legs.decided();
             result
         }
-        .boxed()
+        .boxed();
+        match calling {
+            None => made,
+            Some(calling) => calling.around(made),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::super::unary::Call;
 use super::super::{QuorumError, Votes};
 use super::{Legs, Predicate, counts};
 use crate::service::method::{Error, Method, Value};
+use crate::trace::call::several;
 
 /// A call to every target of which enough must succeed, which has not been made yet.
 #[must_use = "a call does nothing until it is awaited"]
@@ -34,8 +35,9 @@ impl<'a, M: Method> IntoFuture for Quorum<'a, M> {
     type Output = Result<Votes<Value<M>, Error<M>>, QuorumError<Value<M>, Error<M>>>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        async move {
+    fn into_future(mut self) -> Self::IntoFuture {
+        let calling = several(&mut self.call, "quorum");
+        let made = async move {
             let mut legs = Legs::of(self.call, true).await;
             if legs.why.is_final() {
                 return Err(QuorumError::NoTarget(legs.why));
@@ -81,7 +83,11 @@ impl<'a, M: Method> IntoFuture for Quorum<'a, M> {
             legs.decided();
             result
         }
-        .boxed()
+        .boxed();
+        match calling {
+            None => made,
+            Some(calling) => calling.around(made),
+        }
     }
 }
 

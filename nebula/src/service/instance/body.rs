@@ -1,7 +1,10 @@
 //! What the lifecycle of a service drives.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
+use tokio::time::{Instant, timeout};
 
 use super::Instance;
 use crate::service::lifecycle::ServiceStatus;
@@ -28,20 +31,24 @@ impl Body for Instance {
         .boxed()
     }
 
-    fn stop(&self) -> BoxFuture<'_, ()> {
+    fn stop(&self, limit: Duration) -> BoxFuture<'_, ()> {
         async move {
             let _managing = self.managing.lock().await;
             self.crew().reporter = None;
             for seat in self.seats() {
-                seat.stop().await;
+                self.stop_seat(&seat, limit).await;
             }
         }
         .boxed()
     }
 
     fn advertise(&self) {
-        if let Some(core) = self.core.get() {
-            core.open();
+        let Some(core) = self.core.get() else { return };
+        core.open();
+        if self.has_left() || self.node().is_some_and(|node| node.has_closed()) {
+            // It leaves, or its node does, and has closed it or is about to.
+            core.close();
+            return;
         }
         self.tell(true);
         self.changed_here();
@@ -55,11 +62,23 @@ impl Body for Instance {
         self.changed_here();
     }
 
-    fn changed(&self, old: &ServiceStatus, new: &ServiceStatus) -> BoxFuture<'_, ()> {
-        let (old, new) = (old.clone(), new.clone());
+    fn changed(
+        &self,
+        old: &ServiceStatus,
+        new: &ServiceStatus,
+        limit: Duration,
+    ) -> BoxFuture<'_, ()> {
+        let (old, new, until) = (old.clone(), new.clone(), Instant::now() + limit);
         async move {
-            for seat in self.seats() {
-                seat.status_changed(&old, &new).await;
+            let mut seats = self.seats();
+            seats.retain(|seat| seat.has(Hooks::STATUS));
+            for (left, seat) in (1..=seats.len() as u32).rev().zip(&seats) {
+                // One that hangs uses up its share of the time, and not that of the others.
+                let share = until.saturating_duration_since(Instant::now()) / left;
+                if timeout(share, seat.status_changed(&old, &new)).await.is_err() {
+                    tracing::error!(service = %self.name, plugin = %seat.name(),
+                        "a status hook took longer than {share:?} and was given up");
+                }
             }
         }
         .boxed()

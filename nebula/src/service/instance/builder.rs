@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -16,9 +18,10 @@ use crate::nodes::Profile;
 use crate::service::config::{Change, ConfigCell, Given, Part, read_file};
 use crate::service::exported::{Offer, export};
 use crate::service::info::ServiceInfo;
-use crate::service::lifecycle::ServiceStatus;
+use crate::service::input::panic_message;
 use crate::service::lifecycle::cell::StatusCell;
 use crate::service::lifecycle::handle::{Lifecycle, Settings};
+use crate::service::lifecycle::{LifecycleError, ServiceStatus};
 use crate::service::plugin::erased::Erased;
 use crate::service::plugin::order::resolve;
 use crate::service::plugin::{Host, Plugin};
@@ -101,6 +104,11 @@ impl Service {
         make: impl FnOnce(&Host) -> T + Send + 'static,
     ) -> Self {
         Self::of(Make::Later(S::INFO, Box::new(|host| make(host).erase())))
+    }
+
+    /// Its names and methods.
+    pub(crate) fn info(&self) -> &'static ServiceInfo {
+        self.make.info()
     }
 
     fn of(make: Make) -> Self {
@@ -192,7 +200,8 @@ impl Service {
         self
     }
 
-    /// Starts it on this node, and returns once it runs (or is paused, if it was asked to be).
+    /// Starts it on this node, and returns once it runs (or is paused, if it was asked to be). It is
+    /// started also if nobody waits for it any more: [`Node::service`] finds it.
     ///
     /// # Errors
     ///
@@ -200,14 +209,18 @@ impl Service {
     /// have a service that fails at first tried again, see [`launch_on`](Self::launch_on).
     pub async fn start_on(self, node: &Node) -> Result<ServiceHandle, ServiceError> {
         let handle = self.launch_on(node)?;
-        match handle.started().await {
-            Ok(()) => Ok(handle),
-            Err(error) => {
-                // The failure is told; what its end may say adds nothing.
-                let _ = handle.stop().await;
-                Err(error)
+        // Whoever stops waiting does not keep what fails from being taken away.
+        let starting = tokio::spawn(async move {
+            match handle.started().await {
+                Ok(()) => Ok(handle),
+                Err(error) => {
+                    // The failure is told; what its end may say adds nothing.
+                    let _ = handle.stop().await;
+                    Err(error)
+                }
             }
-        }
+        });
+        starting.await.unwrap_or_else(|_| Err(LifecycleError::Stopped.into()))
     }
 
     /// Gives a service that is in its place on a node already, and takes calls, a life.
@@ -222,6 +235,11 @@ impl Service {
     ///
     /// Says what is wrong with what it was to be. Nothing of it is left then.
     pub fn launch_on(self, node: &Node) -> Result<ServiceHandle, ServiceError> {
+        let launched = catch_unwind(AssertUnwindSafe(|| self.launch(node)));
+        launched.unwrap_or_else(|panic| Err(ServiceError::Panicked(panic_message(panic))))
+    }
+
+    fn launch(self, node: &Node) -> Result<ServiceHandle, ServiceError> {
         let Self { make, version, class, metadata, plugins: listed, .. } = self;
         let info = make.info();
         let name: Arc<str> = info.service_name().into();
@@ -267,6 +285,7 @@ impl Service {
             core: OnceLock::new(),
             crew: Mutex::new(Crew::default()),
             managing: tokio::sync::Mutex::new(()),
+            left: AtomicBool::new(false),
         });
         let there = matches!(make, Make::There(_));
         let core = match make {
@@ -274,6 +293,7 @@ impl Service {
             Make::There(served) => served,
             Make::Later(_, make) => Served::new(make(&Host::new(&instance, Part::Service))),
         };
+        core.say_version(&instance.profile.version);
         let seats: Vec<_> = plugins.iter().map(|plugin| instance.seat(plugin)).collect();
         *instance.crew() = Crew { listed, seats: seats.clone(), reporter: None };
         // It is set here and nowhere else.
@@ -296,9 +316,13 @@ impl Service {
         settings.grace = self.grace.unwrap_or(node.grace());
         let lifecycle = Lifecycle::new(cell, instance.clone(), settings);
         let _ = instance.lifecycle.set(lifecycle.clone());
-        let handle = ServiceHandle::new(instance, lifecycle);
-        place.fill(handle.clone());
-        handle.begin();
+        let handle = ServiceHandle::new(Arc::clone(&instance), lifecycle.clone());
+        if let Err(left) = place.fill(handle.clone()) {
+            instance.leave_at_once();
+            handle.abandon();
+            return Err(left);
+        }
+        lifecycle.begin();
         Ok(handle)
     }
 }

@@ -6,7 +6,8 @@ use super::super::plugin::OrderError;
 use crate::config::ConfigError;
 use crate::service::lifecycle::LifecycleError;
 
-/// Why a service was not started or not changed. What it was before it still is.
+/// Why a service was not started or not changed. Unless the variant says otherwise, what it was
+/// before it still is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServiceError {
@@ -47,9 +48,22 @@ pub enum ServiceError {
         /// One that needs it.
         by: String,
     },
+    /// The code of a plugin, or of the service, panicked when it was asked what it is or was made.
+    /// All is as it was.
+    #[error("the code of a plugin or of the service panicked, and nothing has changed: {0}")]
+    Panicked(String),
     /// A plugin does not start, or does not take its new configuration. All is as it was.
     #[error("the plugin `{name}` failed, and nothing has changed: {message}")]
     Plugin {
+        /// The plugin.
+        name: String,
+        /// What it said.
+        message: String,
+    },
+    /// A plugin that was stopped to be started again does not start. The service has failed, and is
+    /// started again by itself; its plugins and its configuration are as they were.
+    #[error("the plugin `{name}` does not start again, and the service has failed: {message}")]
+    NotRestarted {
         /// The plugin.
         name: String,
         /// What it said.

@@ -11,6 +11,7 @@ use crate::config::{Patch, Table, Watched};
 use crate::nodes::ServiceInstance;
 use crate::service::config::Part;
 use crate::service::extensions::Extensions;
+use crate::service::input::panic_message;
 use crate::service::lifecycle::handle::Lifecycle;
 use crate::service::lifecycle::{Admin, LifecycleError, NotReady, Running, ServiceStatus};
 use crate::service::plugin::Plugin;
@@ -32,11 +33,10 @@ impl ServiceHandle {
         Self { instance, lifecycle }
     }
 
-    /// Has it started.
-    pub(super) fn begin(&self) {
-        let lifecycle = self.lifecycle.clone();
-        // Whoever wants to know asks `started`.
-        tokio::spawn(async move { lifecycle.start().await });
+    /// Ends it at once, wherever it is, without a word to anybody: its node is gone.
+    pub(crate) fn abandon(&self) {
+        self.lifecycle.abandon("its node is gone");
+        self.instance.abandon();
     }
 
     /// Waits until it runs, or is paused if it was asked to be.
@@ -159,7 +159,7 @@ impl ServiceHandle {
         // It goes on if nobody waits for it.
         let stopping = tokio::spawn(async move {
             let stopped = lifecycle.stop("stop").await;
-            instance.leave();
+            instance.leave().await;
             stopped
         });
         let stopped = stopping.await;
@@ -294,7 +294,8 @@ impl ServiceHandle {
         match tokio::spawn(operation).await {
             Ok(done) => done,
             Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
+                // Plugins are asked what they are before anything is changed.
+                Ok(panic) => Err(ServiceError::Panicked(panic_message(panic))),
                 Err(_) => Err(LifecycleError::Stopped.into()),
             },
         }

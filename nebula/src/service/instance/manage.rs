@@ -9,14 +9,18 @@ use super::{Crew, Instance, ServiceError};
 use crate::config::Patch;
 use crate::service::config::{Change, Given, Part, Section, Sections};
 use crate::service::lifecycle::LifecycleError;
+use crate::service::lifecycle::body::Reporter;
 use crate::service::lifecycle::hooks::Service as Whose;
+use crate::service::plugin::Host;
 use crate::service::plugin::chain::Link;
 use crate::service::plugin::erased::Erased;
 use crate::service::plugin::order::resolve;
-use crate::service::plugin::{Hooks, Host, Updated};
 
 /// How long one hook may take in an operation.
-const HOOK: Duration = Duration::from_secs(60);
+pub(super) const HOOK: Duration = Duration::from_secs(60);
+
+/// Held by the one operation that changes a service at a time.
+pub(super) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 impl Instance {
     /// The sections of the configuration that these plugins bring; those of `known` plugins are
@@ -48,18 +52,17 @@ impl Instance {
         config: Option<Patch>,
     ) -> Result<bool, ServiceError> {
         let name: Arc<str> = plugin.name().into();
-        let mut added = true;
+        let turn = self.turn().await?;
+        if self.seats().iter().any(|seat| *seat.name() == name) {
+            return Ok(false);
+        }
         let change = |crew: &Crew| {
-            let mut listed = crew.listed.clone();
-            added = !crew.seats.iter().any(|seat| *seat.name() == name);
-            if added {
-                listed.push(plugin);
-            }
-            Ok(listed)
+            let listed = crew.listed.iter().cloned();
+            Ok(listed.chain([plugin]).collect())
         };
-        let patch = config.map(|config| (Arc::clone(&name), config));
-        self.rearrange(change, |_| Ok(()), patch).await?;
-        Ok(added)
+        let patch = config.map(|config| (name, config));
+        self.rearrange(turn, change, |_| Ok(()), patch).await?;
+        Ok(true)
     }
 
     /// Takes a plugin out that nobody needs.
@@ -78,7 +81,8 @@ impl Instance {
             let by = by.map(|plugin| plugin.name().into_owned()).unwrap_or_default();
             Err(ServiceError::Needed { name: name.to_owned(), by })
         };
-        self.rearrange(change, check, None).await
+        let turn = self.turn().await?;
+        self.rearrange(turn, change, check, None).await
     }
 
     /// Puts a plugin in the place of the one of its name.
@@ -98,20 +102,20 @@ impl Instance {
             }
             Ok(listed)
         };
-        self.rearrange(change, |_| Ok(()), None).await
+        let turn = self.turn().await?;
+        self.rearrange(turn, change, |_| Ok(()), None).await
     }
 
     /// Gives the service these plugins, and those that they need. What it has of them already stays
-    /// as it is; the new ones are started before calls pass them, and those that go are stopped
-    /// after no call does any more.
-    pub(super) async fn rearrange(
+    /// as it is; the new ones are started before calls pass them, and those that go are stopped once
+    /// no call that begins passes them.
+    async fn rearrange(
         self: &Arc<Self>,
+        turn: Turn<'_>,
         change: impl FnOnce(&Crew) -> Result<Vec<Arc<dyn Erased>>, ServiceError>,
         check: impl FnOnce(&[Arc<dyn Erased>]) -> Result<(), ServiceError>,
         patch: Option<(Arc<str>, Patch)>,
     ) -> Result<(), ServiceError> {
-        self.not_within_hook()?;
-        let managing = self.managing.lock().await;
         let listed = change(&self.crew())?;
         let before = self.seats();
         let there: Vec<_> = before.iter().map(|seat| Arc::clone(&seat.link.plugin)).collect();
@@ -136,10 +140,9 @@ impl Instance {
         if let Some(reporter) = reporter {
             let new: Vec<_> = seats.iter().filter(|seat| !seat.is_up()).cloned().collect();
             for seat in new.iter().rev() {
-                let started = self.whose().call(HOOK, seat.start(&reporter)).await;
-                if let Err(message) = started.and_then(|started| started) {
+                if let Err(message) = self.bring_up(seat, &reporter).await {
                     for seat in &new {
-                        self.stop_seat(seat).await;
+                        self.stop_seat(seat, HOOK).await;
                     }
                     self.config.roll_back(committed)?;
                     return Err(ServiceError::Plugin { name: seat.name().to_string(), message });
@@ -151,95 +154,44 @@ impl Instance {
             (crew.listed, crew.seats) = (listed, seats.clone());
         }
         self.show(&seats);
-        for gone in before.iter().filter(|seat| !seats.iter().any(|kept| Arc::ptr_eq(kept, seat))) {
-            self.stop_seat(gone).await;
+        if self.has_left() {
+            // Its node is gone since the first of them was started.
+            seats.iter().for_each(|seat| seat.abandon());
         }
-        drop(managing);
+        for gone in before.iter().filter(|seat| !seats.iter().any(|kept| Arc::ptr_eq(kept, seat))) {
+            self.stop_seat(gone, HOOK).await;
+        }
+        drop(turn);
         self.refresh().await;
         Ok(())
     }
 
-    /// Puts values over the configuration. Each plugin whose section says something else then is
-    /// told; if one does not take it, those that did are told again once it is taken back.
-    pub(super) async fn reconfigure(self: &Arc<Self>, patch: Patch) -> Result<(), ServiceError> {
-        self.change_config(vec![Change::Layer(Given::runtime(patch)?)]).await
-    }
-
-    /// Forgets what was said at run time.
-    pub(super) async fn reset_config(self: &Arc<Self>) -> Result<(), ServiceError> {
-        self.change_config(vec![Change::Reset]).await
-    }
-
-    async fn change_config(self: &Arc<Self>, changes: Vec<Change>) -> Result<(), ServiceError> {
-        self.not_within_hook()?;
-        let managing = self.managing.lock().await;
-        let planned = self.config.plan(changes)?;
-        let told: Vec<Arc<Seat>> = self
-            .seats()
-            .into_iter()
-            .filter(|seat| {
-                let part = Part::Plugin(Arc::clone(seat.name()));
-                seat.is_up() && seat.has(Hooks::UPDATED) && planned.changed().contains(&part)
-            })
-            .collect();
-        let committed = self.config.commit(planned)?;
-        let mut restart = Vec::new();
-        for (at, seat) in told.iter().enumerate().rev() {
-            match self.updated(seat).await {
-                Ok(Updated::Kept) => {}
-                Ok(Updated::Restart) => restart.push(Arc::clone(seat)),
-                Err(message) => {
-                    self.config.roll_back(committed)?;
-                    for seat in told[at + 1..].iter().rev() {
-                        if let Err(message) = self.updated(seat).await {
-                            tracing::error!(service = %self.name, plugin = %seat.name(), %message,
-                                "a plugin does not take its former configuration");
-                        }
-                    }
-                    return Err(ServiceError::Plugin { name: seat.name().to_string(), message });
-                }
-            }
-        }
-        let mut failed = None;
-        for seat in restart {
-            failed = self.restart(&seat).await.err().or(failed);
-        }
-        drop(managing);
-        failed.map_or(Ok(()), Err)
-    }
-
-    async fn updated(&self, seat: &Seat) -> Result<Updated, String> {
-        let Link { plugin, host } = &seat.link;
-        let updated = self.whose().call(HOOK, plugin.updated(host)).await?;
-        updated.map_err(|error| format!("{error:#}"))
-    }
-
     /// Stops and starts one plugin, and nothing else. Nothing happens if it is not started.
     pub(super) async fn restart_plugin(self: &Arc<Self>, name: &str) -> Result<(), ServiceError> {
-        self.not_within_hook()?;
-        let _managing = self.managing.lock().await;
+        let _turn = self.turn().await?;
         let seats = self.seats();
         let seat = seats.iter().find(|seat| &**seat.name() == name);
         let seat = seat.ok_or_else(|| unknown(&self.crew(), name))?;
-        match seat.is_up() {
-            true => self.restart(seat).await,
-            false => Ok(()),
+        let reporter = self.crew().reporter.clone().filter(|_| seat.is_up());
+        let Some(reporter) = reporter else { return Ok(()) };
+        self.stop_seat(seat, HOOK).await;
+        let started = self.bring_up(seat, &reporter).await;
+        started.map_err(|message| given_up(seat, &reporter, message))
+    }
+
+    /// Starts one plugin.
+    pub(super) async fn bring_up(&self, seat: &Seat, reporter: &Reporter) -> Result<(), String> {
+        let started = self.whose().call(HOOK, seat.start(reporter)).await;
+        if self.has_left() {
+            seat.abandon();
+            return Err("its node is gone".to_owned());
         }
+        started.and_then(|started| started)
     }
 
-    /// If it does not come up again, the service has failed.
-    async fn restart(&self, seat: &Seat) -> Result<(), ServiceError> {
-        let Some(reporter) = self.crew().reporter.clone() else { return Ok(()) };
-        self.stop_seat(seat).await;
-        let started = self.whose().call(HOOK, seat.start(&reporter)).await;
-        started.and_then(|started| started).map_err(|message| {
-            reporter.failed(format!("the plugin `{}`", seat.name()), message.clone());
-            ServiceError::Plugin { name: seat.name().to_string(), message }
-        })
-    }
-
-    async fn stop_seat(&self, seat: &Seat) {
-        if let Err(reason) = self.whose().call(HOOK, seat.stop()).await {
+    /// Stops one plugin, if it is started.
+    pub(super) async fn stop_seat(&self, seat: &Seat, limit: Duration) {
+        if let Err(reason) = self.whose().call(limit, seat.stop()).await {
             tracing::warn!(service = %self.name, plugin = %seat.name(), %reason, "a plugin did not stop well");
         }
     }
@@ -257,7 +209,19 @@ impl Instance {
         }
     }
 
-    fn whose(&self) -> Whose {
+    /// Waits for the turn to change the service.
+    pub(super) async fn turn(&self) -> Result<Turn<'_>, ServiceError> {
+        if self.is_within_hook() {
+            return Err(LifecycleError::WithinHook.into());
+        }
+        let turn = self.managing.lock().await;
+        match self.has_left() {
+            true => Err(LifecycleError::Stopped.into()),
+            false => Ok(turn),
+        }
+    }
+
+    pub(super) fn whose(&self) -> Whose {
         Whose(Arc::as_ptr(&self.cell).addr())
     }
 
@@ -265,13 +229,12 @@ impl Instance {
     pub(super) fn is_within_hook(&self) -> bool {
         self.whose().within_hook()
     }
+}
 
-    fn not_within_hook(&self) -> Result<(), ServiceError> {
-        match self.is_within_hook() {
-            true => Err(LifecycleError::WithinHook.into()),
-            false => Ok(()),
-        }
-    }
+/// The service fails for a plugin that was stopped to be started again, and does not start.
+pub(super) fn given_up(seat: &Seat, reporter: &Reporter, message: String) -> ServiceError {
+    reporter.failed(format!("the plugin `{}`", seat.name()), message.clone());
+    ServiceError::NotRestarted { name: seat.name().to_string(), message }
 }
 
 fn unknown(crew: &Crew, name: &str) -> ServiceError {

@@ -5,23 +5,26 @@
 //! way keep what they began with.
 //!
 //! The parts: [`builder`] says what it shall be; [`handle`] is what a program holds of it; [`body`]
-//! is what its [lifecycle](super::lifecycle) drives; [`manage`] changes it; a [`seat`] is a plugin in
-//! its place.
+//! is what its [lifecycle](super::lifecycle) drives; [`manage`] changes its plugins and [`configure`]
+//! its configuration; a [`seat`] is a plugin in its place.
 
 mod body;
 pub(crate) mod builder;
+mod configure;
 mod error;
 pub(crate) mod handle;
 mod manage;
 mod seat;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use macula::Mesh;
 
 use super::config::ConfigCell;
 use super::extensions::Extensions;
+use super::info::ServiceInfo;
 use super::lifecycle::ServiceStatus;
 use super::lifecycle::body::Reporter;
 use super::lifecycle::cell::StatusCell;
@@ -58,6 +61,8 @@ pub(crate) struct Instance {
     crew: Mutex<Crew>,
     /// Held while plugins or the configuration change, or are started or stopped.
     managing: tokio::sync::Mutex<()>,
+    /// It is not on its node any more. Whoever has the name there now is another one.
+    left: AtomicBool,
 }
 
 /// The plugins of a service.
@@ -84,6 +89,11 @@ impl Instance {
         self.node_id
     }
 
+    /// What is known of its contract, once it is in its place.
+    pub(crate) fn info(&self) -> Option<&'static ServiceInfo> {
+        Some(self.core.get()?.info())
+    }
+
     pub(crate) fn status(&self) -> Arc<ServiceStatus> {
         self.cell.status()
     }
@@ -105,8 +115,18 @@ impl Instance {
         self.crew().seats.iter().map(|seat| seat.name().to_string()).collect()
     }
 
-    /// Takes it off its node, for good.
-    fn leave(&self) {
+    /// Takes it off its node, for good, after what is being changed.
+    async fn leave(&self) {
+        let _managing = self.managing.lock().await;
+        self.leave_at_once();
+    }
+
+    /// The same while nobody changes anything.
+    fn leave_at_once(&self) {
+        // Once: the name may be another one's after that.
+        if self.left.swap(true, SeqCst) {
+            return;
+        }
         self.slot.clear();
         if let Some(node) = self.node.upgrade() {
             if self.global {
@@ -121,6 +141,19 @@ impl Instance {
     /// Whether it takes calls.
     fn takes_calls(&self) -> bool {
         self.core.get().is_some_and(|core| !core.is_closed())
+    }
+
+    /// Ends all that it has started, at once and without a word: its node is gone.
+    fn abandon(&self) {
+        self.left.store(true, SeqCst);
+        if let Some(core) = self.core.get() {
+            core.close();
+        }
+        self.seats().iter().for_each(|seat| seat.abandon());
+    }
+
+    fn has_left(&self) -> bool {
+        self.left.load(SeqCst)
     }
 
     fn mesh(&self) -> Option<Mesh> {

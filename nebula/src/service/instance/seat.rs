@@ -15,13 +15,19 @@ use crate::service::plugin::chain::Link;
 /// A plugin of one service.
 pub(super) struct Seat {
     pub(super) link: Link,
-    /// None while it is not started.
-    up: Mutex<Option<RunningChildren>>,
+    state: Mutex<State>,
+}
+
+enum State {
+    Down,
+    Up(RunningChildren),
+    /// Its node is gone: it is not started any more.
+    Gone,
 }
 
 impl Seat {
     pub(super) fn new(link: Link) -> Arc<Self> {
-        Arc::new(Self { link, up: Mutex::new(None) })
+        Arc::new(Self { link, state: Mutex::new(State::Down) })
     }
 
     pub(super) fn name(&self) -> &Arc<str> {
@@ -46,7 +52,11 @@ impl Seat {
         };
         match children.start(Arc::clone(self.name()), gave_up) {
             Ok(children) => {
-                *self.up() = Some(children);
+                let mut state = self.state();
+                if let State::Gone = *state {
+                    return Err("its node is gone".into());
+                }
+                *state = State::Up(children);
                 Ok(())
             }
             Err(error) => {
@@ -59,7 +69,7 @@ impl Seat {
     /// Stops it and then its children, if it is started.
     pub(super) async fn stop(&self) {
         // Taken at once, so that it is stopped once.
-        let Some(children) = self.up().take() else { return };
+        let Some(children) = self.take() else { return };
         self.stop_plugin().await;
         children.stop().await;
     }
@@ -94,10 +104,28 @@ impl Seat {
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.up().is_some()
+        matches!(*self.state(), State::Up(_))
     }
 
-    fn up(&self) -> MutexGuard<'_, Option<RunningChildren>> {
-        self.up.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Aborts its children without a word to it.
+    pub(super) fn abandon(&self) {
+        let before = std::mem::replace(&mut *self.state(), State::Gone);
+        // What goes with them may look here.
+        drop(before);
+    }
+
+    fn take(&self) -> Option<RunningChildren> {
+        let mut state = self.state();
+        match std::mem::replace(&mut *state, State::Down) {
+            State::Up(children) => Some(children),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

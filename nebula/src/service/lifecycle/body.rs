@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use macula::text::Safe;
@@ -14,8 +15,8 @@ pub(crate) const SERVICE: &str = "service";
 
 /// A service with its plugins, as its driver sees it.
 ///
-/// The driver calls `start` and `stop` in turn, never two of them at once. All futures may be
-/// dropped at any await: those of `start` and `stop` at their limit, the others whenever nobody
+/// The driver calls `start` and `stop` in turn, never two of them at once. All futures but those of
+/// `stop` may be dropped at any await: that of `start` at its limit, the others whenever nobody
 /// waits any more. A panic in any of them is contained.
 pub(crate) trait Body: Send + Sync + 'static {
     /// Starts everything, bottom-up. If it fails, it stops what it has started, children included,
@@ -25,8 +26,9 @@ pub(crate) trait Body: Send + Sync + 'static {
     /// its limit, `stop` is called, and stops what has been started by then.
     fn start(&self, reporter: Reporter) -> BoxFuture<'_, Result<(), Cause>>;
 
-    /// Stops top-down what was started, each once, and leaves the rest alone.
-    fn stop(&self) -> BoxFuture<'_, ()>;
+    /// Stops top-down what was started, each once, and leaves the rest alone. `limit` is the time of
+    /// each single hook: one that takes longer costs none of the others its own.
+    fn stop(&self, limit: Duration) -> BoxFuture<'_, ()>;
 
     /// Offers the service to the cluster.
     fn advertise(&self);
@@ -34,8 +36,13 @@ pub(crate) trait Body: Send + Sync + 'static {
     /// Takes the offer back.
     fn withdraw(&self);
 
-    /// Calls the status hooks of all plugins, top-down; always all of them.
-    fn changed(&self, old: &ServiceStatus, new: &ServiceStatus) -> BoxFuture<'_, ()>;
+    /// Calls the status hooks of all plugins, top-down; always all of them, within `limit` together.
+    fn changed(
+        &self,
+        old: &ServiceStatus,
+        new: &ServiceStatus,
+        limit: Duration,
+    ) -> BoxFuture<'_, ()>;
 
     /// Whether anybody has something to say in `ready`. If not, it is never asked.
     fn watches_readiness(&self) -> bool;

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::backoff::jitter;
@@ -46,14 +47,14 @@ pub(super) enum Goal {
     Ended(Arc<str>),
 }
 
-/// Spawns the driver.
+/// Spawns the driver. Aborted, it leaves everything as it is.
 pub(super) fn spawn(
     cell: Arc<StatusCell>,
     service: Service,
     body: Arc<dyn Body>,
     settings: Arc<Settings>,
     commands: mpsc::Receiver<Command>,
-) {
+) -> AbortHandle {
     let machine = Machine::new(SystemTime::now());
     cell.set(Arc::clone(machine.status()));
     let readiness = Readiness::default();
@@ -68,7 +69,7 @@ pub(super) fn spawn(
         waiters: Vec::new(),
         finished: false,
     };
-    tokio::spawn(driver.run(commands));
+    tokio::spawn(driver.run(commands)).abort_handle()
 }
 
 /// What is the same for as long as the driver lives.
@@ -84,7 +85,7 @@ struct Driver {
     context: Context,
     machine: Machine,
     readiness: Readiness,
-    /// Nobody has asked for anything.
+    /// Nobody has asked it to get anywhere.
     untouched: bool,
     /// What is under way, and what the machine is told at its end.
     work: Option<BoxFuture<'static, Event>>,
@@ -151,12 +152,12 @@ impl Driver {
     }
 
     async fn take(&mut self, command: Command) {
-        let untouched = std::mem::take(&mut self.untouched);
         match command {
             Command::Reach(Goal::Started | Goal::Admin(..), reply) if self.machine.ending() => {
                 let _ = reply.send(Err(LifecycleError::Stopped));
             }
             Command::Reach(goal, reply) => {
+                let untouched = std::mem::take(&mut self.untouched);
                 match &goal {
                     Goal::Started if untouched => {
                         let paused = self.context.settings.paused;
@@ -276,8 +277,9 @@ impl Context {
         } else {
             tracing::info!(service = %name, "{new}");
         }
-        let hooks = async { self.body.changed(old, &new).await };
-        if let Err(why) = self.service.call(self.settings.hook_limit, hooks).await {
+        let limit = self.settings.hook_limit;
+        let hooks = async { self.body.changed(old, &new, limit).await };
+        if let Err(why) = self.service.call(limit, hooks).await {
             tracing::error!(service = %name, "a status hook did not end: {why}");
         }
     }
@@ -295,8 +297,9 @@ impl Context {
     }
 
     async fn stop(&self) {
-        let hooks = async { self.body.stop().await };
-        if let Err(why) = self.service.call(self.settings.stop_limit, hooks).await {
+        // Not bounded as a whole: what was not reached by then would never be stopped.
+        let hooks = async { self.body.stop(self.settings.stop_limit).await };
+        if let Err(why) = self.service.contain(hooks).await {
             let name = &self.settings.name;
             tracing::error!(service = %name, "a stop hook did not end: {why}");
         }

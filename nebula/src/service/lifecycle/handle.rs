@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
 
 use super::body::{Body, NotReady, SERVICE};
 use super::cell::StatusCell;
@@ -26,8 +27,8 @@ pub(crate) struct Settings {
     pub(crate) paused: bool,
     /// How long calls and drain hooks are waited for before a stop.
     pub(crate) grace: Duration,
-    /// How long all start hooks may take, and all stop hooks. What takes longer is given up: a
-    /// start has failed then.
+    /// How long all start hooks together may take, and each stop hook. What takes longer is given
+    /// up: a start has failed then.
     pub(crate) start_limit: Duration,
     pub(crate) stop_limit: Duration,
     /// How long the status hooks may take for one change.
@@ -67,6 +68,7 @@ pub(crate) struct Lifecycle {
     /// The driver holds it, so that a body may hold its lifecycle.
     body: Weak<dyn Body>,
     settings: Arc<Settings>,
+    driver: AbortHandle,
 }
 
 impl Lifecycle {
@@ -74,15 +76,31 @@ impl Lifecycle {
     /// on. This is called in a tokio runtime.
     pub(crate) fn new(cell: Arc<StatusCell>, body: Arc<dyn Body>, settings: Settings) -> Self {
         let (commands, taken) = mpsc::channel(WAITING);
-        let settings = Arc::new(settings);
-        let lifecycle = Self {
-            commands,
-            body: Arc::downgrade(&body),
-            settings: Arc::clone(&settings),
-            cell: Arc::clone(&cell),
+        let (settings, weak) = (Arc::new(settings), Arc::downgrade(&body));
+        let own = (Arc::clone(&settings), Arc::clone(&cell));
+        let driver = driver::spawn(own.1, service_of(&cell), body, own.0, taken);
+        Self { commands, body: weak, settings, cell, driver }
+    }
+
+    /// Asks for what [`start`](Self::start) asks for, before anybody else can ask for anything, and
+    /// does not wait.
+    pub(crate) fn begin(&self) {
+        let (reply, _) = oneshot::channel();
+        // There is room for the first command.
+        let _ = self.commands.try_send(Command::Reach(Goal::Started, reply));
+    }
+
+    /// Ends its driver at once, wherever it is. No hook is called any more; what is started is left
+    /// to whoever holds it.
+    pub(crate) fn abandon(&self, reason: impl Into<Arc<str>>) {
+        self.driver.abort();
+        let last = ServiceStatus {
+            admin: Admin::Inactive,
+            running: Running::Stopped,
+            reason: reason.into(),
+            ..ServiceStatus::fresh(SystemTime::now())
         };
-        driver::spawn(cell, lifecycle.service(), body, settings, taken);
-        lifecycle
+        self.cell.set(Arc::new(last));
     }
 
     /// Starts the service, or pauses it at once if the settings say so; if it has been asked for
@@ -171,7 +189,7 @@ impl Lifecycle {
     }
 
     fn service(&self) -> Service {
-        Service(Arc::as_ptr(&self.cell).addr())
+        service_of(&self.cell)
     }
 
     async fn ask(
@@ -186,6 +204,10 @@ impl Lifecycle {
         sent.map_err(|_| LifecycleError::Stopped)?;
         answer.await.unwrap_or(Err(LifecycleError::Stopped))
     }
+}
+
+fn service_of(cell: &Arc<StatusCell>) -> Service {
+    Service(Arc::as_ptr(cell).addr())
 }
 
 impl fmt::Debug for Lifecycle {

@@ -1,5 +1,6 @@
 //! Runs code of the application for the driver: bounded in time, and its panics contained.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -24,19 +25,27 @@ impl Service {
         INSIDE.try_with(|service| *service == self).unwrap_or(false)
     }
 
+    /// Awaits hooks of the service that bound themselves. The error says how they panicked.
+    pub(crate) async fn contain<T>(self, hooks: impl Future<Output = T>) -> Result<T, String> {
+        let contained = AssertUnwindSafe(INSIDE.scope(self, hooks)).catch_unwind();
+        contained.await.map_err(panicked)
+    }
+
     /// Awaits a hook of the service. The error says in words why there is no result.
     pub(crate) async fn call<T>(
         self,
         limit: Duration,
         hook: impl Future<Output = T>,
     ) -> Result<T, String> {
-        let contained = AssertUnwindSafe(INSIDE.scope(self, hook)).catch_unwind();
-        match timeout(limit, contained).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(panic)) => Err(format!("it panicked: {}", panic_message(panic))),
+        match timeout(limit, self.contain(hook)).await {
+            Ok(contained) => contained,
             Err(_) => Err(format!("it took longer than {limit:?} and was given up")),
         }
     }
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> String {
+    format!("it panicked: {}", panic_message(panic))
 }
 
 /// Calls what must not panic, and may.

@@ -38,6 +38,11 @@ pub struct Finished<'c> {
 }
 
 impl<'c> Finished<'c> {
+    /// What is known of the method.
+    pub(crate) fn info(&self) -> &'static MethodInfo {
+        self.method
+    }
+
     /// The wire name of the service.
     pub fn service(&self) -> &'static str {
         self.method.service_name()

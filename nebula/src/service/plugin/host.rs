@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use crate::config::Watched;
 use crate::service::config::Part;
 use crate::service::extensions::Extensions;
+use crate::service::info::MethodInfo;
 use crate::service::instance::Instance;
 use crate::service::lifecycle::ServiceStatus;
 use crate::{Node, NodeId};
@@ -39,6 +40,12 @@ impl Host {
     /// The name of the service.
     pub fn service(&self) -> &str {
         &self.service
+    }
+
+    /// The methods of the service, while there is one.
+    pub(crate) fn methods(&self) -> &'static [&'static MethodInfo] {
+        let info = self.instance.upgrade().and_then(|instance| instance.info());
+        info.map_or(&[], |info| info.methods())
     }
 
     /// The node that serves it, while it does.

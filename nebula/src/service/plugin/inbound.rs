@@ -22,6 +22,11 @@ pub struct Inbound<'c> {
 }
 
 impl Inbound<'_> {
+    /// What is known of the method.
+    pub(crate) fn info(&self) -> &'static MethodInfo {
+        self.method
+    }
+
     /// The wire name of the service.
     pub fn service(&self) -> &'static str {
         self.method.service_name()

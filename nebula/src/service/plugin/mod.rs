@@ -5,6 +5,27 @@
 //! local or remote, all `before` hooks run first, top first; then the `around` hooks, each inside
 //! the one above it; then the method; and at the very end, whatever the end is, the `after` hooks,
 //! the lowest first.
+//!
+//! ```
+//! use nebula::plugin;
+//! use nebula::plugin::{Inbound, Plugin, Refusal};
+//!
+//! /// Lets nobody delete anything.
+//! struct ReadOnly;
+//!
+//! #[plugin] // Its hooks are those that it writes: `before`.
+//! impl Plugin for ReadOnly {
+//!     fn before(&self, call: &mut Inbound<'_>) -> Result<(), Refusal> {
+//!         match call.method() {
+//!             "delete" => Err(Refusal::denied("nothing is deleted here")),
+//!             _ => Ok(()),
+//!         }
+//!     }
+//! }
+//! # assert_eq!(ReadOnly::HOOKS, nebula::plugin::Hooks::BEFORE);
+//! ```
+//!
+//! Those that most services need are in [`plugins`](crate::plugins).
 
 mod around;
 pub(crate) mod chain;
@@ -35,7 +56,8 @@ pub use refusal::Refusal;
 /// What can be added to a service: see [the module](self).
 pub trait Plugin: Send + Sync + 'static {
     /// Which hooks it has. What is not named here is not called, and costs nothing; a plugin that
-    /// says nothing is taken to have them all.
+    /// says nothing is taken to have them all. [`#[plugin]`](macro@crate::plugin) on the `impl` names
+    /// those that are written.
     const HOOKS: Hooks = Hooks::ALL;
 
     /// Its name: one service has no two plugins of one name. The name of its type unless it says

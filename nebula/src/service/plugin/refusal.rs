@@ -1,9 +1,11 @@
 //! Why a plugin does not let a call through.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use macula::rpc::Fault;
+use macula::text::Safe;
 
 use crate::Status;
 
@@ -22,7 +24,8 @@ pub enum Refusal {
     },
     /// Not here: the call goes on to another node if there is one.
     Unavailable(String),
-    /// Its time is over: [`CallError::Deadline`](crate::CallError::Deadline).
+    /// Its time is over: [`CallError::Deadline`](crate::CallError::Deadline), also of a call that has
+    /// been executed; the error says which.
     Expired,
     /// The plugin itself failed: [`CallError::Denied`](crate::CallError::Denied) with an internal
     /// error, as the method has not run; [`CallError::Panicked`](crate::CallError::Panicked) if it
@@ -40,6 +43,7 @@ impl Refusal {
     /// that it was refused.
     pub(crate) fn into_fault(self, executed: bool) -> Fault {
         match self {
+            Self::Expired if executed => Fault::Overran,
             refusal if executed => Fault::Panicked(refusal.after_the_method()),
             Self::Denied(status) => Fault::Denied(status.to_bytes().into()),
             Self::Failed(message) => Fault::Denied(broken(message).to_bytes().into()),
@@ -60,6 +64,22 @@ impl Refusal {
         format!("a plugin refused the reply: {why}")
     }
 }
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied(status) => status.fmt(f),
+            Self::Overloaded { retry_after } => {
+                write!(f, "too many calls: try again after {retry_after:?}")
+            }
+            Self::Unavailable(reason) => write!(f, "not available here: {}", Safe(reason)),
+            Self::Expired => f.write_str("the time of the call is over"),
+            Self::Failed(message) => write!(f, "the plugin failed: {}", Safe(message)),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {

@@ -40,7 +40,8 @@ pub(crate) struct Stopped<A> {
     pub(crate) executed: bool,
 }
 
-/// Leads a call through the plugins of its service to `body`.
+/// Leads a call through the plugins of its service to `body`. If one of them refuses it and the call
+/// may be made `elsewhere`, its arguments are given back as they came.
 ///
 /// # Errors
 ///
@@ -50,6 +51,7 @@ pub(crate) fn prepare<M, F, Fut>(
     cx: Context,
     args: M::Args,
     body: F,
+    elsewhere: bool,
 ) -> Result<Prepared<M>, Stopped<M::Args>>
 where
     M: Method,
@@ -63,20 +65,22 @@ where
             cx,
             args,
             body,
+            elsewhere,
         ))));
     }
-    let mut call = Typed::<M, F, Fut>::new(args, None);
-    let shown = chain.before(M::INFO, &cx, &mut call);
-    match (shown, call.reply, call.args) {
-        (Ok(()), None, Some(args)) => Ok(Prepared::Plain(Box::pin(body(cx, args)))),
-        (Ok(()), Some(reply), _) => Ok(Prepared::Plain(ready(reply).boxed())),
-        (Ok(()), None, None) => Err(Stopped {
-            refusal: Refusal::Failed("the arguments are gone".into()),
-            args: None,
-            executed: false,
-        }),
-        (Err(refusal), _, args) => Err(Stopped { refusal, args, executed: false }),
-    }
+    let mut call = Typed::<M, F, Fut>::new(args, None, elsewhere);
+    let refusal = match chain.before(M::INFO, &cx, &mut call) {
+        Ok(()) => match (call.reply, call.args) {
+            (None, Some(args)) => return Ok(Prepared::Plain(Box::pin(body(cx, args)))),
+            (Some(reply), _) => return Ok(Prepared::Plain(ready(reply).boxed())),
+            (None, None) => {
+                let refusal = Refusal::Failed("the arguments are gone".into());
+                return Err(Stopped { refusal, args: None, executed: false });
+            }
+        },
+        Err(refusal) => refusal,
+    };
+    Err(Stopped { refusal, args: call.into_args(), executed: false })
 }
 
 /// A call through hooks that outlast its beginning.
@@ -85,6 +89,7 @@ async fn lasting<M, F, Fut>(
     cx: Context,
     args: M::Args,
     body: F,
+    elsewhere: bool,
 ) -> Result<M::Reply, Stopped<M::Args>>
 where
     M: Method,
@@ -92,10 +97,10 @@ where
     Fut: Future<Output = M::Reply> + Send + 'static,
 {
     let chain = served.chain();
-    let known = cx.clone();
+    let known = cx.twin();
     let mut end = End::new(chain, M::INFO, &known);
-    let mut call = Typed::<M, F, Fut>::new(args, Some((cx, body)));
-    let through = AssertUnwindSafe(through(chain, M::INFO, &known, &mut call)).catch_unwind();
+    let mut call = Typed::<M, F, Fut>::new(args, Some((cx, body)), elsewhere);
+    let through = AssertUnwindSafe(through(chain, &known, &mut call)).catch_unwind();
     let refusal = match through.await {
         Ok(Ok(())) => {
             let ended = if call.is_error() { Ended::Failed } else { Ended::Replied };
@@ -116,17 +121,29 @@ where
             resume_unwind(Box::new(message))
         }
     };
-    Err(Stopped { refusal, args: call.args, executed: call.ran })
+    let executed = call.ran;
+    Err(Stopped { refusal, args: call.into_args(), executed })
 }
 
-async fn through(
+async fn through<M, F, Fut>(
     chain: &Chain,
-    method: &'static MethodInfo,
     cx: &Context,
-    values: &mut (dyn Values + 'static),
-) -> Result<(), Refusal> {
-    chain.before(method, cx, &mut *values)?;
-    go_on(method, cx, values, chain.around()).await
+    call: &mut Typed<M, F, Fut>,
+) -> Result<(), Refusal>
+where
+    M: Method,
+    F: FnOnce(Context, M::Args) -> Fut + Send + 'static,
+    Fut: Future<Output = M::Reply> + Send + 'static,
+{
+    chain.before(M::INFO, cx, call)?;
+    if !chain.around().is_empty() {
+        return go_on(M::INFO, cx, call, chain.around()).await;
+    }
+    // With nobody in between, the body needs no box of its own.
+    match call.reply.is_some() || call.execute().await {
+        true => Ok(()),
+        false => Err(Refusal::Failed("the arguments are gone".into())),
+    }
 }
 
 /// Shows the end of a call, once, also if it is dropped.
@@ -177,15 +194,52 @@ pub(crate) trait Values: Send {
 
 struct Typed<M: Method, F, Fut> {
     args: Option<M::Args>,
+    came: Came,
     reply: Option<M::Reply>,
     body: Option<(Context, F)>,
     ran: bool,
     future: PhantomData<fn() -> Fut>,
 }
 
+/// The arguments as they came, for the call to be made elsewhere.
+enum Came {
+    /// Nobody needs them.
+    Whatever,
+    /// They are as they were.
+    Untouched,
+    /// A plugin may have changed them. None if they refuse to be written.
+    Written(Option<Bytes>),
+}
+
 impl<M: Method, F, Fut> Typed<M, F, Fut> {
-    fn new(args: M::Args, body: Option<(Context, F)>) -> Self {
-        Self { args: Some(args), reply: None, body, ran: false, future: PhantomData }
+    fn new(args: M::Args, body: Option<(Context, F)>, elsewhere: bool) -> Self {
+        let came = if elsewhere { Came::Untouched } else { Came::Whatever };
+        Self { args: Some(args), came, reply: None, body, ran: false, future: PhantomData }
+    }
+
+    /// The arguments as they came, unless the method has taken them.
+    fn into_args(self) -> Option<M::Args> {
+        match self.came {
+            Came::Whatever | Came::Untouched => self.args,
+            Came::Written(bytes) => {
+                let bytes = bytes.filter(|_| self.args.is_some())?;
+                contained(|| M::Args::decode(&bytes)).ok()
+            }
+        }
+    }
+
+    /// Runs the method. False if it cannot, since it has before.
+    async fn execute(&mut self) -> bool
+    where
+        F: FnOnce(Context, M::Args) -> Fut,
+        Fut: Future<Output = M::Reply>,
+    {
+        let (Some(args), Some((cx, body))) = (self.args.take(), self.body.take()) else {
+            return false;
+        };
+        self.ran = true;
+        self.reply = Some(body(cx, args).await);
+        true
     }
 }
 
@@ -196,6 +250,9 @@ where
     Fut: Future<Output = M::Reply> + Send + 'static,
 {
     fn args(&mut self) -> Option<&mut dyn Any> {
+        if let Came::Untouched = self.came {
+            self.came = Came::Written(self.encoded_args());
+        }
         self.args.as_mut().map(|args| args as _)
     }
 
@@ -239,15 +296,6 @@ where
     }
 
     fn run(&mut self) -> BoxFuture<'_, bool> {
-        let (Some(args), Some((cx, body))) = (self.args.take(), self.body.take()) else {
-            return ready(false).boxed();
-        };
-        self.ran = true;
-        let reply = body(cx, args);
-        async move {
-            self.reply = Some(reply.await);
-            true
-        }
-        .boxed()
+        self.execute().boxed()
     }
 }

@@ -97,11 +97,11 @@ impl Body for Fake {
         .boxed()
     }
 
-    fn stop(&self) -> BoxFuture<'_, ()> {
-        async {
+    fn stop(&self, limit: Duration) -> BoxFuture<'_, ()> {
+        async move {
             self.note("stop");
             if self.stop_hangs.load(SeqCst) {
-                std::future::pending().await
+                tokio::time::sleep(limit).await;
             }
             assert!(!self.stop_panics.load(SeqCst), "oh");
         }
@@ -116,7 +116,7 @@ impl Body for Fake {
         self.note("withdraw");
     }
 
-    fn changed(&self, old: &ServiceStatus, new: &ServiceStatus) -> BoxFuture<'_, ()> {
+    fn changed(&self, old: &ServiceStatus, new: &ServiceStatus, _: Duration) -> BoxFuture<'_, ()> {
         self.note(format!("{}>{}", old.running, new.running));
         let hook = *self.hook.lock().unwrap();
         let lifecycle = self.lifecycle.lock().unwrap().clone();

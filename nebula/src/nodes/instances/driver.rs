@@ -67,6 +67,7 @@ impl Node {
     /// # Errors
     ///
     /// Names those that were missing when the time was over.
+    #[expect(clippy::disallowed_methods, reason = "who waits has to look at the clock")]
     pub async fn wait_for_services(
         &self,
         services: impl IntoIterator<Item = impl Into<String>>,

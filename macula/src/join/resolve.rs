@@ -1,0 +1,218 @@
+//! From a seed to the addresses where it is now.
+//!
+//! What DNS says is a hint: whoever answers at an address must still prove the realm.
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rand::rngs::StdRng;
+use tokio::time::timeout;
+
+use super::Seed;
+use super::seed::{DEFAULT_PORT, Place, named};
+use super::srv::{SrvRecord, in_order};
+use crate::limits::SEED_PLACES;
+
+/// How long all lookups for one seed may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a resolver says, when it does.
+pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
+
+/// Asks for names; a test answers from a table.
+pub(crate) trait Resolve: fmt::Debug + Send + Sync {
+    /// The addresses of a host, of both families, best first.
+    fn addresses<'a>(&'a self, host: &'a str, port: u16) -> Answer<'a, Vec<SocketAddr>>;
+
+    /// The records of a service such as `_macula._udp.example`; none if there are none, or if this
+    /// resolver does not know how to ask.
+    fn services<'a>(&'a self, name: &'a str) -> Answer<'a, Vec<SrvRecord>>;
+}
+
+/// Why it is not known where a seed is.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LookupError {
+    #[error("its name was not found: {0}")]
+    Failed(#[source] io::Error),
+    #[error("its name has no address")]
+    Nowhere,
+    #[error("DNS says that there is no such service at that host")]
+    NoService,
+    #[error("DNS did not answer within {PATIENCE:?}")]
+    Slow,
+}
+
+/// The resolver of the system; services are asked for with the feature `dns` alone.
+#[derive(Debug)]
+pub(crate) struct System;
+
+impl Resolve for System {
+    fn addresses<'a>(&'a self, host: &'a str, port: u16) -> Answer<'a, Vec<SocketAddr>> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+    }
+
+    #[cfg(feature = "dns")]
+    fn services<'a>(&'a self, name: &'a str) -> Answer<'a, Vec<SrvRecord>> {
+        Box::pin(super::dns::services(name))
+    }
+
+    #[cfg(not(feature = "dns"))]
+    fn services<'a>(&'a self, _: &'a str) -> Answer<'a, Vec<SrvRecord>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+/// The addresses of a seed, each once, in the order in which they are to be tried: 64 at most.
+pub(crate) async fn look_up(
+    seed: &Seed,
+    resolver: &dyn Resolve,
+    rng: StdRng,
+) -> Result<Vec<SocketAddr>, LookupError> {
+    let found = async {
+        match seed.place() {
+            Place::Address(addr) => Ok(vec![*addr]),
+            Place::Host { host, port } => addresses(resolver, host, *port).await,
+            Place::Service { service, host } => hosts(resolver, service, host, rng).await,
+        }
+    };
+    let found = timeout(PATIENCE, found).await.map_err(|_| LookupError::Slow)??;
+    let mut seen = std::collections::BTreeSet::new();
+    let found = found.into_iter().filter(|addr| addr.port() > 0 && seen.insert(*addr));
+    let found: Vec<_> = found.take(SEED_PLACES).collect();
+    if found.is_empty() { Err(LookupError::Nowhere) } else { Ok(found) }
+}
+
+async fn addresses(
+    resolver: &dyn Resolve,
+    host: &str,
+    port: u16,
+) -> Result<Vec<SocketAddr>, LookupError> {
+    resolver.addresses(host, port).await.map_err(LookupError::Failed)
+}
+
+/// The hosts that the records of the service name; where there are no records, or nobody who can be
+/// asked for them, the host itself.
+async fn hosts(
+    resolver: &dyn Resolve,
+    service: &str,
+    host: &str,
+    mut rng: StdRng,
+) -> Result<Vec<SocketAddr>, LookupError> {
+    let name = format!("_{service}._udp.{host}");
+    let mut records = resolver.services(&name).await.unwrap_or_else(|error| {
+        tracing::debug!(%name, %error, "the records of a service were not found");
+        Vec::new()
+    });
+    if records.is_empty() {
+        return addresses(resolver, host, DEFAULT_PORT).await;
+    }
+    records.retain(|record| record.port > 0 && named(&record.target).is_some());
+    if records.is_empty() {
+        return Err(LookupError::NoService);
+    }
+    let mut records = in_order(records, &mut rng);
+    records.truncate(SEED_PLACES);
+    let lookups = records.iter().map(|record| addresses(resolver, &record.target, record.port));
+    let (mut found, mut fault) = (Vec::new(), LookupError::Nowhere);
+    for looked in join_all(lookups).await {
+        match looked {
+            Ok(addrs) => found.extend(addrs),
+            Err(error) => fault = error,
+        }
+    }
+    if found.is_empty() { Err(fault) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::super::table::Table;
+    use super::*;
+
+    async fn found(table: &Table, seed: &str) -> Result<Vec<String>, String> {
+        let seed = Seed::parse(seed, "").unwrap();
+        let found = look_up(&seed, table, StdRng::seed_from_u64(1)).await;
+        let shown = |addrs: Vec<SocketAddr>| addrs.iter().map(ToString::to_string).collect();
+        found.map(shown).map_err(|error| error.to_string())
+    }
+
+    /// CL-1: the records of `_name._udp.host`, else the addresses of the host.
+    #[tokio::test(start_paused = true)]
+    async fn a_name_at_a_host_is_a_service_or_else_the_host() {
+        let table = Table::default()
+            .srv("_users._udp.site", 20, 1, 7001, "c.site")
+            .srv("_users._udp.site", 10, 1, 7000, "b.site")
+            .host("b.site", &["10.0.0.2", "2001:db8::2"])
+            .host("c.site", &["10.0.0.3"])
+            .host("site", &["10.0.0.1"]);
+        let expected = ["10.0.0.2:7000", "[2001:db8::2]:7000", "10.0.0.3:7001"];
+        assert_eq!(found(&table, "users@site").await.unwrap(), expected);
+        assert_eq!(found(&table, "others@site").await.unwrap(), ["10.0.0.1:9443"]);
+    }
+
+    /// CL-2: a host alone is the service of the mesh there; CL-3: where DNS knows none, its
+    /// addresses.
+    #[tokio::test(start_paused = true)]
+    async fn a_host_alone_is_the_service_of_the_mesh_or_else_its_addresses() {
+        let table = Table::default()
+            .srv("_macula._udp.site", 1, 1, 7000, "b.site.")
+            .host("b.site.", &["10.0.0.2"])
+            .host("site", &["10.0.0.1"])
+            .host("plain", &["10.0.0.9", "2001:db8::9"]);
+        assert_eq!(found(&table, "site").await.unwrap(), ["10.0.0.2:7000"]);
+        assert_eq!(found(&table, "plain").await.unwrap(), ["10.0.0.9:9443", "[2001:db8::9]:9443"]);
+        // With a port, it is the host and nothing else.
+        assert_eq!(found(&table, "site:5").await.unwrap(), ["10.0.0.1:5"]);
+        assert_eq!(found(&table, "[::1]:5").await.unwrap(), ["[::1]:5"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_cannot_ask_for_services_asks_for_the_host() {
+        let table = Table::default().srv_fails().host("site", &["10.0.0.1"]);
+        assert_eq!(found(&table, "site").await.unwrap(), ["10.0.0.1:9443"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_dns_says_is_taken_for_what_it_is_worth() {
+        // RFC 2782: the root as the only target says that there is no such service.
+        let table =
+            Table::default().srv("_macula._udp.site", 0, 0, 0, ".").host("site", &["1.1.1.1"]);
+        let error = found(&table, "site").await.unwrap_err();
+        assert_eq!(error, "DNS says that there is no such service at that host");
+
+        let table = Table::default()
+            .srv("_macula._udp.site", 0, 0, 7, "gone.site")
+            .srv("_macula._udp.site", 0, 0, 7, "10.0.0.7")
+            .srv("_macula._udp.site", 0, 0, 7, "a b")
+            .srv("_macula._udp.site", 1, 0, 0, "b.site")
+            .srv("_macula._udp.site", 2, 0, 7, "b.site")
+            .srv("_macula._udp.site", 3, 0, 7, "b.site")
+            .host("b.site", &["10.0.0.2"]);
+        assert_eq!(found(&table, "site").await.unwrap(), ["10.0.0.2:7"], "once");
+
+        let table = Table::default().srv("_macula._udp.site", 0, 0, 7, "gone.site");
+        let error = found(&table, "site").await.unwrap_err();
+        assert_eq!(error, "its name was not found: `gone.site` is not in the table");
+        let table = Table::default().host("empty", &[]);
+        assert_eq!(found(&table, "empty:1").await.unwrap_err(), "its name has no address");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_and_the_time_for_them_have_bounds() {
+        let mut table = Table::default();
+        for n in 0..200_u8 {
+            let (target, addr) = (format!("h{n}.site"), format!("10.0.0.{n}"));
+            table = table.srv("_macula._udp.site", 0, 0, 7, &target).host(&target, &[&addr]);
+        }
+        assert_eq!(found(&table, "site").await.unwrap().len(), 64);
+        let table = Table::default().never();
+        assert_eq!(found(&table, "site:1").await.unwrap_err(), "DNS did not answer within 5s");
+    }
+}

@@ -1,0 +1,178 @@
+//! The span of a call on the side that makes it.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::task::Poll;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tracing::field::{Empty, display};
+use tracing::{Level, Span, debug_span, span_enabled};
+
+use super::{TraceContext, handed, random, wanted};
+use crate::call::{Call, CallError};
+use crate::context::{Context, Inherited};
+use crate::service::method::Method;
+
+const TARGET: &str = "nebula::call";
+const NAME: &str = "nebula.call";
+
+/// The span of one call, from its first poll to its end.
+pub(crate) struct Calling {
+    span: Span,
+    /// How many attempts have been made.
+    attempts: u32,
+    outcome: Option<&'static str>,
+}
+
+thread_local! {
+    /// The attempts of the call that is polled on this thread.
+    static ATTEMPTS: Cell<u32> = const { Cell::new(0) };
+}
+
+impl Calling {
+    /// Begins the span of a call, which goes by this `kind`, if somebody wants it. The call is below
+    /// it from then on.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn new<M: Method, T>(call: &mut Call<'_, M, T>, kind: &str) -> Option<Self> {
+        if !span_enabled!(target: TARGET, Level::DEBUG) {
+            return None;
+        }
+        let written = &call.options.written;
+        let said = written.get(handed::PARENT);
+        let said = said.or_else(|| call.shared.options.written.get(handed::PARENT));
+        let span = match said {
+            // The call is where it was said to be.
+            Some(said) => {
+                let said = said.parse().ok();
+                span(kind, (M::INFO.service_name(), M::INFO.method_name()), said, None)
+            }
+            None => {
+                let outer = match &call.shared.within {
+                    Some(within) => Context::trace(within),
+                    None => Inherited::now().and_then(|outer| handed::named(&outer.handed)),
+                };
+                let own = match &outer {
+                    Some(outer) => outer.child(random),
+                    None => TraceContext::root(random),
+                };
+                call.options.written.set_span(own);
+                span(kind, (M::INFO.service_name(), M::INFO.method_name()), Some(own), outer)
+            }
+        };
+        Some(Self { span, attempts: 0, outcome: None })
+    }
+
+    /// Polls the call inside its span.
+    pub(crate) fn poll<T>(&mut self, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        struct Restore<'a>(&'a mut u32, u32);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                *self.0 = ATTEMPTS.replace(self.1);
+            }
+        }
+        let _entered = self.span.enter();
+        let outer = ATTEMPTS.replace(self.attempts);
+        let _restore = Restore(&mut self.attempts, outer);
+        poll()
+    }
+
+    /// The call has ended like this.
+    pub(crate) fn ends(&mut self, outcome: &'static str) {
+        self.outcome = Some(outcome);
+    }
+
+    /// Has `made` polled inside the span, which says its end.
+    pub(crate) fn around<'a, T: Send + 'a, E: Send + 'a>(
+        mut self,
+        mut made: BoxFuture<'a, Result<T, E>>,
+    ) -> BoxFuture<'a, Result<T, E>> {
+        async move {
+            let ended = poll_fn(|task| self.poll(|| made.poll_unpin(task))).await;
+            self.ends(if ended.is_ok() { "ok" } else { "failed" });
+            ended
+        }
+        .boxed()
+    }
+}
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        self.span.record("attempts", self.attempts);
+        // Nobody waited for its end any more.
+        self.span.record("outcome", self.outcome.unwrap_or("dropped"));
+    }
+}
+
+/// Begins the span of a call to several nodes, if somebody wants it.
+#[inline]
+pub(crate) fn several<M: Method>(call: &mut Call<'_, M>, kind: &str) -> Option<Calling> {
+    if wanted() { Calling::new(call, kind) } else { None }
+}
+
+/// The call that is polled now asks a node of this name.
+#[inline]
+pub(crate) fn asks(node: &str) {
+    if wanted() {
+        note(node);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn note(node: &str) {
+    ATTEMPTS.set(ATTEMPTS.get().saturating_add(1));
+    let span = Span::current();
+    if span.metadata().is_some_and(|known| known.target() == TARGET && known.name() == NAME) {
+        span.record("node", node);
+    }
+}
+
+/// In one word how a call to one node ended.
+pub(crate) fn outcome<T, E>(answer: &Result<T, CallError<E>>) -> &'static str {
+    let Err(error) = answer else { return "ok" };
+    match error {
+        CallError::App(_) => "error",
+        CallError::NoProvider(_) => "no_provider",
+        CallError::Deadline(_) => "deadline",
+        CallError::Cancelled(_) => "cancelled",
+        CallError::Disconnected(_) => "disconnected",
+        CallError::Overloaded { .. } => "overloaded",
+        CallError::Incompatible { .. } => "incompatible",
+        CallError::Denied(_) => "denied",
+        CallError::TooLarge { .. } => "too_large",
+        CallError::Panicked { .. } => "panicked",
+        CallError::Protocol(_) => "protocol",
+    }
+}
+
+fn span(
+    kind: &str,
+    (service, method): (&str, &str),
+    own: Option<TraceContext>,
+    parent: Option<TraceContext>,
+) -> Span {
+    let span = debug_span!(
+        target: TARGET,
+        NAME,
+        otel.kind = "client",
+        service,
+        method,
+        kind,
+        trace_id = Empty,
+        span_id = Empty,
+        parent_id = Empty,
+        node = Empty,
+        attempts = Empty,
+        outcome = Empty,
+    );
+    if let Some(own) = own {
+        span.record("trace_id", display(own.trace_hex()));
+        span.record("span_id", display(own.span_hex()));
+    }
+    if let Some(parent) = parent {
+        span.record("parent_id", display(parent.span_hex()));
+    }
+    span
+}
