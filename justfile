@@ -7,6 +7,7 @@ verify:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
     cargo test --workspace
+    cargo test -p macula --features dns --lib join::
     cargo run -p examples --bin roles --no-default-features --features web
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 

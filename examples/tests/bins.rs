@@ -13,6 +13,7 @@ fn program(path: &str, home: &Path) -> Command {
         .env("MACULA_RUNTIME_DIR", home.join("run"))
         .env("MACULA_CONFIG_DIR", home.join("config"))
         .env("MACULA_COOKIE", "of this test alone")
+        .env_remove("MACULA_SEEDS")
         .stdin(Stdio::null());
     command
 }
@@ -192,6 +193,10 @@ fn two_machines_meet_by_a_seed() {
     let server = Server::start(there.path(), &["127.0.0.1:0"]);
     let greeted = client(here.path(), &["Eve", &server.address]);
     assert_eq!(text(&greeted.stdout), server.greeting("Eve"), "{}", text(&greeted.stderr));
+    let mut told = program(env!("CARGO_BIN_EXE_hello_client"), here.path());
+    let told = told.arg("Ida").env("MACULA_SEEDS", format!(", {}\n", server.address));
+    let greeted = told.output().unwrap();
+    assert_eq!(text(&greeted.stdout), server.greeting("Ida"), "{}", text(&greeted.stderr));
     assert_eq!(server.interrupt(), "ended in good order\n");
 }
 

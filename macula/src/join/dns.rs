@@ -5,13 +5,18 @@ use std::io;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::rr::{Name, RData};
 
+use super::resolve::SERVICES;
 use super::srv::SrvRecord;
 
 /// The records of a service. The system's configuration is read anew each time: name servers change
 /// when a machine moves.
 pub(super) async fn services(name: &str) -> io::Result<Vec<SrvRecord>> {
     let mut builder = TokioResolver::builder_tokio().map_err(io::Error::other)?;
-    builder.options_mut().cache_size = 0;
+    let options = builder.options_mut();
+    options.cache_size = 0;
+    // One lost packet is made up for.
+    options.timeout = SERVICES / 2;
+    options.attempts = 2;
     ask(&builder.build().map_err(io::Error::other)?, name).await
 }
 

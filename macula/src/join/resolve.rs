@@ -18,9 +18,12 @@ use super::Seed;
 use super::seed::{DEFAULT_PORT, Place, named};
 use super::srv::{SrvRecord, in_order};
 use crate::limits::SEED_PLACES;
+use crate::text::Safe;
 
 /// How long all lookups for one seed may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How much of it is spent on records of services: some servers never answer what they do not know.
+pub(super) const SERVICES: Duration = Duration::from_millis(2500);
 
 /// What a resolver says, when it does.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
@@ -105,8 +108,11 @@ async fn hosts(
     mut rng: StdRng,
 ) -> Result<Vec<SocketAddr>, LookupError> {
     let name = format!("_{service}._udp.{host}");
-    let mut records = resolver.services(&name).await.unwrap_or_else(|error| {
-        tracing::debug!(%name, %error, "the records of a service were not found");
+    let asked = timeout(SERVICES, resolver.services(&name)).await;
+    let asked = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let mut records = asked.unwrap_or_else(|error| {
+        let error = error.to_string();
+        tracing::debug!(%name, error = %Safe(&error), "the records of a service were not found");
         Vec::new()
     });
     if records.is_empty() {
@@ -175,8 +181,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_cannot_ask_for_services_asks_for_the_host() {
-        let table = Table::default().srv_fails().host("site", &["10.0.0.1"]);
-        assert_eq!(found(&table, "site").await.unwrap(), ["10.0.0.1:9443"]);
+        for table in [Table::default().srv_fails(), Table::default().srv_never()] {
+            let table = table.host("site", &["10.0.0.1"]);
+            assert_eq!(found(&table, "site").await.unwrap(), ["10.0.0.1:9443"]);
+        }
     }
 
     #[tokio::test(start_paused = true)]

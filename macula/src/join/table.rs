@@ -15,6 +15,7 @@ pub(crate) struct Table {
     /// The name of each lookup.
     asked: Mutex<Vec<String>>,
     srv_fails: bool,
+    srv_never: bool,
     never: bool,
 }
 
@@ -45,6 +46,11 @@ impl Table {
 
     pub(crate) fn srv_fails(mut self) -> Self {
         self.srv_fails = true;
+        self
+    }
+
+    pub(crate) fn srv_never(mut self) -> Self {
+        self.srv_never = true;
         self
     }
 
@@ -79,6 +85,9 @@ impl Resolve for Table {
 
     fn services<'a>(&'a self, name: &'a str) -> Answer<'a, Vec<SrvRecord>> {
         self.note().push(name.into());
+        if self.srv_never {
+            return Box::pin(std::future::pending());
+        }
         let records = match self.srv_fails {
             true => Err(io::Error::other("no server answers")),
             false => Ok(self.services.get(name).cloned().unwrap_or_default()),

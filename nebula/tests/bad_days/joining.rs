@@ -53,6 +53,23 @@ async fn what_is_no_address_is_no_seed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_names_seeds_and_says_where_it_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("seeds");
+    let site = Site::new();
+    let clerk = Clerk::new("db", Mood::Answer);
+    let db = site.serve("db", &clerk).await;
+    std::fs::write(&path, format!("# who is up\n{} # the first\n", db.local_addr())).unwrap();
+    let client = site.stranger("client", site.addr()).seed_file(&path).start().await.unwrap();
+    assert_eq!(DeskClient::new(&client).write().await.unwrap(), "db");
+
+    std::fs::write(&path, "10.0.0.1:7000\nno where\n").unwrap();
+    let other = site.stranger("other", site.addr()).seed_file(&path).start().await;
+    let error = other.unwrap_err().to_string();
+    assert!(error.contains("seeds:2: `no where` is not a seed"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_seed_that_is_not_there_delays_and_does_not_fail() {
     let site = Site::new();
     let (seed, here) = (site.addr(), site.addr());
