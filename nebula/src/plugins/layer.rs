@@ -98,7 +98,7 @@ where
         layer: impl Layer<TowerNext, Service = S>,
     ) -> Self {
         let service = Mutex::new(layer.layer(TowerNext));
-        Self { name: name.into(), service, refusal: refusal, encodes: false }
+        Self { name: name.into(), service, refusal: into_refusal, encodes: false }
     }
 
     /// Gives the layer the [encoded arguments](TowerCall::args) too. That costs their encoding for
@@ -165,7 +165,7 @@ impl Service<TowerCall> for TowerNext {
 }
 
 /// The refusal that an error is, if it is one.
-fn refusal(error: BoxError) -> Refusal {
+fn into_refusal(error: BoxError) -> Refusal {
     match error.downcast() {
         Ok(refusal) => *refusal,
         Err(error) => Refusal::Failed(error.to_string()),

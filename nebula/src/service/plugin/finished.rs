@@ -39,6 +39,7 @@ pub struct Finished<'c> {
 
 impl<'c> Finished<'c> {
     /// What is known of the method.
+    #[cfg(feature = "metrics")]
     pub(crate) fn info(&self) -> &'static MethodInfo {
         self.method
     }

@@ -23,6 +23,7 @@ pub struct Inbound<'c> {
 
 impl Inbound<'_> {
     /// What is known of the method.
+    #[cfg(feature = "metrics")]
     pub(crate) fn info(&self) -> &'static MethodInfo {
         self.method
     }
