@@ -6,6 +6,8 @@
 //! [`Site::judge`] compares the two. [`Load`] makes them at a steady rate, and [`Figures`] tells how
 //! long they took.
 //!
+//! [`Ops`] manage the ledger of a server that was started with [`Site::serve_version`].
+//!
 //! What each process learned about who is there is in [`Members`].
 //!
 //! [`Five`] is a cluster of five servers, each with a [`Store`] too, for calls to several nodes;
@@ -20,6 +22,7 @@ mod home;
 mod lifeline;
 mod load;
 mod members;
+mod ops;
 mod oracle;
 mod patience;
 mod process;
@@ -38,6 +41,7 @@ pub use home::home;
 pub use lifeline::Lifeline;
 pub use load::Load;
 pub use members::{Members, Seen};
+pub use ops::{Desk, Ops, OpsClient};
 pub use oracle::{Outcome, executions, judge};
 pub use patience::{PATIENCE, until};
 pub use process::{Frozen, Process};

@@ -60,11 +60,7 @@ impl Site {
         addr: SocketAddr,
         told: Option<SocketAddr>,
     ) -> Process {
-        let errors = self.dir.join(format!("{name}.err"));
-        let errors = fs::File::options().create(true).append(true).open(errors).expect("a file");
-        let mut command = Command::new(&self.program);
-        command.args([name, &addr.to_string()]).arg(&self.dir).stderr(errors);
-        command.env("MACULA_COOKIE", &self.secret);
+        let mut command = self.command(name, addr);
         if !names.is_empty() {
             command.env("NODE_TOPOLOGY", names.join(" "));
         }
@@ -72,6 +68,23 @@ impl Site {
             command.env("NODE_ADVERTISE", told.to_string());
         }
         Process::start(name, command).await
+    }
+
+    /// Starts a server on this port whose ledger has this version, and is managed by its
+    /// [`Ops`](crate::Ops).
+    pub async fn serve_version(&self, version: &str, name: &str, addr: SocketAddr) -> Process {
+        let mut command = self.command(name, addr);
+        command.env("NODE_VERSION", version);
+        Process::start(name, command).await
+    }
+
+    fn command(&self, name: &str, addr: SocketAddr) -> Command {
+        let errors = self.dir.join(format!("{name}.err"));
+        let errors = fs::File::options().create(true).append(true).open(errors).expect("a file");
+        let mut command = Command::new(&self.program);
+        command.args([name, &addr.to_string()]).arg(&self.dir).stderr(errors);
+        command.env("MACULA_COOKIE", &self.secret);
+        command
     }
 
     /// Starts servers of these names at the same time.

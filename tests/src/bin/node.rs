@@ -2,7 +2,8 @@
 //! `ready ADDRESS ID` and serves until its standard input closes; then it drains and leaves.
 //!
 //! `NODE_ADVERTISE` is the address that it tells others, if that is another one; `NODE_TOPOLOGY`
-//! the names of the servers that a majority counts, with blanks between them.
+//! the names of the servers that a majority counts, with blanks between them. With `NODE_VERSION`
+//! its ledger has this version, and is managed by its [`Ops`](tests::Ops).
 
 use std::alloc::System;
 use std::env;
@@ -12,9 +13,9 @@ use std::io::{Write, stderr, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nebula::Node;
+use nebula::{Node, Service};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use tests::{Book, Lifeline, Members, Store, heap_file, heap_kib, topology};
+use tests::{Book, Desk, LedgerClient, Lifeline, Members, Store, heap_file, heap_kib, topology};
 use tokio::time::sleep;
 
 #[global_allocator]
@@ -38,8 +39,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .runtime_dir(dir.join("run"))
         // The same key after a restart: the same node, back again.
         .identity(dir.join(format!("{name}.key")))
-        .serve(Book::open(&dir.join("books"), name)?)
         .serve(store.clone());
+    let (book, desk) = (Book::open(&dir.join("books"), name)?, Desk::new());
+    node = match env::var("NODE_VERSION") {
+        Ok(version) => {
+            node.service(Service::new::<LedgerClient>(book).version(version)).serve(desk.clone())
+        }
+        Err(_) => node.serve(book),
+    };
     if let Ok(told) = env::var("NODE_ADVERTISE") {
         node = node.advertise(told.parse()?);
     }
@@ -48,6 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let node = node.start().await?;
     store.on(&node);
+    desk.on(node.service("Ledger"));
     Members::write(&node, &dir.join("members"))?;
     writeln!(stdout(), "ready {} {}", node.local_addr(), node.id())?;
     let heap = heap_file(&dir, name);

@@ -55,7 +55,9 @@ impl Body for Instance {
     }
 
     fn withdraw(&self) {
-        if let Some(core) = self.core.get() {
+        if let Some(core) = self.core.get()
+            && !cfg!(mutant = "paused_service_takes_calls")
+        {
             core.close();
         }
         self.tell(false);

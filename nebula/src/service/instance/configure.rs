@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::manage::{HOOK, given_up};
+use super::manage::{HOOK, Turn, given_up};
 use super::seat::Seat;
 use super::{Instance, ServiceError};
 use crate::config::Patch;
@@ -16,17 +16,18 @@ impl Instance {
     /// told, and started again if it asks for it; if one does not take it, it is taken back, and
     /// those that did are told again.
     pub(super) async fn reconfigure(&self, patch: Patch) -> Result<(), ServiceError> {
-        self.change_config(vec![Change::Layer(Given::runtime(patch)?)]).await
+        let turn = self.turn().await?;
+        self.change_config(turn, Change::Layer(Given::runtime(patch)?)).await
     }
 
     /// Forgets what was said at run time.
     pub(super) async fn reset_config(&self) -> Result<(), ServiceError> {
-        self.change_config(vec![Change::Reset]).await
+        let turn = self.turn().await?;
+        self.change_config(turn, Change::Reset).await
     }
 
-    async fn change_config(&self, changes: Vec<Change>) -> Result<(), ServiceError> {
-        let _turn = self.turn().await?;
-        let planned = self.config().plan(changes)?;
+    async fn change_config(&self, _turn: Turn<'_>, change: Change) -> Result<(), ServiceError> {
+        let planned = self.config().plan(vec![change])?;
         let changed = planned.changed().to_vec();
         let committed = self.config().commit(planned)?;
         let Some(reporter) = self.crew().reporter.clone() else { return Ok(()) };

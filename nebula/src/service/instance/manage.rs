@@ -141,10 +141,12 @@ impl Instance {
             let new: Vec<_> = seats.iter().filter(|seat| !seat.is_up()).cloned().collect();
             for seat in new.iter().rev() {
                 if let Err(message) = self.bring_up(seat, &reporter).await {
-                    for seat in &new {
+                    for seat in new.iter().filter(|_| !cfg!(mutant = "refused_plugins_stay_up")) {
                         self.stop_seat(seat, HOOK).await;
                     }
-                    self.config.roll_back(committed)?;
+                    if !cfg!(mutant = "refused_plugin_is_configured") {
+                        self.config.roll_back(committed)?;
+                    }
                     return Err(ServiceError::Plugin { name: seat.name().to_string(), message });
                 }
             }

@@ -124,7 +124,7 @@ impl Instance {
     /// The same while nobody changes anything.
     fn leave_at_once(&self) {
         // Once: the name may be another one's after that.
-        if self.left.swap(true, SeqCst) {
+        if self.left.swap(true, SeqCst) && !cfg!(mutant = "service_leaves_twice") {
             return;
         }
         self.slot.clear();
