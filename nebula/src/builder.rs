@@ -345,7 +345,14 @@ impl NodeBuilder {
         let live = Arc::new(Live::new());
         live.refresh(&mesh, &callers);
         let contracts = Contracts::new(services.values().map(|served| served.info()));
-        let following = follow(live.clone(), mesh.clone(), callers.clone(), slots.clone());
+        let following = follow(
+            live.clone(),
+            mesh.clone(),
+            callers.clone(),
+            slots.clone(),
+            #[cfg(feature = "metrics")]
+            crate::nodes::measures::Gauges::new(&settings.name),
+        );
         let follower = tokio::spawn(following);
         let tags = settings.tags.iter().map(|tag| tag.as_str().into()).collect();
         let name: Box<str> = settings.name.into();
@@ -365,6 +372,7 @@ impl NodeBuilder {
             slots,
             services: Services::default(),
             changes: watch::Sender::new(()),
+            events: Arc::default(),
             callers,
             told: Told::new(settings.topology),
             default_timeout: settings.default_timeout,

@@ -54,7 +54,8 @@
 //!    (`service::served`).
 //! 7. What failed says so: [`call::CallError`] and its kin carry the attempts (`call::log`) or why
 //!    there was nobody to ask (`call::why`); [`Error`] is what `main` returns.
-//! 8. What would become of a call is answered by the same search (`call::engine::reach`), without
+//! 8. What all of it shows of itself is in `trace` (traces and spans) and `events`.
+//! 9. What would become of a call is answered by the same search (`call::engine::reach`), without
 //!    making it: `call::inspect`, `nodes::inspect`, and for the whole cluster [`nodes::Routes`].
 
 #[cfg(feature = "fuzzing")]
@@ -68,6 +69,7 @@ pub mod config;
 mod context;
 mod declared;
 mod error;
+mod events;
 mod exhausted;
 mod node;
 pub mod nodes;
@@ -90,6 +92,7 @@ pub use call::{
 };
 pub use context::{Caller, Context};
 pub use error::Error;
+pub use events::{Events, NodeEvent, ServiceEvent};
 pub use exhausted::Exhausted;
 pub use macula::Io;
 pub use macula::identity::NodeId;
@@ -176,4 +179,6 @@ mod pages {
     struct Testing;
     #[doc = include_str!("../../docs/guide/time.md")]
     struct Time;
+    #[doc = include_str!("../../docs/guide/traces.md")]
+    struct Traces;
 }

@@ -24,6 +24,7 @@ use crate::call::usual::UsualTime;
 use crate::context::Caller;
 use crate::declared::Told;
 use crate::error::Error;
+use crate::events::{Bus, Events};
 use crate::nodes::choices::Choices;
 use crate::nodes::live::{Callers, Live};
 use crate::nodes::{Nodes, Policy};
@@ -70,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) services: Services,
     /// Told of each change of a service that lives here.
     pub(crate) changes: watch::Sender<()>,
+    /// Where they tell what became of them.
+    pub(crate) events: Arc<Bus>,
     /// Who calls, for those that are exported.
     pub(crate) callers: Callers,
     /// Which nodes there should be, if it was told.
@@ -121,6 +124,28 @@ impl Node {
     /// The services that live on this node, by name.
     pub fn local_services(&self) -> Vec<ServiceHandle> {
         self.shared.services.all()
+    }
+
+    /// What happens from now on: changes of the services that live here, and nodes that come and go.
+    /// Any number of readers may ask; each is told all, as long as it reads.
+    ///
+    /// ```no_run
+    /// # async fn example(node: nebula::Node) {
+    /// let mut events = node.events();
+    /// while let Some(event) = events.next().await {
+    ///     if let nebula::NodeEvent::Service(event) = event {
+    ///         println!("{event}");
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn events(&self) -> Events {
+        Events::new(self.bus(), self.mesh().watch_members())
+    }
+
+    /// Where the services that live here tell what becomes of them.
+    pub(crate) fn bus(&self) -> &Arc<Bus> {
+        &self.shared.events
     }
 
     /// Takes a name for a service.
@@ -222,6 +247,7 @@ impl Node {
         self.shared.stopped.store(true, Ordering::SeqCst);
         follower.abort();
         self.shared.registry.clear();
+        self.shared.events.close();
         self.service_changed();
         ended.map_err(|_| {
             Error::msg(format!(

@@ -1,6 +1,10 @@
 //! What a program shows of itself: traces, spans and events, on nodes of an in-memory network in
 //! virtual time. The numbers are those of the cases of Malla.
 
+#[path = "observe/events.rs"]
+mod events;
+#[path = "observe/measures.rs"]
+mod measures;
 #[path = "living/site.rs"]
 #[expect(dead_code, reason = "made for other tests, too")]
 mod site;

@@ -224,7 +224,13 @@ fn forget_departed(
 }
 
 /// Follows the mesh, and shares samples of this machine, for as long as the node lives.
-pub(crate) async fn follow(live: Arc<Live>, mesh: Mesh, callers: Callers, slots: Arc<Slots>) {
+pub(crate) async fn follow(
+    live: Arc<Live>,
+    mesh: Mesh,
+    callers: Callers,
+    slots: Arc<Slots>,
+    #[cfg(feature = "metrics")] mut gauges: super::measures::Gauges,
+) {
     let mut changed = mesh.watch_view();
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -237,6 +243,8 @@ pub(crate) async fn follow(live: Arc<Live>, mesh: Mesh, callers: Callers, slots:
                 }
             }
             _ = period.tick() => {
+                #[cfg(feature = "metrics")]
+                gauges.refresh(&mesh, &slots);
                 let serving = u32::try_from(mesh.serving()).unwrap_or(u32::MAX);
                 let queued: usize = slots.all().iter().map(|served| served.queued()).sum();
                 let queued = u32::try_from(queued).unwrap_or(u32::MAX);

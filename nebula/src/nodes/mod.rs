@@ -12,6 +12,7 @@ mod inspect;
 mod instances;
 pub(crate) mod known;
 pub(crate) mod live;
+pub(crate) mod measures;
 mod outlier;
 pub(crate) mod parse;
 pub(crate) mod policy;

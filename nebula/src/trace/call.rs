@@ -14,7 +14,7 @@ use crate::call::{Call, CallError};
 use crate::context::{Context, Inherited};
 use crate::service::method::Method;
 
-const TARGET: &str = "nebula::call";
+const TARGET: &str = "nebula::client";
 const NAME: &str = "nebula.call";
 
 /// The span of one call, from its first poll to its end.

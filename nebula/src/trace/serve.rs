@@ -12,7 +12,7 @@ use super::{TraceContext, handed, random};
 use crate::context::{Context, exchange_handed};
 use crate::service::info::MethodInfo;
 
-const TARGET: &str = "nebula::serve";
+const TARGET: &str = "nebula::server";
 const NAME: &str = "nebula.serve";
 
 /// The span in which a node serves one call.

@@ -18,6 +18,7 @@ use crate::call::retry::{FailoverMachine, Step};
 use crate::call::unicast::{Answer, Ask};
 use crate::call::{Attempt, CallError, Executed, Log, Outcome, Path, Phase};
 use crate::node::Node;
+use crate::nodes::measures;
 use crate::service::method::{Error, Method};
 
 /// Asks one of the nodes that the call is for, and after the usual time of such calls another.
@@ -67,6 +68,9 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
             () = sleep_until(second_at), if !hedged && failover.has_next() => {
                 hedged = true;
                 next = failover.hedge(node.retries());
+                if next {
+                    measures::hedged(node.name());
+                }
                 continue;
             }
             else => return Err(CallError::Disconnected(log)),
@@ -107,7 +111,11 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
             continue;
         }
         let remaining = ask.term.deadline().saturating_duration_since(Instant::now());
-        match failover.on_failure(failed, remaining, node.retries(), &mut draw.rng) {
+        let step = failover.on_failure(failed, remaining, node.retries(), &mut draw.rng);
+        if !matches!(step, Step::GiveUp) {
+            measures::retried(node.name());
+        }
+        match step {
             Step::GiveUp if running.is_empty() => return give_up(tried, log),
             Step::GiveUp => note(tried, &mut log),
             Step::TryNext => {

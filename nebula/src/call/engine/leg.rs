@@ -11,6 +11,7 @@ use crate::Status;
 use crate::call::retry::Failed;
 use crate::call::{ApiKey, Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why};
 use crate::node::Node;
+use crate::nodes::measures;
 use crate::nodes::trouble::Verdict;
 use crate::service::input::contained;
 use crate::service::method::{Error, Method, Value};
@@ -94,7 +95,10 @@ pub(crate) async fn remote<M: Method>(
         }
     };
     watched.ends(verdict(&response.result), response.term.deadline());
-    ended::<M>(target, began, response).map_err(|broken| *broken)
+    ended::<M>(target, began, response).map_err(|broken| {
+        measures::failed(node.name(), &broken.attempt.outcome);
+        *broken
+    })
 }
 
 /// What the response to an attempt that `began` then is to its call.

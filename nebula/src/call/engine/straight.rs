@@ -18,6 +18,7 @@ use super::unicast::{self, Tried};
 use crate::call::unicast::{Answer, Ask, Targets};
 use crate::call::{CallError, Log};
 use crate::node::Node;
+use crate::nodes::measures;
 use crate::nodes::trouble::{Ended, Verdict};
 use crate::service::method::Method;
 use crate::trace::call::asks;
@@ -116,7 +117,10 @@ impl<'a, M: Method> Straight<'a, M> {
         let Some(target) = begun.roster.targets.get(self.at) else {
             return Ok(Err(CallError::Disconnected(Log::default())));
         };
-        let made = leg::ended::<M>(target, self.began, response).map_err(|broken| *broken);
+        let made = leg::ended::<M>(target, self.began, response).map_err(|broken| {
+            measures::failed(self.node.name(), &broken.attempt.outcome);
+            *broken
+        });
         match Tried::remote(made) {
             Tried::Answered(answer) => Ok(answer),
             tried => Err(unicast::go_on(self.node.clone(), begun, Some(tried)).boxed()),

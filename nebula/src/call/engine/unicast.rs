@@ -13,6 +13,7 @@ use crate::call::retry::{Failed, FailoverMachine, Step};
 use crate::call::unicast::{Answer, Ask};
 use crate::call::{ApiKey, Attempt, CallError, Executed, Log, Outcome};
 use crate::node::Node;
+use crate::nodes::measures;
 use crate::service::method::{Error, Method};
 
 /// How an attempt ended.
@@ -105,7 +106,11 @@ pub(crate) async fn go_on<M: Method>(
         }
         let remaining = call.ask.term.deadline().saturating_duration_since(Instant::now());
         let rng = &mut call.draw(&node).rng;
-        match failover.on_failure(failed, remaining, node.retries(), rng) {
+        let step = failover.on_failure(failed, remaining, node.retries(), rng);
+        if !matches!(step, Step::GiveUp) {
+            measures::retried(node.name());
+        }
+        match step {
             Step::GiveUp => return give_up(tried, log),
             Step::TryNext => note(tried, &mut log),
             Step::StartOver { after } => {

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::{Crew, Instance, ServiceError, ServiceHandle};
 use crate::Node;
 use crate::config::{Patch, Schema};
+use crate::events::Teller;
 use crate::nodes::Profile;
 use crate::service::config::{Change, ConfigCell, Given, Part, read_file};
 use crate::service::exported::{Offer, export};
@@ -261,7 +262,8 @@ impl Service {
         let config = ConfigCell::new(changes)?;
         let now = SystemTime::now();
         let cell = StatusCell::new(ServiceStatus::fresh(now));
-        let cell = Arc::new(cell.telling(node.service_changes().clone()));
+        let teller = Teller::new(&name, node.bus());
+        let cell = Arc::new(cell.telling(node.service_changes().clone(), teller));
         let place = node.occupy(&name)?;
         let profile = Profile {
             info,

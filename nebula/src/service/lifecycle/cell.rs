@@ -15,6 +15,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::status::{Admin, Running, ServiceStatus};
+use crate::events::Teller;
 
 /// The byte: three bits of `Running`, two of `Admin`, one for draining.
 const RUNNING: u8 = 0b111;
@@ -28,7 +29,7 @@ pub(crate) struct StatusCell {
     whole: ArcSwap<ServiceStatus>,
     watch: watch::Sender<Arc<ServiceStatus>>,
     /// Who else is told that it has changed.
-    told: Option<watch::Sender<()>>,
+    told: Option<(watch::Sender<()>, Teller)>,
 }
 
 impl StatusCell {
@@ -44,17 +45,18 @@ impl StatusCell {
     }
 
     /// The same, and somebody is told of each change.
-    pub(crate) fn telling(self, told: watch::Sender<()>) -> Self {
-        Self { told: Some(told), ..self }
+    pub(crate) fn telling(self, told: watch::Sender<()>, teller: Teller) -> Self {
+        Self { told: Some((told, teller)), ..self }
     }
 
     /// The next status, for readers and for those who watch.
     pub(crate) fn set(&self, status: Arc<ServiceStatus>) {
         self.word.store(word(&status), SeqCst);
-        self.whole.store(Arc::clone(&status));
-        self.watch.send_replace(status);
-        if let Some(told) = &self.told {
+        let old = self.whole.swap(Arc::clone(&status));
+        self.watch.send_replace(Arc::clone(&status));
+        if let Some((told, teller)) = &self.told {
             told.send_replace(());
+            teller.tell(old, status);
         }
     }
 
