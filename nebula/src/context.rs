@@ -174,8 +174,10 @@ impl Context {
     /// Another context of the same call, for hooks that are polled where its body is. It costs no
     /// lease: both get the one of the scope when they are asked.
     pub(crate) fn twin(&self) -> Self {
-        let Self { caller, term, lease, lent } = self;
-        Self { caller: caller.clone(), term: *term, lease: lease.clone(), lent: *lent }
+        let Self { caller, term, lease, lent, headers, span } = self;
+        let (caller, lease) = (caller.clone(), lease.clone());
+        let (headers, span) = (headers.clone(), span.clone());
+        Self { caller, term: *term, lease, lent: *lent, headers, span }
     }
 
     /// What calls made inside the handler inherit.

@@ -12,6 +12,9 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+/// What a call through a pointer gives.
+type Boxed = std::pin::Pin<Box<dyn Future<Output = u64> + Send>>;
+
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let alone = CounterClient::local(Up);
@@ -30,7 +33,7 @@ async fn main() -> Result<(), Failure> {
     });
     println!("| snapshot read, `node.nodes()` | {read:?} | 0 | ≤ 25 ns |");
 
-    let boxed: Box<dyn Fn(u64) -> std::pin::Pin<Box<dyn Future<Output = u64> + Send>>> =
+    let boxed: Box<dyn Fn(u64) -> Boxed> =
         Box::new(|after| Box::pin(async move { Up.next(after).await }));
     row("the method itself", async |n| Up.next(n).await).await;
     row("the method itself, boxed", async |n| boxed(n).await).await;

@@ -433,9 +433,8 @@ impl<'a, M: Method> Ask<'a, M> {
             Targets::Nodes(ids) => Targets::Nodes(ids),
             Targets::Pick(_) => Targets::Nodes(Vec::new()),
         };
-        let Self { args, policy, version, started, term, hedge, local, refused, topology, .. } =
-            self;
-        let watch = None;
+        let Self { args, policy, version, started, term, hedge, local, refused, .. } = self;
+        let (topology, headers, watch) = (self.topology, self.headers, None);
         Ask {
             args,
             targets,
@@ -448,6 +447,7 @@ impl<'a, M: Method> Ask<'a, M> {
             local,
             refused,
             topology,
+            headers,
         }
     }
 

@@ -213,27 +213,15 @@ impl Domain {
         work: impl FnOnce(&T) -> (Option<T>, R),
     ) -> Result<R, ValueError> {
         self.outside(key)?;
+        // In this order: what may be the last of the old value is dropped after the turn.
         let (held, turn) = self.values.begin(&self.name, key).ok_or_else(|| self.missing(key))?;
         let before = held.get::<T>().ok_or_else(|| self.wrong_type::<T>(key, &held))?;
-        let worked = self.contained(key, || work(&before));
-        match worked {
-            Ok((Some(value), result)) => match turn.commit(Held::new(Arc::new(value))) {
-                true => Ok(result),
-                false => {
-                    let (domain, key) = self.place(key);
-                    Err(ValueError::Overtaken { domain, key })
-                }
-            },
-            Ok((None, result)) => {
-                // Before the old value is let go of, which may be the last of it.
-                drop(turn);
-                Ok(result)
-            }
-            Err(error) => {
-                drop(turn);
-                Err(error)
-            }
+        let (value, result) = self.contained(key, || work(&before))?;
+        if value.is_none_or(|value| turn.commit(Held::new(Arc::new(value)))) {
+            return Ok(result);
         }
+        let (domain, key) = self.place(key);
+        Err(ValueError::Overtaken { domain, key })
     }
 
     fn contained<R>(&self, key: &str, work: impl FnOnce() -> R) -> Result<R, ValueError> {

@@ -72,7 +72,8 @@ use turns::Turns;
 /// ```
 ///
 /// Names, keys and domains are three tables: a name is no key. Names are those of the whole node, so
-/// services do well to begin theirs with their own, such as `users/pool`.
+/// services do well to begin theirs with their own, such as `users/pool`. A guard that is to end with
+/// a service is best kept in its extensions, which [stopping](crate::ServiceHandle::stop) drops.
 ///
 /// Nothing is locked while a value is dropped or while code of the application runs, so a destructor
 /// may look here, and write; for updates see [`Domain`]. A value that holds this registry, or its

@@ -101,6 +101,8 @@ fn a_key_is_shared() {
     assert_eq!(values("others"), [9]);
     // A name is no key.
     assert!(!registry.contains("others"));
+    // Nothing is left of a key that has no values.
+    assert!(!format!("{registry:?}").contains("workers"), "{registry:?}");
 }
 
 /// KV.4: put, get, a default, removal; and what was put first stays, if asked for that.
@@ -135,6 +137,7 @@ fn domains_are_apart() {
     assert_eq!(again.name(), "billing");
     assert_eq!(again.get::<u8>("rate").as_deref(), Some(&1));
     assert!(again.remove("rate"));
+    assert!(!format!("{registry:?}").contains("billing"), "{registry:?}");
     assert!(registry.domain("storage").contains("rate"));
     assert!(!Registry::default().domain("storage").contains("rate"));
 
@@ -306,11 +309,12 @@ fn an_update_that_is_overtaken_changes_nothing() {
     assert_eq!(billing.increment("rate", 1), Ok(6));
 }
 
-/// A value that does all sorts of things here when it is dropped, and says that it was.
+/// A value that does all sorts of things here when it is dropped, and notes whether it was inside an
+/// update.
 #[derive(Clone)]
 struct Curious {
     registry: Registry,
-    drops: Arc<Mutex<u32>>,
+    drops: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Drop for Curious {
@@ -320,10 +324,16 @@ impl Drop for Curious {
         let guards = (self.registry.register("name", ()), self.registry.add("key", ()));
         assert!(guards.0.is_ok() && format!("{:?}", self.registry).contains("name"));
         domain.put("value", 1_i64);
-        let _: Result<(), ValueError> = domain.update("value", |value: &mut i64| *value += 1);
-        let _ = domain.increment("value", 1);
-        domain.remove("value");
-        *self.drops.lock().unwrap() += 1;
+        let changed = [
+            domain.update("value", |value: &mut i64| *value += 1).map(|()| 2),
+            domain.increment("value", 1),
+        ];
+        assert!(domain.remove("value"));
+        self.drops.lock().unwrap().push(match changed {
+            [Ok(2), Ok(3)] => "outside",
+            [Err(ValueError::Nested { .. }), Err(ValueError::Nested { .. })] => "inside",
+            _ => panic!("{changed:?}"),
+        });
     }
 }
 
@@ -337,30 +347,42 @@ fn a_value_may_look_and_write_here_when_it_goes() {
 
         drop(registry.register("name", curious()).unwrap());
         drop(registry.add("key", curious()));
-        assert_eq!(gone(), 2);
+        assert_eq!(gone(), ["outside"; 2]);
 
         let guard = registry.register("taken", ()).unwrap();
         assert!(registry.register("taken", curious()).is_err());
         drop(guard);
-        assert_eq!(gone(), 1);
+        assert_eq!(gone(), ["outside"]);
 
         let billing = registry.domain("billing");
         billing.put("value", curious());
         assert!(billing.put("value", curious()).is_some());
+        assert!(billing.put("value", ()).is_none());
+        billing.put("value", curious());
         assert!(!billing.put_new("value", curious()));
-        assert_eq!(gone(), 2);
+        assert_eq!(gone(), ["outside"; 3]);
+
+        // The clone goes while the update changes it, the value of before after that.
         billing.update("value", |value: &mut Curious| *value = curious()).unwrap();
-        assert_eq!(gone(), 2);
+        assert_eq!(gone(), ["inside", "outside"]);
         assert!(billing.update("value", |_: &mut Curious| panic!("on purpose")).is_err());
-        assert_eq!(gone(), 1);
+        assert_eq!(gone(), ["inside"]);
         let overtaken = billing.update("value", |_: &mut Curious| drop(billing.put("value", ())));
         assert!(matches!(overtaken, Err(ValueError::Overtaken { .. })));
-        assert_eq!(gone(), 2);
+        assert_eq!(gone(), ["outside"; 2]);
+        // Overtaken, and panicked.
+        billing.put("value", curious());
+        let panicked = billing.update("value", |_: &mut Curious| {
+            billing.remove("value");
+            panic!("on purpose");
+        });
+        let _: ValueError = panicked.map(|()| ()).unwrap_err();
+        assert_eq!(gone(), ["inside", "outside"]);
 
         billing.put("value", curious());
         assert!(billing.remove("value"));
         billing.put("value", curious());
         registry.clear();
-        assert_eq!(gone(), 2);
+        assert_eq!(gone(), ["outside"; 2]);
     });
 }

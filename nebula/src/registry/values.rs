@@ -103,3 +103,33 @@ impl Values {
         self.domains.get_mut(domain)?.get_mut(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// A turn that was overtaken has no say in the next one.
+    #[test]
+    fn an_overtaken_turn_is_over() {
+        let held = |number: i64| Held::new(Arc::new(number));
+        let mut values = Values::default();
+        assert!(values.begin("d", "k").is_none());
+        values.put("d", "k", held(1));
+        let (_, first) = values.begin("d", "k").unwrap();
+        values.put("d", "k", held(2));
+        assert!(!values.is_changing("d", "k"));
+
+        let (value, second) = values.begin("d", "k").unwrap();
+        assert_eq!(value.get().as_deref(), Some(&2_i64));
+        values.end("d", "k", first);
+        assert!(values.is_changing("d", "k") && !values.is_changing("d", "other"));
+        assert!(values.commit("d", "k", first, held(3)).is_err());
+        assert!(values.commit("d", "k", second, held(4)).is_ok());
+        assert!(values.is_changing("d", "k"));
+        values.end("d", "k", second);
+        assert!(!values.is_changing("d", "k"));
+        assert_eq!(values.get("d", "k").and_then(Held::get).as_deref(), Some(&4_i64));
+    }
+}

@@ -5,28 +5,25 @@ use nebula::{Extensions, Node, Registry, Service};
 
 use super::site::{Notes, Plain, Site, Sums, SumsClient};
 
-/// Counts its lives in a domain, and has a name during each.
-struct Counted {
-    registry: Registry,
-    name: Registered<&'static str>,
-}
+/// Counts its lives and its calls in a domain.
+struct Counted(Registry);
 
 impl Counted {
     fn new(registry: &Registry) -> Self {
         registry.domain("sums").put_new("lives", 0_i64);
         registry.domain("sums").increment("lives", 1).unwrap();
-        Self { registry: registry.clone(), name: registry.register("leader", "ada").unwrap() }
+        Self(registry.clone())
     }
 }
 
 impl Sums for Counted {
     async fn add(&self, left: f64, right: f64) -> f64 {
-        self.registry.domain("sums").increment("calls", 1).unwrap();
+        self.0.domain("sums").increment("calls", 1).unwrap();
         left + right
     }
 
     async fn divide(&self, _: f64, _: f64) -> Result<f64, String> {
-        Err(self.name.to_string())
+        Err("by nobody".into())
     }
 
     async fn wait(&self) -> u32 {
@@ -34,7 +31,7 @@ impl Sums for Counted {
     }
 
     async fn fail(&self) -> u32 {
-        let _mine = self.registry.register("of a call", ()).unwrap();
+        let _mine = self.0.register("of a call", ()).unwrap();
         panic!("on purpose")
     }
 
@@ -58,6 +55,8 @@ async fn a_domain_outlives_the_services() {
     for life in 1..=3 {
         let service = Service::new(Counted::new(here.registry())).start_on(&here).await.unwrap();
         assert_eq!(number(&here, "lives"), Some(life));
+        let leader: Registered<&str> = here.registry().register("leader", "ada").unwrap();
+        service.extensions().insert(leader);
         assert_eq!(here.registry().get::<&str>("leader").as_deref(), Some(&"ada"));
         let sums = SumsClient::new(&here);
         sums.add(1.0, 2.0).await.unwrap();
@@ -69,7 +68,6 @@ async fn a_domain_outlives_the_services() {
         service.deactivate("for a test").await.unwrap();
         assert!(here.registry().contains("leader"));
         service.stop().await.unwrap();
-        drop(service);
         assert!(!here.registry().contains("leader"), "life {life}");
     }
 
