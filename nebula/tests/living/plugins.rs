@@ -210,3 +210,65 @@ async fn headers_reach_plugins() {
         assert!(format!("{bad:#}").contains("the header `Tenant`: a header's key has"), "{bad:#}");
     }
 }
+
+/// LC-27, LC-28, RT-5: those that are added together start from the lowest on; one is restarted and
+/// the other is not; a stop hook that fails stops nobody.
+#[tokio::test(start_paused = true)]
+async fn of_two_plugins_one_is_restarted() {
+    #[derive(Default)]
+    struct Lower;
+    struct Upper;
+
+    fn note(host: &Host, what: &str) {
+        host.extensions().unwrap().get_or_insert_with(Notes::default).note(what);
+    }
+
+    impl Plugin for Lower {
+        const HOOKS: Hooks = Hooks::START.and(Hooks::STOP);
+
+        async fn start(&self, host: &Host) -> nebula::Result<Children> {
+            note(host, "lower starts");
+            Ok(Children::new())
+        }
+
+        async fn stop(&self, host: &Host) -> nebula::Result<()> {
+            note(host, "lower stops");
+            Ok(())
+        }
+    }
+
+    impl Plugin for Upper {
+        const HOOKS: Hooks = Hooks::START.and(Hooks::STOP);
+
+        fn order(&self) -> Order {
+            Order::new().after::<Lower>()
+        }
+
+        async fn start(&self, host: &Host) -> nebula::Result<Children> {
+            note(host, "upper starts");
+            Ok(Children::new())
+        }
+
+        async fn stop(&self, host: &Host) -> nebula::Result<()> {
+            note(host, "upper stops");
+            Err(nebula::Error::msg("the disk is full"))
+        }
+    }
+
+    let mut site = Site::new();
+    let node = site.node("server").await;
+    let service = node.serve(Plain::new()).await.unwrap();
+    let notes = service.extensions().get_or_insert_with(Notes::default);
+    service.add_plugin(Upper).await.unwrap();
+    assert_eq!(notes.take(), ["lower starts", "upper starts"]);
+    service.restart_plugin("Lower").await.unwrap();
+    assert_eq!(notes.take(), ["lower stops", "lower starts"]);
+    service.restart_plugin("Upper").await.unwrap();
+    assert_eq!(notes.take(), ["upper stops", "upper starts"]);
+    service.deactivate("rest").await.unwrap();
+    assert_eq!(notes.take(), ["upper stops", "lower stops"]);
+    service.activate("go").await.unwrap();
+    assert_eq!(notes.take(), ["lower starts", "upper starts"]);
+    service.stop().await.unwrap();
+    assert_eq!(notes.take(), ["upper stops", "lower stops"]);
+}
