@@ -5,10 +5,10 @@
 //! its guard; a *domain* keeps values by key until the node is shut down. A value is found only as
 //! the type it has.
 //!
-//! Protocol: what the tables are is in plain values ([`names`], [`groups`], [`values`]), each behind
-//! a lock that is held for a look or a swap. No code of the application runs meanwhile: a value is
-//! made before and dropped after. What an update of a domain's value runs has the turn of that value
-//! ([`turns`]).
+//! Protocol: what the tables are is in plain values (`names`, `groups`, `values`), each behind a lock
+//! that is held for a look or a swap. No code of the application runs meanwhile: a value is made
+//! before and dropped after. What an update of a domain's value runs has the turn of that value
+//! (`turns`).
 //!
 //! Limits: none of its own. It grows by what the program puts here; a name made of what a peer sends
 //! needs a limit where it is made. Any text is a name, a key or a domain, the empty one too.

@@ -197,7 +197,7 @@ fn updates() {
         list.clear();
         panic!("no {}", "paper");
     });
-    let error: ValueError = error.map(|()| ()).unwrap_err();
+    let error: ValueError = error.unwrap_err();
     assert_eq!(error.to_string(), "the update of `list` in `billing` panicked: no paper");
     assert!(Arc::ptr_eq(&before, &billing.get("list").unwrap()));
 
@@ -376,7 +376,7 @@ fn a_value_may_look_and_write_here_when_it_goes() {
             billing.remove("value");
             panic!("on purpose");
         });
-        let _: ValueError = panicked.map(|()| ()).unwrap_err();
+        let _: ValueError = panicked.unwrap_err();
         assert_eq!(gone(), ["inside", "outside"]);
 
         billing.put("value", curious());
