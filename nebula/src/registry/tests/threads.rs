@@ -80,8 +80,8 @@ fn changes_are_one_after_the_other() {
     });
 }
 
-/// KV.4: what would write waits for an update of the same value, and begins with what that made; what
-/// reads, and other values, do not wait.
+/// KV.4: what would write waits for an update of the same value, and begins with what that made;
+/// what reads, and other values, do not wait.
 #[test]
 fn writers_wait_for_an_update_and_readers_do_not() {
     type Writer = fn(&Domain) -> i64;
