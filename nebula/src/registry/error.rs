@@ -4,8 +4,8 @@
 /// A name that another value has. Nothing was registered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the name `{name}` is taken by a value of the type `{holder}`: choose another one, or drop what \
-     was registered under it first"
+    "the name `{name}` is taken by a value of the type `{holder}`: choose another one, or drop \
+     what was registered under it first"
 )]
 pub struct NameTaken {
     name: Box<str>,
@@ -23,7 +23,7 @@ impl NameTaken {
     }
 }
 
-/// Why a value of a [`Domain`](super::Domain) was not changed. With each of these it is as it was.
+/// Why a value of a [`Domain`](super::Domain) was not changed: what fails leaves no trace.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
     /// There is none.

@@ -5,13 +5,13 @@
 //! its guard; a *domain* keeps values by key until the node is shut down. A value is found only as
 //! the type it has.
 //!
-//! Protocol: what the tables are is in plain values ([`names`], [`groups`], [`values`]), each behind
-//! a lock that is held for a look or a swap. No code of the application runs meanwhile: a value is
-//! made before and dropped after. What an update of a domain's value runs has the turn of that value
-//! ([`turns`]).
+//! Protocol: what the tables are is in plain values (`names`, `groups`, `values`), each behind a
+//! lock that is held for a look or a swap. No code of the application runs meanwhile: a value is
+//! made before and dropped after. What an update of a domain's value runs has the turn of that
+//! value (`turns`).
 //!
-//! Limits: none of its own. It grows by what the program puts here; a name made of what a peer sends
-//! needs a limit where it is made. Any text is a name, a key or a domain, the empty one too.
+//! Limits: none of its own. It grows by what the program puts here; a name made of what a peer
+//! sends needs a limit where it is made. Any text is a name, a key or a domain, the empty one too.
 
 mod added;
 mod domain;
@@ -41,7 +41,8 @@ use turns::Turns;
 /// Values by name, for all that runs on a node: [`Node::registry`](crate::Node::registry). A clone
 /// is another handle of the same registry; [`Registry::default`] is one without a node, for tests.
 ///
-/// What belongs to one service is better kept in its [extensions](crate::ServiceHandle::extensions).
+/// What belongs to one service is better kept in its
+/// [extensions](crate::ServiceHandle::extensions).
 ///
 /// ```
 /// use nebula::Registry;
@@ -71,13 +72,14 @@ use turns::Turns;
 /// # }
 /// ```
 ///
-/// Names, keys and domains are three tables: a name is no key. Names are those of the whole node, so
-/// services do well to begin theirs with their own, such as `users/pool`. A guard that is to end with
-/// a service is best kept in its extensions, which [stopping](crate::ServiceHandle::stop) drops.
+/// Names, keys and domains are three tables: a name is no key. Names are those of the whole node,
+/// so services do well to begin theirs with their own, such as `users/pool`. A guard that is to end
+/// with a service is best kept in its extensions, which [stopping](crate::ServiceHandle::stop)
+/// drops.
 ///
-/// Nothing is locked while a value is dropped or while code of the application runs, so a destructor
-/// may look here, and write; for updates see [`Domain`]. A value that holds this registry, or its
-/// node, keeps it alive until the value is taken away.
+/// Nothing is locked while a value is dropped or while code of the application runs, so a
+/// destructor may look here, and write; for updates see [`Domain`]. A value that holds this
+/// registry, or its node, keeps it alive until the value is taken away.
 #[derive(Clone, Default)]
 pub struct Registry {
     names: Arc<Mutex<Names>>,

@@ -24,8 +24,8 @@ fn a_name_is_had_by_one_value() {
     assert_eq!(error.name(), "pool");
     assert_eq!(
         error.to_string(),
-        "the name `pool` is taken by a value of the type `u8`: choose another one, or drop what was \
-         registered under it first"
+        "the name `pool` is taken by a value of the type `u8`: choose another one, or drop what \
+         was registered under it first"
     );
     assert_eq!(registry.get::<u8>("pool").as_deref(), Some(&1));
 
@@ -197,7 +197,7 @@ fn updates() {
         list.clear();
         panic!("no {}", "paper");
     });
-    let error: ValueError = error.map(|()| ()).unwrap_err();
+    let error: ValueError = error.unwrap_err();
     assert_eq!(error.to_string(), "the update of `list` in `billing` panicked: no paper");
     assert!(Arc::ptr_eq(&before, &billing.get("list").unwrap()));
 
@@ -309,8 +309,8 @@ fn an_update_that_is_overtaken_changes_nothing() {
     assert_eq!(billing.increment("rate", 1), Ok(6));
 }
 
-/// A value that does all sorts of things here when it is dropped, and notes whether it was inside an
-/// update.
+/// A value that does all sorts of things here when it is dropped, and notes whether it was inside
+/// an update.
 #[derive(Clone)]
 struct Curious {
     registry: Registry,
@@ -376,7 +376,7 @@ fn a_value_may_look_and_write_here_when_it_goes() {
             billing.remove("value");
             panic!("on purpose");
         });
-        let _: ValueError = panicked.map(|()| ()).unwrap_err();
+        let _: ValueError = panicked.unwrap_err();
         assert_eq!(gone(), ["inside", "outside"]);
 
         billing.put("value", curious());

@@ -80,8 +80,8 @@ fn changes_are_one_after_the_other() {
     });
 }
 
-/// KV.4: what would write waits for an update of the same value, and begins with what that made; what
-/// reads, and other values, do not wait.
+/// KV.4: what would write waits for an update of the same value, and begins with what that made;
+/// what reads, and other values, do not wait.
 #[test]
 fn writers_wait_for_an_update_and_readers_do_not() {
     type Writer = fn(&Domain) -> i64;
@@ -122,6 +122,34 @@ fn writers_wait_for_an_update_and_readers_do_not() {
             });
         });
     }
+}
+
+/// A list that goes while somebody waits to add to it is made anew.
+#[test]
+fn a_list_that_is_removed_begins_again() {
+    in_time(|| {
+        let domain = Registry::default().domain("domain");
+        domain.put("list", vec![1_u8]);
+        let ((begun, has_begun), (go, may_go)) = (mpsc::channel(), mpsc::channel::<()>());
+        let (inserted, is_inserted) = mpsc::channel();
+        thread::scope(|scope| {
+            let domain = &domain;
+            scope.spawn(move || {
+                let removed = domain.update("list", |_: &mut Vec<u8>| {
+                    begun.send(()).unwrap();
+                    may_go.recv().unwrap();
+                    domain.remove("list")
+                });
+                assert!(matches!(removed, Err(ValueError::Overtaken { .. })), "{removed:?}");
+            });
+            has_begun.recv().unwrap();
+            scope.spawn(move || inserted.send(domain.insert_unique("list", 1_u8)).unwrap());
+            assert!(is_inserted.recv_timeout(Duration::from_millis(20)).is_err());
+            go.send(()).unwrap();
+            assert_eq!(is_inserted.recv(), Ok(Ok(true)));
+        });
+        assert_eq!(*domain.get_or("list", Vec::<u8>::new()), [1]);
+    });
 }
 
 /// Two that update in opposite orders: neither waits for the other inside its update.
