@@ -1,6 +1,6 @@
 //! Which instances there are, what is said of them, and waiting for them.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use nebula::testing::Cluster;
 use nebula::{Admin, Running, Service, ServiceInstance};
@@ -153,8 +153,11 @@ async fn services_are_waited_for() {
     assert_eq!((began.elapsed(), missing.waited), (3 * SECOND, 3 * SECOND));
     assert_eq!(missing.missing, ["Jobs", "Users"]);
     let began = Instant::now();
-    let missing = web.wait_for_services(["Users"], 0 * SECOND).await.unwrap_err();
-    assert_eq!((began.elapsed(), missing.missing.as_slice()), (0 * SECOND, &["Users".into()][..]));
+    let missing = web.wait_for_services(["Users"], Duration::ZERO).await.unwrap_err();
+    assert_eq!(
+        (began.elapsed(), missing.missing.as_slice()),
+        (Duration::ZERO, &["Users".into()][..])
+    );
     assert!(missing.to_string().starts_with("no node serves `Users` after 0ns"), "{missing}");
 
     let waiting = web.clone();
@@ -168,13 +171,13 @@ async fn services_are_waited_for() {
     let service = db.serve(Store::new("db")).await.unwrap();
     let took = waiting.await.unwrap();
     assert!(took < 40 * SECOND + 100 * MS, "{took:?}");
-    web.wait_for_services(["Users"], 0 * SECOND).await.unwrap();
+    web.wait_for_services(["Users"], Duration::ZERO).await.unwrap();
     service.deactivate("move").await.unwrap();
     cluster.settle().await;
-    assert!(web.wait_for_services(["Users"], 0 * SECOND).await.is_err());
+    assert!(web.wait_for_services(["Users"], Duration::ZERO).await.is_err());
     // One that only its own node may call is there for that node.
     db.serve(Lines::default()).await.unwrap();
-    db.wait_for_services(["Diary"], 0 * SECOND).await.unwrap();
+    db.wait_for_services(["Diary"], Duration::ZERO).await.unwrap();
 }
 
 /// Who waits on a node that stops is told at once.

@@ -92,7 +92,10 @@ impl Shown {
 
 /// All spans of a thread.
 #[derive(Clone, Default)]
-pub(crate) struct Spans(Arc<Mutex<(Vec<Shown>, BTreeMap<u64, usize>)>>);
+pub(crate) struct Spans(Arc<Mutex<Kept>>);
+
+/// The spans in the order in which they were made, and where each is, by its number.
+type Kept = (Vec<Shown>, BTreeMap<u64, usize>);
 
 impl Spans {
     /// Listens on this thread as long as the guard is there.
