@@ -141,6 +141,7 @@ mod gauges {
             Outcome::Panicked => "panicked",
             Outcome::Reset(_) => "reset",
             Outcome::TimedOut => "timed_out",
+            Outcome::Overran => "overran",
             Outcome::Cancelled => "cancelled",
             Outcome::Malformed(_)
             | Outcome::Unwritable(_)
