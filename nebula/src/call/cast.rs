@@ -24,6 +24,7 @@ use super::{CallError, Executed, Log};
 use crate::node::Node;
 use crate::service::method::{Error, Method};
 use crate::service::slot::Found;
+use crate::trace::call::several;
 
 /// A call of the method `M` whose end nobody waits for: see [`Call::cast`].
 #[must_use = "a call does nothing until it is awaited"]
@@ -39,8 +40,13 @@ impl<'a, M: Method> IntoFuture for Cast<'a, M> {
     type Output = Result<(), CallError>;
     type IntoFuture = BoxFuture<'a, Result<(), CallError>>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        run(self.0).boxed()
+    fn into_future(mut self) -> Self::IntoFuture {
+        let calling = several(&mut self.0, "cast");
+        let made = run(self.0).boxed();
+        match calling {
+            None => made,
+            Some(calling) => calling.around(made),
+        }
     }
 }
 

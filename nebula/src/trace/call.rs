@@ -105,7 +105,7 @@ impl Drop for Calling {
     }
 }
 
-/// Begins the span of a call to several nodes, if somebody wants it.
+/// Begins the span of a call to several nodes, or one way, if somebody wants it.
 #[inline]
 pub(crate) fn several<M: Method>(call: &mut Call<'_, M>, kind: &str) -> Option<Calling> {
     if wanted() { Calling::new(call, kind) } else { None }

@@ -114,4 +114,8 @@ async fn a_call_to_several_is_one_span() {
     assert_eq!(spans.take()[0].get("kind"), "first");
     client.seen().quorum(at_least(2)).await.unwrap();
     assert_eq!(spans.take()[0].get("kind"), "quorum");
+    client.seen().cast().await.unwrap();
+    let shown = spans.take();
+    assert_eq!((shown[0].get("kind"), shown[0].get("outcome")), ("cast", "ok"));
+    assert_eq!(ids(&shown[1])[2], ids(&shown[0])[1]);
 }

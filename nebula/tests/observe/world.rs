@@ -92,10 +92,10 @@ impl Shown {
 
 /// All spans of a thread.
 #[derive(Clone, Default)]
-pub(crate) struct Spans(Arc<Mutex<Kept>>);
+pub(crate) struct Spans(Arc<Mutex<Known>>);
 
-/// The spans in the order in which they were made, and where each is, by its number.
-type Kept = (Vec<Shown>, BTreeMap<u64, usize>);
+/// What was shown, and where in it the spans are that are open.
+type Known = (Vec<Shown>, BTreeMap<u64, usize>);
 
 impl Spans {
     /// Listens on this thread as long as the guard is there.
@@ -113,7 +113,7 @@ impl Spans {
         std::mem::take(&mut all.0)
     }
 
-    fn all(&self) -> MutexGuard<'_, (Vec<Shown>, BTreeMap<u64, usize>)> {
+    fn all(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap()
     }
 
