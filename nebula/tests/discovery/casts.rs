@@ -6,7 +6,7 @@ use nebula::testing::{Cluster, TestNode};
 use nebula::{Executed, Node};
 use tokio::time::{Instant, sleep};
 
-use crate::site::{DiaryClient, Lines, MS, SECOND, Store, UsersClient, user};
+use crate::site::{DiaryClient, Lines, MS, SECOND, Store, UsersClient, ZERO, user};
 
 /// Begun, answered, failed.
 fn counts(node: &Node) -> (u64, u64, u64) {
@@ -34,7 +34,7 @@ async fn nobody_waits_for_the_end() {
         let began = Instant::now();
         let (begun, ended) = store.slow_calls();
         users.slow(2000).cast().await.unwrap();
-        assert_eq!(began.elapsed(), 0 * MS);
+        assert_eq!(began.elapsed(), ZERO);
         assert_eq!(counts(node), (1, 0, 0));
         sleep(SECOND).await;
         assert_eq!(store.slow_calls(), (begun + 1, ended), "it runs");
@@ -68,7 +68,7 @@ async fn what_becomes_of_it_is_counted() {
     users.slow(3000).cast().await.unwrap();
     sleep(MS * 100).await;
     cluster.kill(&db);
-    sleep(60 * SECOND).await;
+    sleep(6ZERO).await;
     assert_eq!(counts(&web), (5, 2, 3), "one that was lost");
     assert!(store.slow_calls().0 > store.slow_calls().1);
 }
@@ -84,7 +84,7 @@ async fn what_does_not_begin_is_an_error() {
     users.alone(1000).cast().await.unwrap();
     let busy = users.alone(1000).cast().await.unwrap_err();
     assert!(matches!(busy, CallError::Overloaded { .. }), "{busy:?}");
-    let zero = users.slow(1).timeout(0 * SECOND).cast().await.unwrap_err();
+    let zero = users.slow(1).timeout(ZERO).cast().await.unwrap_err();
     assert!(matches!(zero, CallError::Deadline(_)), "{zero:?}");
     let huge = UsersClient::new(&web).put(user(1, &"x".repeat(64 << 20))).cast().await.unwrap_err();
     assert!(matches!(huge, CallError::TooLarge { .. }), "{huge:?}");
@@ -161,10 +161,10 @@ async fn the_end_of_a_handler_does_not_cancel_it() {
     let (_db, web, store) = pair(&mut cluster).await;
     web.serve(Through(UsersClient::new(&web))).await.unwrap();
     let relay = RelayClient::new(&web);
-    let called = tokio::spawn(async move { relay.relay(2000).timeout(10 * SECOND).await });
+    let called = tokio::spawn(async move { relay.relay(2000).timeout(1ZERO).await });
     sleep(SECOND).await;
     called.abort();
-    sleep(10 * SECOND).await;
+    sleep(1ZERO).await;
     assert_eq!(store.slow_calls(), (2, 2));
     let relay = RelayClient::new(&web);
     assert!(relay.relay(60_000).timeout(SECOND).await.is_err());
