@@ -189,8 +189,7 @@ async fn members_are_not_dialled_and_the_unreachable_are_no_error() {
     assert!((38..=82).contains(&asked), "{asked}");
     assert!(tried(&c).is_empty(), "{:?}", tried(&c));
 
-    let mut limits = Limits::default();
-    limits.dial_timeout = SECOND / 2;
+    let limits = Limits { dial_timeout: SECOND / 2, ..Limits::default() };
     let d = site.node(4).limits(limits).seed("10.0.0.99:9443").seed("nowhere").seed("site");
     let d = d.start().await.unwrap();
     reach(&[&a, &b, &c, &d], 4).await;
