@@ -181,9 +181,8 @@ impl Node {
         let services = slots.all();
         services.iter().for_each(|served| served.close());
         // What the plugins have started is stopped as soon as the calls of their service end.
-        let stopping = living
-            .into_iter()
-            .map(|service| tokio::spawn(async move { service.stop().await }));
+        let stopping =
+            living.into_iter().map(|service| tokio::spawn(async move { service.stop().await }));
         let stopping = join_all(stopping.collect::<Vec<_>>());
         let idle = async {
             for served in &services {

@@ -214,7 +214,8 @@ async fn a_node_leaves_while_its_services_start() {
 #[tokio::test(start_paused = true)]
 async fn a_crash_leaves_no_tasks() {
     let mut cluster = Cluster::new(1);
-    let (server, caller) = (cluster.node("server").start().await, cluster.node("caller").start().await);
+    let (server, caller) =
+        (cluster.node("server").start().await, cluster.node("caller").start().await);
     let counts = Counts::default();
     let slow = || Slow { counts: counts.clone(), fails: 0 };
     let service = Service::new(Plain::new()).plugin(slow()).start_on(&server).await.unwrap();

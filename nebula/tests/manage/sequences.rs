@@ -159,8 +159,7 @@ fn is_state(op: &Op) -> bool {
 
 /// Whether what one of two at once was told can be what it would be told alone.
 fn agrees(op: &Op, other: &Op, result: &Result<bool, ServiceError>, expected: Told) -> bool {
-    let superseded =
-        matches!(result, Err(ServiceError::Lifecycle(LifecycleError::Superseded)));
+    let superseded = matches!(result, Err(ServiceError::Lifecycle(LifecycleError::Superseded)));
     // Between the end of what it had started and the end of itself a service may still be changed.
     let at_the_end = matches!(other, Op::Stop);
     at_the_end || superseded && is_state(op) && is_state(other) || told(result) == expected
@@ -386,10 +385,10 @@ impl Case<'_> {
 
 #[test]
 fn a_service_is_what_was_made_of_it() {
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_all().start_paused(true).build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
     let scene = runtime.block_on(Scene::new());
-    let config = Config { cases: std::env::var("CASES").map_or(256, |n| n.parse().unwrap()), failure_persistence: None, ..Config::default() };
+    let config = Config { failure_persistence: None, ..Config::default() };
     let (steps, asked) = (prop::collection::vec(steps(), 1..16), AtomicU32::new(0));
     let tested = TestRunner::new(config).run(&steps, |steps| {
         asked.fetch_add(u32::try_from(steps.len()).unwrap_or(0), SeqCst);

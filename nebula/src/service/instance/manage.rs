@@ -11,10 +11,10 @@ use crate::service::config::{Change, Given, Part, Section, Sections};
 use crate::service::lifecycle::LifecycleError;
 use crate::service::lifecycle::body::Reporter;
 use crate::service::lifecycle::hooks::Service as Whose;
+use crate::service::plugin::Host;
 use crate::service::plugin::chain::Link;
 use crate::service::plugin::erased::Erased;
 use crate::service::plugin::order::resolve;
-use crate::service::plugin::Host;
 
 /// How long one hook may take in an operation.
 pub(super) const HOOK: Duration = Duration::from_secs(60);

@@ -116,12 +116,7 @@ impl Body for Fake {
         self.note("withdraw");
     }
 
-    fn changed(
-        &self,
-        old: &ServiceStatus,
-        new: &ServiceStatus,
-        _: Duration,
-    ) -> BoxFuture<'_, ()> {
+    fn changed(&self, old: &ServiceStatus, new: &ServiceStatus, _: Duration) -> BoxFuture<'_, ()> {
         self.note(format!("{}>{}", old.running, new.running));
         let hook = *self.hook.lock().unwrap();
         let lifecycle = self.lifecycle.lock().unwrap().clone();
