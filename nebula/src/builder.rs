@@ -2,6 +2,7 @@
 
 #[cfg(feature = "testing")]
 mod again;
+mod begin;
 mod check;
 mod roles;
 mod table;
@@ -35,11 +36,11 @@ use crate::registry::Registry;
 use crate::service::contracts::Contracts;
 use crate::service::exported::{Offer, export};
 use crate::service::info::ServiceInfo;
-use crate::service::instance::{Service, ServiceError};
+use crate::service::instance::Service;
 use crate::service::serve::{Dispatch, Serve};
-use crate::service::served::Served;
 use crate::service::services::Services;
 use crate::service::slot::Slots;
+use begin::begin;
 use check::check;
 use table::table;
 
@@ -390,21 +391,6 @@ impl NodeBuilder {
         }
         Ok(node)
     }
-}
-
-/// Gives the services of a node that has started their lives.
-async fn begin(
-    services: Vec<Arc<Served>>,
-    living: Vec<Service>,
-    node: &Node,
-) -> Result<(), ServiceError> {
-    for served in services {
-        Service::adopt(served, node).await?;
-    }
-    for service in living {
-        service.start_on(node).await?;
-    }
-    Ok(())
 }
 
 /// What the settings mean for the mesh underneath.

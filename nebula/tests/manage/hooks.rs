@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nebula::config::Schema;
 use nebula::plugin::{Hooks, Host, Inbound, Order, Plugin, Refusal, Updated};
-use nebula::{Admin, Children, Running, Service, ServiceError, ServiceStatus};
+use nebula::{Admin, Children, Restart, Running, Service, ServiceError, ServiceStatus};
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
@@ -304,6 +304,41 @@ async fn a_configuration_that_a_plugin_does_not_start_with_is_taken_back() {
     broken.store(true, SeqCst);
     let failed = service.restart_plugin("Pool").await.unwrap_err();
     assert!(matches!(failed, ServiceError::NotRestarted { .. }), "{failed}");
+}
+
+/// What a plugin that is being taken out leaves behind is no failure of the service.
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_goes_takes_its_failures_with_it() {
+    struct Line(Arc<AtomicBool>);
+    impl Plugin for Line {
+        const HOOKS: Hooks = Hooks::START.and(Hooks::STOP);
+
+        async fn start(&self, _: &Host) -> nebula::Result<Children> {
+            let closed = Arc::clone(&self.0);
+            Ok(Children::new().child("reader", Restart::Always, move |_| {
+                let closed = Arc::clone(&closed);
+                async move {
+                    while !closed.load(SeqCst) {
+                        sleep(SECOND / 100).await;
+                    }
+                    Err::<(), _>("the line is closed")
+                }
+            }))
+        }
+
+        async fn stop(&self, _: &Host) -> nebula::Result<()> {
+            self.0.store(true, SeqCst);
+            sleep(20 * SECOND).await;
+            Ok(())
+        }
+    }
+    let node = Site::new().node("server").await;
+    let service = Service::new(Plain::new()).plugin(Line(Arc::default()));
+    let service = service.start_on(&node).await.unwrap();
+    let watch = service.watch();
+    service.remove_plugin("Line").await.unwrap();
+    assert!(!watch.has_changed().unwrap(), "{}", service.status());
+    assert_eq!(SumsClient::new(&node).add(1.0, 1.0).await.unwrap(), 2.0);
 }
 
 /// RT-11: the configuration of one that is not added counts for nobody.

@@ -385,14 +385,10 @@ impl Case<'_> {
 
 #[test]
 fn a_service_is_what_was_made_of_it() {
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_all().start_paused(true).build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
     let scene = runtime.block_on(Scene::new());
-    let config = Config {
-        cases: std::env::var("CASES").map_or(256, |n| n.parse().unwrap()),
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { failure_persistence: None, ..Config::default() };
     let (steps, asked) = (prop::collection::vec(steps(), 1..16), AtomicU32::new(0));
     let tested = TestRunner::new(config).run(&steps, |steps| {
         asked.fetch_add(u32::try_from(steps.len()).unwrap_or(0), SeqCst);

@@ -1,6 +1,7 @@
 //! A plugin in its place in a service: started or not, with its children.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
@@ -20,7 +21,8 @@ pub(super) struct Seat {
 
 enum State {
     Down,
-    Up(RunningChildren),
+    /// With whether the end of its children is a failure of the service.
+    Up(RunningChildren, Arc<AtomicBool>),
     /// Its node is gone: it is not started any more.
     Gone,
 }
@@ -47,8 +49,12 @@ impl Seat {
             false => Default::default(),
         };
         let (name, reporter) = (Arc::clone(self.name()), reporter.clone());
+        let heard = Arc::new(AtomicBool::new(true));
+        let counts = Arc::clone(&heard);
         let gave_up = move |why: GaveUp| {
-            reporter.failed(format!("the plugin `{name}`"), why.to_string());
+            if counts.load(SeqCst) {
+                reporter.failed(format!("the plugin `{name}`"), why.to_string());
+            }
         };
         match children.start(Arc::clone(self.name()), gave_up) {
             Ok(children) => {
@@ -56,7 +62,7 @@ impl Seat {
                 if let State::Gone = *state {
                     return Err("its node is gone".into());
                 }
-                *state = State::Up(children);
+                *state = State::Up(children, heard);
                 Ok(())
             }
             Err(error) => {
@@ -104,7 +110,7 @@ impl Seat {
     }
 
     pub(super) fn is_up(&self) -> bool {
-        matches!(*self.state(), State::Up(_))
+        matches!(*self.state(), State::Up(..))
     }
 
     /// Aborts its children without a word to it.
@@ -117,7 +123,11 @@ impl Seat {
     fn take(&self) -> Option<RunningChildren> {
         let mut state = self.state();
         match std::mem::replace(&mut *state, State::Down) {
-            State::Up(children) => Some(children),
+            State::Up(children, heard) => {
+                // They may end by what its stop hook does.
+                heard.store(false, SeqCst);
+                Some(children)
+            }
             other => {
                 *state = other;
                 None
