@@ -149,6 +149,9 @@ pub mod __private {
 mod pages {
     #[doc = include_str!("../../README.md")]
     struct Readme;
+    #[cfg(feature = "json")]
+    #[doc = include_str!("../../docs/guide/discovery.md")]
+    struct Discovery;
     #[doc = include_str!("../../docs/guide/errors.md")]
     struct Errors;
     #[doc = include_str!("../../docs/guide/multicast.md")]

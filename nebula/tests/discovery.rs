@@ -5,6 +5,8 @@
 mod casts;
 #[path = "discovery/instances.rs"]
 mod instances;
+#[path = "discovery/raw.rs"]
+mod raw;
 #[path = "discovery/site.rs"]
 mod site;
 #[path = "discovery/versions.rs"]

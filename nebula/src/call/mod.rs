@@ -21,6 +21,8 @@ pub(crate) mod local;
 pub(crate) mod log;
 pub(crate) mod options;
 pub(crate) mod quorum;
+#[cfg(feature = "json")]
+pub(crate) mod raw;
 pub(crate) mod replies;
 pub(crate) mod reply;
 pub(crate) mod retry;
@@ -45,6 +47,8 @@ pub use error::CallError;
 pub use hedged::Hedged;
 pub use log::Log;
 pub use options::Options;
+#[cfg(feature = "json")]
+pub use raw::RawCall;
 pub use replies::Replies;
 pub use reply::{Entry, NodeRef, Reply};
 pub use several::{All, First, Quorum};

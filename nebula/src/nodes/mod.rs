@@ -8,7 +8,7 @@ mod balance;
 pub(crate) mod choices;
 pub(crate) mod conflict;
 pub(crate) mod info;
-mod inspect;
+pub(crate) mod inspect;
 mod instances;
 pub(crate) mod known;
 pub(crate) mod live;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use macula::rpc::{self, Incoming, Term};
 
+use super::codec::Codec;
 use super::info::ServiceInfo;
 use super::input::{Input, Started};
 use super::served::Served;
@@ -74,6 +75,10 @@ impl rpc::Handler for Exported {
             // It was taken away, or closed, after this call was admitted.
             return Box::pin(std::future::ready(Err(rpc::Fault::Draining)));
         };
+        let codec = match Codec::of(&call.headers) {
+            Ok(codec) => codec,
+            Err(unread) => return Box::pin(std::future::ready(Err(unread))),
+        };
         let known = self.callers.load().get(&call.caller.node).cloned();
         // A node whose record is still on its way is known by its key alone.
         let caller = known.unwrap_or_else(|| {
@@ -82,7 +87,7 @@ impl rpc::Handler for Exported {
         let term = Term::fixed(call.lease.deadline());
         let cx = Context::new(Some(caller), term, Some(call.lease));
         let index = self.indices.get(call.method).copied().unwrap_or(u16::MAX);
-        let input = Input::wire(call.body).through(&served);
+        let input = Input::wire(call.body).coded(codec).through(&served);
         let started = served.dispatch().dispatch(index, cx, input);
         match started {
             Started::Body(body) => body,

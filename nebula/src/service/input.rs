@@ -26,12 +26,10 @@ use futures_util::future::BoxFuture;
 use macula::rpc::Answer;
 pub use macula::rpc::Fault;
 
+use super::codec::Codec;
 use super::method::Method;
 use super::plugin::run::{Prepared, Stopped, prepare};
 use super::served::Served;
-use super::shape::ShapeOf;
-use super::whole;
-use super::wire::{Args, written};
 use crate::context::{Context, Scope};
 
 /// The longest panic message that is kept, in bytes.
@@ -42,6 +40,8 @@ pub struct Input<'s> {
     source: Source<'s>,
     /// The service with its plugins, if it has any that calls pass.
     through: Option<&'s Arc<Served>>,
+    /// The form of encoded arguments, and of what becomes of them.
+    codec: Codec,
 }
 
 enum Source<'s> {
@@ -54,12 +54,17 @@ enum Source<'s> {
 impl<'s> Input<'s> {
     /// The encoded arguments of a caller elsewhere.
     pub fn wire(args: Bytes) -> Self {
-        Self { source: Source::Wire(args), through: None }
+        Self { source: Source::Wire(args), through: None, codec: Codec::default() }
     }
 
     /// The arguments of a caller in this process.
     pub fn slot<M: Method>(slot: &'s mut Slot<M>) -> Self {
-        Self { source: Source::Slot(slot), through: None }
+        Self { source: Source::Slot(slot), through: None, codec: Codec::default() }
+    }
+
+    /// The same in this form.
+    pub(crate) fn coded(self, codec: Codec) -> Self {
+        Self { codec, ..self }
     }
 
     /// The same on their way through the plugins of the service.
@@ -88,18 +93,21 @@ impl<'s> Input<'s> {
                 Started::Filled
             }
             Source::Wire(bytes) => {
-                let args = match contained(|| whole::read(&bytes, M::Args::decode)) {
+                let codec = self.codec;
+                let args = match codec.args::<M>(&bytes) {
                     Ok(args) => args,
                     Err(reason) => return Started::Refused(Fault::Malformed(reason)),
                 };
                 let scope = cx.scope();
                 let Some(served) = self.through else {
-                    return Started::Body(Box::pin(encoded::<M>(scope, body(cx, args))));
+                    return Started::Body(Box::pin(encoded::<M>(scope, body(cx, args), codec)));
                 };
                 match prepare::<M, _, _>(served, cx, args, body) {
-                    Ok(Prepared::Plain(body)) => Started::Body(Box::pin(encoded::<M>(scope, body))),
+                    Ok(Prepared::Plain(body)) => {
+                        Started::Body(Box::pin(encoded::<M>(scope, body, codec)))
+                    }
                     Ok(Prepared::Hooked(body)) => {
-                        Started::Body(Box::pin(encoded_or_stopped::<M>(scope, body)))
+                        Started::Body(Box::pin(encoded_or_stopped::<M>(scope, body, codec)))
                     }
                     Err(stopped) => Started::Refused(stopped.refusal.into_fault(false)),
                 }
@@ -182,24 +190,21 @@ impl fmt::Debug for Started {
 async fn encoded<M: Method>(
     scope: Scope,
     body: impl Future<Output = M::Reply> + Send,
+    codec: Codec,
 ) -> Result<Answer, Fault> {
     let reply = run(scope, body).await?;
-    answer::<M>(&reply)
+    codec.answer::<M>(&reply)
 }
 
 /// The same for a body that a plugin may end.
 async fn encoded_or_stopped<M: Method>(
     scope: Scope,
     body: impl Future<Output = Result<M::Reply, Stopped<M::Args>>> + Send,
+    codec: Codec,
 ) -> Result<Answer, Fault> {
     let reply = run(scope, body).await?;
     let reply = reply.map_err(|stopped| stopped.refusal.into_fault(stopped.executed))?;
-    answer::<M>(&reply)
-}
-
-fn answer<M: Method>(reply: &M::Reply) -> Result<Answer, Fault> {
-    let body = written(|out| contained(|| M::Shape::encode(reply, out)));
-    body.map(Answer::from).map_err(Fault::Unwritable)
+    codec.answer::<M>(&reply)
 }
 
 /// Runs the body inside its scope, and contains its panic.

@@ -7,6 +7,7 @@
 
 mod bounded;
 pub(crate) mod children;
+pub(crate) mod codec;
 pub(crate) mod config;
 pub(crate) mod contracts;
 pub(crate) mod exported;

@@ -53,6 +53,9 @@ pub trait ShapeOf<R>: Send + Sync + 'static {
 
     /// Appends the reply to `out`.
     fn encode(reply: &R, out: &mut Vec<u8>) -> Result<(), Unencodable>;
+    /// Appends the reply as JSON: `{"Ok": value}` or `{"Err": error}`.
+    #[cfg(feature = "json")]
+    fn encode_json(reply: &R, out: &mut Vec<u8>) -> Result<(), Unencodable>;
     /// Reads a reply that takes up all of `bytes`.
     fn decode(bytes: &[u8]) -> Result<R, Malformed>;
     /// Tells value and error apart.
@@ -69,6 +72,11 @@ impl<T: Wire> ShapeOf<T> for Shape<false> {
 
     fn encode(reply: &T, out: &mut Vec<u8>) -> Result<(), Unencodable> {
         wire::encode(reply, out)
+    }
+
+    #[cfg(feature = "json")]
+    fn encode_json(reply: &T, out: &mut Vec<u8>) -> Result<(), Unencodable> {
+        wire::encode_json(&Ok::<_, ()>(reply), out)
     }
 
     fn decode(bytes: &[u8]) -> Result<T, Malformed> {
@@ -94,6 +102,11 @@ impl<T: Wire, E: Wire> ShapeOf<Result<T, E>> for Shape<true> {
 
     fn encode(reply: &Result<T, E>, out: &mut Vec<u8>) -> Result<(), Unencodable> {
         wire::encode_result(reply, out)
+    }
+
+    #[cfg(feature = "json")]
+    fn encode_json(reply: &Result<T, E>, out: &mut Vec<u8>) -> Result<(), Unencodable> {
+        wire::encode_json(reply, out)
     }
 
     fn decode(bytes: &[u8]) -> Result<Result<T, E>, Malformed> {

@@ -212,6 +212,9 @@ pub trait Args: Sized + Send + 'static {
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), Unencodable>;
     /// Reads arguments that take up all of `bytes`.
     fn decode(bytes: &[u8]) -> Result<Self, Malformed>;
+    /// Reads arguments that are a JSON array, and all of `bytes`.
+    #[cfg(feature = "json")]
+    fn decode_json(bytes: &[u8]) -> Result<Self, Malformed>;
 }
 
 macro_rules! args {
@@ -235,6 +238,12 @@ macro_rules! args {
                 whole(bytes)?;
                 Ok(($($name,)*))
             }
+
+            #[cfg(feature = "json")]
+            fn decode_json(bytes: &[u8]) -> Result<Self, Malformed> {
+                let names: &[&str] = &[$(stringify!($name)),*];
+                from_json(bytes, names.is_empty())
+            }
         }
     };
 }
@@ -248,6 +257,28 @@ args!(A B C D E);
 args!(A B C D E F);
 args!(A B C D E F G);
 args!(A B C D E F G H);
+
+/// Reads a tuple off a JSON array. To serde an empty tuple is nothing, and no array.
+#[cfg(feature = "json")]
+fn from_json<T: DeserializeOwned>(bytes: &[u8], is_empty: bool) -> Result<T, Malformed> {
+    let malformed = |error: serde_json::Error| Malformed { reason: error.to_string() };
+    if !is_empty {
+        return serde_json::from_slice(bytes).map_err(malformed);
+    }
+    let none: [(); 0] = serde_json::from_slice(bytes).map_err(malformed)?;
+    let _ = none;
+    serde_json::from_slice(b"null").map_err(malformed)
+}
+
+/// Appends a value as JSON. On error `out` is as long as it was before.
+#[cfg(feature = "json")]
+pub(crate) fn encode_json<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Unencodable> {
+    let before = out.len();
+    serde_json::to_writer(&mut *out, value).map_err(|error| {
+        out.truncate(before);
+        Unencodable { reason: error.to_string() }
+    })
+}
 
 /// Writes straight to the end of a buffer that the caller owns and reuses.
 struct Appender<'o>(&'o mut Vec<u8>);
@@ -343,6 +374,41 @@ mod tests {
         });
         assert_eq!(refused, Err(()));
         assert_eq!(written(|_| Ok::<(), ()>(())), Ok(Bytes::new()));
+    }
+
+    #[cfg(feature = "json")]
+    proptest! {
+        #[test]
+        fn arguments_are_read_as_json(id: u64, name: String, list: Vec<Option<i32>>) {
+            let args = (id, name, list);
+            let bytes = serde_json::to_vec(&args).unwrap();
+            prop_assert_eq!(<(u64, String, Vec<Option<i32>>)>::decode_json(&bytes), Ok(args));
+        }
+
+        #[test]
+        fn no_text_panics_the_reader_of_json(text in "[\\[\\]{}\",:0-9a-z -]{0,40}") {
+            let _ = <(u64, String, Vec<Option<Vec<String>>>)>::decode_json(text.as_bytes());
+            let _ = <()>::decode_json(text.as_bytes());
+        }
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn json_has_as_many_arguments_as_the_method() {
+        assert_eq!(<()>::decode_json(b" [ ] "), Ok(()));
+        assert_eq!(<(u8,)>::decode_json(b"[7]"), Ok((7,)));
+        for wrong in ["", "null", "{}", "[1]", "[] 1"] {
+            assert!(<()>::decode_json(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+        for wrong in ["7", "[]", "[7,8]", "[256]", "[null]", "{\"a\":7}", "[7] x"] {
+            assert!(<(u8,)>::decode_json(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+        let deep = "[".repeat(100_000);
+        assert!(<(Vec<u8>,)>::decode_json(deep.as_bytes()).is_err());
+        let mut out = vec![1];
+        let keys = std::collections::BTreeMap::from([((1, 2), 3)]);
+        assert!(encode_json(&keys, &mut out).is_err());
+        assert_eq!(out, [1]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use nebula::testing::{Cluster, TestNode};
 use nebula::{Executed, Node};
 use tokio::time::{Instant, sleep};
 
-use crate::site::{DiaryClient, Lines, MS, SECOND, Store, UsersClient, user};
+use crate::site::{DiaryClient, Lines, MS, SECOND, Store, UsersClient, ZERO, user};
 
 /// Begun, answered, failed.
 fn counts(node: &Node) -> (u64, u64, u64) {
@@ -34,7 +34,7 @@ async fn nobody_waits_for_the_end() {
         let began = Instant::now();
         let (begun, ended) = store.slow_calls();
         users.slow(2000).cast().await.unwrap();
-        assert_eq!(began.elapsed(), 0 * MS);
+        assert_eq!(began.elapsed(), ZERO);
         assert_eq!(counts(node), (1, 0, 0));
         sleep(SECOND).await;
         assert_eq!(store.slow_calls(), (begun + 1, ended), "it runs");
@@ -84,7 +84,7 @@ async fn what_does_not_begin_is_an_error() {
     users.alone(1000).cast().await.unwrap();
     let busy = users.alone(1000).cast().await.unwrap_err();
     assert!(matches!(busy, CallError::Overloaded { .. }), "{busy:?}");
-    let zero = users.slow(1).timeout(0 * SECOND).cast().await.unwrap_err();
+    let zero = users.slow(1).timeout(ZERO).cast().await.unwrap_err();
     assert!(matches!(zero, CallError::Deadline(_)), "{zero:?}");
     let huge = UsersClient::new(&web).put(user(1, &"x".repeat(64 << 20))).cast().await.unwrap_err();
     assert!(matches!(huge, CallError::TooLarge { .. }), "{huge:?}");

@@ -6,7 +6,7 @@ use nebula::testing::Cluster;
 use nebula::{Admin, Running, Service, ServiceInstance};
 use tokio::time::Instant;
 
-use crate::site::{Lines, MS, SECOND, Store, names};
+use crate::site::{Lines, MS, SECOND, Store, ZERO, names};
 
 /// DISC-1, DISC-4, DISC-6, DISC-8, DISC-12: who comes and goes is listed and delisted by the news of
 /// it, whether it starts, joins, pauses, stops, leaves or crashes. DISC-7 asks for another order of the
@@ -153,8 +153,8 @@ async fn services_are_waited_for() {
     assert_eq!((began.elapsed(), missing.waited), (3 * SECOND, 3 * SECOND));
     assert_eq!(missing.missing, ["Jobs", "Users"]);
     let began = Instant::now();
-    let missing = web.wait_for_services(["Users"], 0 * SECOND).await.unwrap_err();
-    assert_eq!((began.elapsed(), missing.missing.as_slice()), (0 * SECOND, &["Users".into()][..]));
+    let missing = web.wait_for_services(["Users"], ZERO).await.unwrap_err();
+    assert_eq!((began.elapsed(), missing.missing.as_slice()), (ZERO, &["Users".into()][..]));
     assert!(missing.to_string().starts_with("no node serves `Users` after 0ns"), "{missing}");
 
     let waiting = web.clone();
@@ -168,13 +168,13 @@ async fn services_are_waited_for() {
     let service = db.serve(Store::new("db")).await.unwrap();
     let took = waiting.await.unwrap();
     assert!(took < 40 * SECOND + 100 * MS, "{took:?}");
-    web.wait_for_services(["Users"], 0 * SECOND).await.unwrap();
+    web.wait_for_services(["Users"], ZERO).await.unwrap();
     service.deactivate("move").await.unwrap();
     cluster.settle().await;
-    assert!(web.wait_for_services(["Users"], 0 * SECOND).await.is_err());
+    assert!(web.wait_for_services(["Users"], ZERO).await.is_err());
     // One that only its own node may call is there for that node.
     db.serve(Lines::default()).await.unwrap();
-    db.wait_for_services(["Diary"], 0 * SECOND).await.unwrap();
+    db.wait_for_services(["Diary"], ZERO).await.unwrap();
 }
 
 /// Who waits on a node that stops is told at once.

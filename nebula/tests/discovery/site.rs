@@ -9,6 +9,7 @@ use nebula::ServiceInstance;
 use nebula::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub(crate) const ZERO: Duration = Duration::ZERO;
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 

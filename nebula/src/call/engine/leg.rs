@@ -160,6 +160,21 @@ pub(crate) async fn cancelled(watch: Option<&CancellationToken>) {
     }
 }
 
+/// What a method is called, and the shape in which it was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) key: [u8; 8],
+}
+
+impl Named<'static> {
+    fn of<M: Method>() -> Self {
+        let info = M::INFO;
+        Self { service: info.service_name(), method: info.method_name(), key: info.key() }
+    }
+}
+
 impl Broken {
     /// Whether the call ends here, whoever else could be asked: nobody waits for it any more, or
     /// it is too large to be sent to anybody.
@@ -197,11 +212,16 @@ impl Broken {
     }
 
     /// The error of a call that ends here, with the attempts made before.
-    pub(crate) fn into_error<M: Method>(self, mut log: Log) -> CallError<Error<M>> {
+    pub(crate) fn into_error<M: Method>(self, log: Log) -> CallError<Error<M>> {
+        self.into_error_of(&Named::of::<M>(), log)
+    }
+
+    /// The same of a method that is known by its names.
+    pub(crate) fn into_error_of<E>(self, method: &Named<'_>, mut log: Log) -> CallError<E> {
         let name = Arc::clone(&self.attempt.name);
         log.push(self.attempt);
         let withdrawn = |log: &Log, reason| {
-            let why = Why::new(M::INFO.service_name(), M::INFO.method_name()).asked(log);
+            let why = Why::new(method.service, method.method).asked(log);
             CallError::NoProvider(why.because(&name, reason))
         };
         let failure = match self.end {
@@ -209,7 +229,7 @@ impl Broken {
             End::Cancelled => return CallError::Cancelled(log),
             End::Garbled => return CallError::Protocol(log),
         };
-        let ours = ApiKey::from_bytes(M::INFO.key());
+        let ours = ApiKey::from_bytes(method.key);
         match failure {
             Failure::Deadline { .. } => CallError::Deadline(log),
             Failure::Overloaded { retry_after } => CallError::Overloaded { retry_after, log },

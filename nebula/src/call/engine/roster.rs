@@ -23,7 +23,7 @@ use crate::service::method::{Method, Service as _};
 
 /// How long a call waits for the records of nodes that are known to be alive, once the cluster
 /// is joined: such a node may turn out to be dead.
-const SETTLE: Duration = Duration::from_secs(2);
+pub(crate) const SETTLE: Duration = Duration::from_secs(2);
 
 /// The nodes that serve a method and are meant by the call, by name.
 #[derive(Debug, Default)]

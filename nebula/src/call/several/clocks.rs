@@ -86,7 +86,7 @@ mod tests {
         clocks.close(9);
         tokio::time::sleep(100 * MS).await;
         assert_eq!(clocks.take_over(Instant::now()), [1]);
-        assert_eq!(clocks.take_over(Instant::now()), []);
+        assert!(clocks.take_over(Instant::now()).is_empty());
         assert_eq!(clocks.due(), Some(start + 200 * MS));
         tokio::time::sleep(200 * MS).await;
         assert_eq!(clocks.take_over(Instant::now()), [0, 3]);

@@ -1,0 +1,399 @@
+//! Calls by name, with arguments and results in JSON: for tools, which do not know the types.
+//!
+//! Who can be asked, in which order, and when the next one is: all of that is decided as for calls
+//! of a client, except that each node is asked once at most. The arguments are read by the node that
+//! is asked, into the types of its method, whatever their shape there.
+
+mod here;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use macula::identity::NodeId;
+use macula::rpc::{Headers, Moved, Request, Term};
+use serde_json::Value;
+use tokio::time::{Instant, sleep_until};
+
+use super::engine::leg::{self, Broken, End, Named};
+use super::engine::order::{Look, Order};
+use super::engine::reach::{Here, Sought, Whom};
+use super::engine::roster::SETTLE;
+use super::inspect::{available, explain};
+use super::options::{EXTENSIONS_DEFAULT, Limits, Options, TIMEOUT_DEFAULT};
+use super::retry::{FailoverMachine, Step};
+use super::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why};
+use crate::context::Inherited;
+use crate::node::Node;
+use crate::nodes::choices::{Draw, Turns};
+use crate::nodes::inspect::default_selector;
+use crate::nodes::{IntoSelector, Policy};
+use crate::service::codec::{HEADER, JSON};
+use crate::service::info::{MethodInfo, ServiceInfo, method_id};
+use crate::service::served::Served;
+
+/// A call by name that has not been made yet: see [`Node::call_raw`].
+#[must_use = "a call does nothing until it is awaited"]
+pub struct RawCall<'a> {
+    node: &'a Node,
+    service: String,
+    method: String,
+    args: Value,
+    options: Options,
+    to: Option<NodeId>,
+}
+
+impl Node {
+    /// A call of a method by its wire names, with its arguments as a JSON array, for tools: awaited,
+    /// it asks one node, and gives what the method returned as JSON. Whatever the types of the method
+    /// say as JSON to serde goes in and comes out.
+    ///
+    /// What attributes say of the method (its selector, its policy, how long it may take, and whether
+    /// running it twice does no harm) counts if this node serves the service or has a client of it.
+    /// Else any node that serves the method is asked, and no other one after one that may have run it.
+    ///
+    /// ```
+    /// # use nebula::prelude::*;
+    /// # #[service]
+    /// # trait Greeter {
+    /// #     #[api]
+    /// #     async fn hello(&self, name: String) -> String;
+    /// # }
+    /// # struct English;
+    /// # impl Greeter for English {
+    /// #     async fn hello(&self, name: String) -> String {
+    /// #         format!("Hello, {name}!")
+    /// #     }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> nebula::Result<()> {
+    /// use serde_json::json;
+    ///
+    /// let node = Node::builder("tool").serve(English).start().await?;
+    /// assert_eq!(node.call_raw("Greeter", "hello", json!(["Ada"])).await?, json!("Hello, Ada!"));
+    /// # node.shutdown().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As those of any call. The method's own error is [`CallError::App`], as JSON. Arguments that the
+    /// method does not take are [`CallError::Protocol`], which says why; it has not run then.
+    pub fn call_raw(
+        &self,
+        service: impl Into<String>,
+        method: impl Into<String>,
+        args: Value,
+    ) -> RawCall<'_> {
+        let (service, method) = (service.into(), method.into());
+        RawCall { node: self, service, method, args, options: Options::default(), to: None }
+    }
+}
+
+impl<'a> RawCall<'a> {
+    /// Sets how long it may take from its first poll, 24 hours at most (more is cut to that).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options = self.options.timeout(timeout);
+        self
+    }
+
+    /// Asks only nodes that the selector means.
+    pub fn on(mut self, selector: impl IntoSelector) -> Self {
+        self.options = self.options.on(selector);
+        self
+    }
+
+    /// Asks exactly this node.
+    pub fn to(mut self, node: NodeId) -> Self {
+        self.to = Some(node);
+        self
+    }
+}
+
+impl<'a> IntoFuture for RawCall<'a> {
+    type Output = Result<Value, CallError<Value>>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move { Known::of(&self).make().await }.boxed()
+    }
+}
+
+impl fmt::Debug for RawCall<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Arguments are never printed: they are the application's.
+        f.debug_struct("RawCall")
+            .field("service", &self.service)
+            .field("method", &self.method)
+            .field("options", &self.options)
+            .field("to", &self.to)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A call with what this node knows of its method.
+struct Known<'c> {
+    call: &'c RawCall<'c>,
+    node: &'c Node,
+    id: u64,
+    contract: Option<(&'static ServiceInfo, &'static MethodInfo)>,
+    /// The service on this node, if it serves the method.
+    local: Option<Arc<Served>>,
+    idempotent: bool,
+    started: Instant,
+}
+
+/// Whom it may be made to.
+struct Targets {
+    nodes: Arc<[NodeRef]>,
+    /// Where among them this node is.
+    itself: Option<usize>,
+}
+
+impl<'c> Known<'c> {
+    fn of(call: &'c RawCall<'c>) -> Self {
+        let RawCall { node, service, method, .. } = call;
+        let contract = node.contracts().find(service, method);
+        let local = node.served(service).filter(|served| here::find(served, method).is_some());
+        Self {
+            call,
+            node,
+            id: method_id(service, method),
+            contract,
+            local,
+            idempotent: contract.is_some_and(|(_, method)| method.is_idempotent()),
+            started: Instant::now(),
+        }
+    }
+
+    async fn make(&self) -> Result<Value, CallError<Value>> {
+        let term = self.term();
+        if term.deadline() <= self.started {
+            return Err(CallError::Deadline(Log::default()));
+        }
+        let body = self.body()?;
+        let targets = self.find(term.deadline()).await.map_err(CallError::NoProvider)?;
+        let node = self.node;
+        node.retries().deposit();
+        let mut draw = self.draw(targets.nodes.len());
+        let order = self.order(&targets, &mut draw);
+        let mut failover = FailoverMachine::new(order.len(), self.idempotent);
+        let (mut term, mut log) = (term, Log::default());
+        for at in order {
+            let Some(target) = targets.nodes.get(at) else { continue };
+            let key = self.key_at(target);
+            let named = Named { service: &self.call.service, method: &self.call.method, key };
+            if Instant::now() >= term.deadline() {
+                return Err(CallError::Deadline(log));
+            }
+            let made = match (&self.local, targets.itself == Some(at)) {
+                (Some(served), true) => here::ask(self, served, body.clone(), term).await,
+                _ => self.ask(target, key, body.clone(), term, targets.nodes.len() > 1).await,
+            };
+            let broken = match made {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => return Err(CallError::App(error)),
+                Err(broken) => broken,
+            };
+            term = broken.term;
+            let left = term.deadline().saturating_duration_since(Instant::now());
+            let again = !broken.ends_the_call()
+                && failover.on_failure(broken.verdict(), left, node.retries(), &mut draw.rng)
+                    == Step::TryNext;
+            if !again {
+                return Err(broken.into_error_of(&named, log));
+            }
+            log.push(broken.attempt);
+        }
+        Err(CallError::Disconnected(log))
+    }
+
+    /// How long it may take, as the nearest says that says anything.
+    fn term(&self) -> Term {
+        let (service, method) = self.contract.unzip();
+        let timeout = self
+            .call
+            .options
+            .timeout
+            .or(method.and_then(MethodInfo::default_timeout))
+            .or(service.and_then(ServiceInfo::default_timeout))
+            .or(self.node.default_timeout());
+        let extensions = method
+            .and_then(MethodInfo::extensions)
+            .or(service.and_then(ServiceInfo::extensions))
+            .or(self.node.max_extensions());
+        let limits = Limits::new(
+            timeout.unwrap_or(TIMEOUT_DEFAULT),
+            extensions.unwrap_or(EXTENSIONS_DEFAULT),
+        );
+        limits.term(self.started, Inherited::now().map(|inherited| inherited.deadline))
+    }
+
+    /// The arguments as they are sent.
+    fn body(&self) -> Result<Bytes, CallError<Value>> {
+        let args = &self.call.args;
+        let written = match args.is_array() {
+            true => serde_json::to_vec(args).map_err(|error| error.to_string()),
+            false => Err("they are no JSON array of one value for each argument".to_owned()),
+        };
+        written.map(Bytes::from).map_err(|why| {
+            CallError::Protocol(Log::from(Attempt {
+                node: Some(self.node.id()),
+                name: self.node.name().into(),
+                path: Path::Local,
+                phase: Phase::Resolve,
+                elapsed: self.started.elapsed(),
+                outcome: Outcome::Unwritable(why.into()),
+                executed: Executed::No,
+            }))
+        })
+    }
+
+    /// Finds whom to ask. While this node is still joining its cluster, or records of nodes are on
+    /// their way, it waits for them.
+    async fn find(&self, deadline: Instant) -> Result<Targets, Why> {
+        let node = self.node;
+        let attributes = self
+            .contract
+            .and_then(|(service, method)| default_selector(service, method.selector()));
+        let selector = self.call.options.on.as_ref().or(attributes.as_ref());
+        let (mut news, mut joining) = (node.mesh().watch_view(), node.mesh().joining());
+        let mut settled = None;
+        loop {
+            news.mark_unchanged();
+            joining.mark_unchanged();
+            let sought = Sought {
+                global: self.contract.is_none_or(|(service, _)| service.is_global()),
+                service: &self.call.service,
+                method: &self.call.method,
+                id: self.id,
+                // Each node reads the arguments into its own types.
+                key: None,
+                whom: self.call.to.as_ref().map_or(Whom::by(selector), Whom::Node),
+                version: None,
+                itself: node.id(),
+                here: match &self.local {
+                    Some(served) => Here::of(node, &self.call.service, Some(served)),
+                    None => Here::Not,
+                },
+            };
+            if node.has_stopped() {
+                return Err(explain(node, &sought)
+                    .fault("the node that asks has been shut down: ask through one that runs"));
+            }
+            let nodes: Arc<[NodeRef]> = available(node, &sought).into();
+            if !nodes.is_empty() {
+                let itself = nodes.iter().position(|target| target.id == node.id());
+                return Ok(Targets { nodes, itself });
+            }
+            let why = explain(node, &sought);
+            let joined = node.mesh().has_joined();
+            if why.is_final() || (joined && node.mesh().view().is_complete()) {
+                return Err(why);
+            }
+            let until = match joined {
+                true => *settled.get_or_insert_with(|| Instant::now() + SETTLE),
+                false => deadline,
+            };
+            tokio::select! {
+                biased;
+                _ = news.changed() => {}
+                _ = joining.changed() => {}
+                () = sleep_until(until.min(deadline)) => return Err(why),
+            }
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        let (service, method) = self.contract.unzip();
+        method
+            .and_then(MethodInfo::chosen_by)
+            .or(service.and_then(ServiceInfo::chosen_by))
+            .or(self.node.policy())
+            .unwrap_or_default()
+    }
+
+    /// What it leaves to chance.
+    fn draw(&self, targets: usize) -> Draw {
+        let in_turn = self.policy() == Policy::RoundRobin && targets > 1;
+        self.node.choices().draw(in_turn.then(|| Turns::of_method(self.id)))
+    }
+
+    fn order(&self, targets: &Targets, draw: &mut Draw) -> Order {
+        let Targets { nodes, itself } = targets;
+        let look = Look { node: self.node, targets: nodes, itself: *itself, local: &self.local };
+        Order::new(look, self.policy(), draw)
+    }
+
+    /// The shape of the method on this node.
+    fn key_at(&self, target: &NodeRef) -> [u8; 8] {
+        let view = self.node.mesh().view();
+        let mut providers = view.providers(self.id).iter();
+        let known = providers.find(|provider| provider.node == target.id);
+        let ours = || self.contract.map(|(_, method)| method.key());
+        known.map(|provider| provider.key).or_else(ours).unwrap_or_default()
+    }
+
+    /// Asks a node over the mesh.
+    async fn ask(
+        &self,
+        target: &NodeRef,
+        key: [u8; 8],
+        body: Bytes,
+        term: Term,
+        others: bool,
+    ) -> Result<Result<Value, Value>, Broken> {
+        let (began, moved) = (Instant::now(), Moved::default());
+        let mut headers = Headers::new();
+        // It is a key, and the only one.
+        let _ = headers.insert(HEADER, JSON);
+        let request = Request {
+            method: self.id,
+            key,
+            body,
+            term,
+            headers,
+            moved: Some(moved.clone()),
+            sent: None,
+            leave_if_silent: others && self.idempotent,
+        };
+        let times = (began, term.deadline(), Some(moved));
+        let (trouble, choices) = (self.node.live().trouble(), self.node.choices());
+        let watched = trouble.watch(choices, (target.id, &*target.name), times);
+        let response = self.node.mesh().call_to(target.id, request).await;
+        watched.ends(leg::verdict(&response.result), response.term.deadline());
+        let (result, term) = (response.result, response.term);
+        let attempt = |phase, outcome, executed| Attempt {
+            node: Some(target.id),
+            name: Arc::clone(&target.name),
+            path: Path::Direct,
+            phase,
+            elapsed: began.elapsed(),
+            outcome,
+            executed,
+        };
+        let failure = match result {
+            Ok(bytes) => return read(&bytes, term, attempt).map_err(|broken| *broken),
+            Err(failure) => failure,
+        };
+        let executed = leg::executed(failure.executed());
+        let attempt = attempt(leg::phase(&failure), leg::outcome(&failure), executed);
+        Err(Broken { attempt, term, end: End::Failure(failure) })
+    }
+}
+
+/// Reads what the method returned.
+fn read(
+    bytes: &[u8],
+    term: Term,
+    attempt: impl FnOnce(Phase, Outcome, Executed) -> Attempt,
+) -> Result<Result<Value, Value>, Box<Broken>> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let outcome = Outcome::Malformed(error.to_string().into());
+        let attempt = attempt(Phase::Reply, outcome, Executed::Yes);
+        Box::new(Broken { attempt, term, end: End::Garbled })
+    })
+}

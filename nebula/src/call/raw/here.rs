@@ -1,0 +1,134 @@
+//! A call by name of a service of the own node: through its gates and plugins, as any other.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use macula::rpc::admission::Entry;
+use macula::rpc::{Failure, Fault, Lease, Phase as Stage, Term};
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Known, read};
+use crate::call::engine::leg::{self, Broken, End};
+use crate::call::spawned::spawned;
+use crate::call::{Attempt, Executed, Path};
+use crate::context::{Context, Scope};
+use crate::service::codec::Codec;
+use crate::service::info::MethodInfo;
+use crate::service::input::{Input, Started};
+use crate::service::served::Served;
+
+/// The method of this wire name.
+pub(super) fn find(served: &Served, method: &str) -> Option<&'static MethodInfo> {
+    served.info().methods().iter().find(|known| known.method_name() == method).copied()
+}
+
+/// Asks the service of the own node.
+pub(super) async fn ask(
+    call: &Known<'_>,
+    served: &Arc<Served>,
+    body: Bytes,
+    term: Term,
+) -> Result<Result<Value, Value>, Broken> {
+    let began = Instant::now();
+    let lease = Lease::new(term);
+    let result = run(call, served, body, term, &lease).await;
+    let attempt = |phase, outcome, executed| Attempt {
+        node: Some(call.node.id()),
+        name: call.node.name().into(),
+        path: Path::Local,
+        phase,
+        elapsed: began.elapsed(),
+        outcome,
+        executed,
+    };
+    let failure = match result {
+        Ok(bytes) => return read(&bytes, term, attempt).map_err(|broken| *broken),
+        Err(failure) => failure,
+    };
+    let executed = match &failure {
+        // Here it is known that it had begun.
+        Failure::Deadline { phase: Stage::Run } => Executed::Yes,
+        failure => leg::executed(failure.executed()),
+    };
+    let attempt = attempt(leg::phase(&failure), leg::outcome(&failure), executed);
+    Err(Broken { attempt, term, end: End::Failure(failure) })
+}
+
+async fn run(
+    call: &Known<'_>,
+    served: &Arc<Served>,
+    body: Bytes,
+    term: Term,
+    lease: &Lease,
+) -> Result<Bytes, Failure> {
+    let method = find(served, &call.call.method).ok_or(Failure::UnknownMethod)?;
+    let left = || term.deadline().saturating_duration_since(Instant::now());
+    let late = |_| Failure::Deadline { phase: Stage::Queue };
+    if served.is_closed() {
+        return Err(Failure::Draining);
+    }
+    let permit = match served.gate(method.position()).enter_for(left) {
+        Entry::Admitted(permit) => permit,
+        Entry::Queued(waiting) => timeout_at(term.deadline(), waiting).await.map_err(late)?,
+        Entry::Refused { retry_after } => return Err(Failure::Overloaded { retry_after }),
+    };
+    if served.is_closed() {
+        // It was closed while this waited for its turn.
+        return Err(Failure::Draining);
+    }
+    // The body goes before its place does.
+    let mut place = Some(permit);
+    let cx = Context::new(Some(call.node.as_caller()), term, Some(lease.clone()));
+    let input = Input::wire(body).coded(Codec::Json).through(served);
+    let mut body = match served.dispatch().dispatch(method.position(), cx, input) {
+        Started::Body(body) => body,
+        Started::Refused(fault) => return Err(failure(fault)),
+        Started::Filled | Started::Unknown => return Err(Failure::UnknownMethod),
+    };
+    if method.is_spawned()
+        && let Some(permit) = place.take()
+    {
+        // Its inheritance is inside it.
+        body = Box::pin(spawned(&Handle::current(), body, Scope::empty(), permit));
+    }
+    let waiting = Waiting(Some(lease));
+    let ended = tokio::select! {
+        biased;
+        ended = &mut body => ended,
+        () = lease.expired() => return Err(Failure::Deadline { phase: Stage::Run }),
+    };
+    waiting.over();
+    ended.map(|answer| answer.body).map_err(failure)
+}
+
+/// Somebody waits for the call. Dropped before its end, it tells whoever watches the context.
+struct Waiting<'l>(Option<&'l Lease>);
+
+impl Waiting<'_> {
+    fn over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(lease) = self.0 {
+            lease.cancel();
+        }
+    }
+}
+
+/// The same as it is told to a caller elsewhere.
+fn failure(fault: Fault) -> Failure {
+    match fault {
+        Fault::Malformed(why) => Failure::Malformed(why),
+        Fault::Panicked(why) => Failure::Panicked(why),
+        Fault::Unwritable(why) => Failure::ReplyUnwritable(why),
+        Fault::Denied(why) => Failure::Denied(why),
+        Fault::Overloaded { retry_after } => Failure::Overloaded { retry_after },
+        Fault::Expired => Failure::Deadline { phase: Stage::Queue },
+        Fault::Draining => Failure::Draining,
+    }
+}
