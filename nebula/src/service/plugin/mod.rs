@@ -1,7 +1,7 @@
 //! What can be added to a service without touching it: hooks on its calls and on its life.
 //!
 //! A plugin implements what it needs of [`Plugin`]; all hooks have defaults that do nothing. The
-//! plugins of a service stand in one [order](order), the service's own hooks on top. Of each call,
+//! plugins of a service stand in one [order](Order), the service's own hooks on top. Of each call,
 //! local or remote, all `before` hooks run first, top first; then the `around` hooks, each inside
 //! the one above it; then the method; and at the very end, whatever the end is, the `after` hooks,
 //! the lowest first.
