@@ -105,7 +105,8 @@ async fn main() -> nebula::Result<()> {
     // Stopped and started again with what it has.
     services[1].deactivate("new memory").await?;
     services[1].activate("it is in").await?;
-    let kept = storage.get("capital".into()).to(nodes[1].id()).await?;
+    // Asked from its own node, which knows at once that it takes calls again.
+    let kept = StorageClient::new(&nodes[1]).get("capital".into()).to(nodes[1].id()).await?;
     println!("s2 still has {kept:?}");
 
     // A new version takes over: what belongs to the service ends with it.
