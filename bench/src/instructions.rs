@@ -19,16 +19,20 @@ use tokio::runtime::Runtime;
 
 use crate::Failure;
 use crate::args::Args;
-use crate::local::{Counter, CounterClient, SELECTORS, Up, node, thousand};
+use crate::local::{Counter, CounterClient, SELECTORS, Up, chained, node, thousand};
 use crate::peers::Peer;
 use crate::peers::nebula::Nebula;
 use crate::views;
 
 /// The operations, and how often each is repeated.
-const OPERATIONS: [(&str, u32); 12] = [
+const OPERATIONS: [(&str, u32); 16] = [
     ("direct", 10_000),
     ("local", 10_000),
     ("served-here", 5_000),
+    ("chain-none", 5_000),
+    ("chain-before-1", 5_000),
+    ("chain-before-7", 5_000),
+    ("chain-around-1", 5_000),
     ("snapshot", 10_000),
     ("selector-parse", 1_000),
     ("selector-match", 20),
@@ -126,6 +130,10 @@ pub fn count(mut args: Args) -> Result<(), Failure> {
             views::count(&name, times)
         }
         "direct" | "local" | "served-here" => runtime.block_on(here(&name, times)),
+        "chain-none" => runtime.block_on(through(0, false, times)),
+        "chain-before-1" => runtime.block_on(through(1, false, times)),
+        "chain-before-7" => runtime.block_on(through(7, false, times)),
+        "chain-around-1" => runtime.block_on(through(0, true, times)),
         "remote-64" => runtime.block_on(remote(times, 1, 64)),
         "remote-64-by-64" => runtime.block_on(remote(times, 64, 64)),
         "remote-64k" => runtime.block_on(remote(times, 1, 64 << 10)),
@@ -157,6 +165,16 @@ async fn here(name: &str, times: u32) -> Result<(), Failure> {
             "local" => alone.next(n).await?,
             _ => served.next(n).await?,
         });
+    }
+    Ok(())
+}
+
+/// Calls of a service here, through so many `before` hooks and perhaps an `around` hook.
+async fn through(before: usize, wraps: bool, times: u32) -> Result<(), Failure> {
+    let node = chained(before, wraps).await?;
+    let served = CounterClient::new(&node);
+    for n in 0..u64::from(times) {
+        black_box(served.next(black_box(n)).await?);
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What happens without any network: the service, and its client in the same process.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -7,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use macula::MemoryNetwork;
 use macula::identity::NodeId;
+use nebula::Service;
 use nebula::nodes::{NodeFacts, NodeInfo, Nodes};
+use nebula::plugin::{Around, Inbound, Plugin, Refusal};
 use nebula::prelude::*;
 
 use crate::Failure;
@@ -36,6 +39,50 @@ impl Counter for Up {
     async fn next(&self, after: u64) -> u64 {
         after + 1
     }
+}
+
+/// A plugin that looks at the beginnings of calls. `0` is its name.
+#[derive(Clone, Copy, Debug)]
+pub struct Before(&'static str);
+
+#[nebula::plugin]
+impl Plugin for Before {
+    fn name(&self) -> Cow<'static, str> {
+        self.0.into()
+    }
+
+    fn before(&self, call: &mut Inbound<'_>) -> Result<(), Refusal> {
+        black_box(call);
+        Ok(())
+    }
+}
+
+/// One that is around them.
+#[derive(Clone, Copy, Debug)]
+pub struct Wraps;
+
+#[nebula::plugin]
+impl Plugin for Wraps {
+    async fn around(&self, mut call: Around<'_>) -> Result<(), Refusal> {
+        call.next().await
+    }
+}
+
+/// A node in memory that serves [`Counter`] behind so many [`Before`], up to seven, and perhaps
+/// [`Wraps`].
+///
+/// # Errors
+/// It does not start.
+pub async fn chained(before: usize, wraps: bool) -> Result<Node, Failure> {
+    let addr = SocketAddr::from(([10, 0, 0, 1], 1));
+    let node = Node::builder("bench").memory(MemoryNetwork::new(1), addr).cookie("micro");
+    let node = node.start().await?;
+    let names = ["a", "b", "c", "d", "e", "f", "g"];
+    let service = names.into_iter().take(before);
+    let service = service.fold(Service::new(Up), |service, name| service.plugin(Before(name)));
+    let service = if wraps { service.plugin(Wraps) } else { service };
+    service.start_on(&node).await?;
+    Ok(node)
 }
 
 /// What calls without a network take, in nanoseconds.

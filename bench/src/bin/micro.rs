@@ -5,7 +5,9 @@ use std::alloc::System;
 use std::hint::black_box;
 
 use bench::Failure;
-use bench::local::{Counter, CounterClient, SELECTORS, Up, best, nanoseconds, node, thousand};
+use bench::local::{
+    Counter, CounterClient, SELECTORS, Up, best, chained, nanoseconds, node, thousand,
+};
 use nebula::prelude::*;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -41,6 +43,16 @@ async fn main() -> Result<(), Failure> {
         .await;
     row("served by the calling node, a ready method", async |n| here.next(n).await.unwrap_or(0))
         .await;
+    for (before, wraps, what) in [
+        (0, false, "in a chain without plugins"),
+        (1, false, "through one `before` hook; target: ≤ 10 ns more"),
+        (7, false, "through seven `before` hooks; target: ≤ 100 ns more"),
+        (0, true, "through one `around` hook"),
+    ] {
+        let node = chained(before, wraps).await?;
+        let here = CounterClient::new(&node);
+        row(&format!("served here, {what}"), async |n| here.next(n).await.unwrap_or(0)).await;
+    }
     Ok(())
 }
 
