@@ -311,3 +311,12 @@ async fn what_the_builder_serves_lives_as_well() {
     server.shutdown().await.unwrap();
     assert!(service.activate("too late").await.is_err());
 }
+
+/// What is prepared may be kept and shared like any other value.
+#[test]
+fn what_is_prepared_crosses_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<nebula::NodeBuilder>();
+    check::<Service>();
+    check::<ServiceHandle>();
+}

@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -79,7 +79,8 @@ enum Make {
     Made(Arc<dyn Dispatch>),
     /// It is in its place already.
     There(Arc<Served>),
-    Later(&'static ServiceInfo, Build),
+    /// Behind a lock only so that a service to be may be shared like any other setting.
+    Later(&'static ServiceInfo, Mutex<Build>),
 }
 
 impl Make {
@@ -104,7 +105,8 @@ impl Service {
     pub fn build<S: crate::service::method::Service, T: Serve<S>>(
         make: impl FnOnce(&Host) -> T + Send + 'static,
     ) -> Self {
-        Self::of(Make::Later(S::INFO, Box::new(|host| make(host).erase())))
+        let make: Build = Box::new(|host| make(host).erase());
+        Self::of(Make::Later(S::INFO, Mutex::new(make)))
     }
 
     /// Its names and methods.
@@ -293,7 +295,10 @@ impl Service {
         let core = match make {
             Make::Made(service) => Served::new(service),
             Make::There(served) => served,
-            Make::Later(_, make) => Served::new(make(&Host::new(&instance, Part::Service))),
+            Make::Later(_, make) => {
+                let make = make.into_inner().unwrap_or_else(PoisonError::into_inner);
+                Served::new(make(&Host::new(&instance, Part::Service)))
+            }
         };
         core.say_version(&instance.profile.version);
         let seats: Vec<_> = plugins.iter().map(|plugin| instance.seat(plugin)).collect();
