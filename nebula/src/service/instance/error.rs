@@ -22,8 +22,8 @@ pub enum ServiceError {
     Lifecycle(#[from] LifecycleError),
     /// The node serves something else under this name.
     #[error(
-        "this node serves something called `{0}` already: stop that first, or give this one \
-         another name with `.name(..)`"
+        "this node serves something called `{0}` already: stop that first, or serve this one on \
+         another node"
     )]
     NameTaken(Arc<str>),
     /// The node has stopped, or is about to.
