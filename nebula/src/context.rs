@@ -46,21 +46,20 @@ impl Context {
     pub fn detached(timeout: Duration) -> Self {
         let term = Limits::new(timeout, EXTENSIONS_DEFAULT).term(Instant::now(), None);
         // No scope is its own, so that nothing may be left to one.
-        Self::new(None, term, Some(Lease::new(term)))
+        Self::new(None, term, Some(Lease::new(term)), Headers::new())
     }
 
-    /// The context of a call. Without a lease, the scope in which the body is polled makes one
-    /// when it is asked for.
+    /// The context of a call with what came beside its arguments. Without a lease, the scope in
+    /// which the body is polled makes one when it is asked for.
     #[inline]
-    pub(crate) fn new(caller: Option<Arc<Caller>>, term: Term, lease: Option<Lease>) -> Self {
+    pub(crate) fn new(
+        caller: Option<Arc<Caller>>,
+        term: Term,
+        lease: Option<Lease>,
+        headers: Headers,
+    ) -> Self {
         let lease = lease.map_or_else(OnceLock::new, OnceLock::from);
-        Self { caller, term, lease, lent: false, headers: Headers::new(), span: None }
-    }
-
-    /// The same with what came beside the arguments.
-    #[inline]
-    pub(crate) fn with_headers(self, headers: Headers) -> Self {
-        Self { headers, ..self }
+        Self { caller, term, lease, lent: false, headers, span: None }
     }
 
     /// What the caller sent along under this key ([`Call::header`](crate::Call::header)), which is
@@ -182,7 +181,7 @@ impl Context {
 
     /// What calls made inside the handler inherit.
     pub(crate) fn scope(&self) -> Scope {
-        Scope::new(self.term, self.lease.get().cloned()).handing(self.handed())
+        Scope::new(self.term, self.lease.get().cloned(), self.handed())
     }
 }
 
@@ -282,19 +281,10 @@ pub(crate) fn exchange_handed(handed: &mut Headers) {
 pub(crate) struct Scope(Option<Ambient>);
 
 impl Scope {
-    /// The scope of the body of a call.
+    /// The scope of the body of a call, in which calls find their trace in these headers.
     #[inline]
-    pub(crate) fn new(term: Term, lease: Option<Lease>) -> Self {
-        Self(Some(Ambient { term, lease, handed: Headers::new() }))
-    }
-
-    /// The same, in which calls find their trace in these headers.
-    #[inline]
-    pub(crate) fn handing(mut self, headers: Headers) -> Self {
-        if let Some(ambient) = &mut self.0 {
-            ambient.handed = headers;
-        }
-        self
+    pub(crate) fn new(term: Term, lease: Option<Lease>, handed: Headers) -> Self {
+        Self(Some(Ambient { term, lease, handed }))
     }
 
     /// What is left when the scope goes elsewhere.
@@ -380,10 +370,10 @@ mod tests {
     fn scopes_nest_and_survive_a_panic() {
         let (far, near) = (Instant::now() + 9 * SECOND, Instant::now() + SECOND);
         assert_eq!(deadline(), None);
-        Scope::new(Term::fixed(far), None).enter(|| {
+        Scope::new(Term::fixed(far), None, Headers::new()).enter(|| {
             assert_eq!(deadline(), Some(far));
             let panicked = std::panic::catch_unwind(|| {
-                Scope::new(Term::fixed(near), None).enter(|| {
+                Scope::new(Term::fixed(near), None, Headers::new()).enter(|| {
                     assert_eq!(deadline(), Some(near));
                     std::panic::resume_unwind(Box::new(()));
                 })
@@ -397,7 +387,7 @@ mod tests {
     #[test]
     fn a_lease_asked_for_inside_the_scope_is_the_scopes_own() {
         let first = Instant::now() + SECOND;
-        let cx = Context::new(None, Term::new(first, 9 * SECOND, 3), None);
+        let cx = Context::new(None, Term::new(first, 9 * SECOND, 3), None, Headers::new());
         let mut scope = cx.scope();
         let clone = scope.enter(|| cx.clone());
         assert_eq!(clone.extend(SECOND), Ok(SECOND));
@@ -412,7 +402,8 @@ mod tests {
 
     #[test]
     fn a_thread_that_does_not_run_the_body_needs_a_clone() {
-        let cx = Context::new(None, Term::new(Instant::now() + SECOND, SECOND, 3), None);
+        let cx =
+            Context::new(None, Term::new(Instant::now() + SECOND, SECOND, 3), None, Headers::new());
         let elsewhere = |cx: &Context| {
             std::thread::scope(|scope| scope.spawn(|| cx.extend(SECOND)).join().unwrap())
         };
@@ -437,7 +428,7 @@ mod tests {
         let clone = cx.clone();
         let waiting = tokio::spawn(async move { clone.cancelled().await });
         // Nor does it touch the call in which it was made.
-        let mut outer = Scope::new(Term::new(start + SECOND, 9 * SECOND, 9), None);
+        let mut outer = Scope::new(Term::new(start + SECOND, 9 * SECOND, 9), None, Headers::new());
         assert_eq!(outer.enter(|| Context::detached(SECOND).extend(SECOND)), Ok(SECOND));
         assert_eq!(outer.deadline(), Some(start + SECOND));
         for _ in 0..9 {

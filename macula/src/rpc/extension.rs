@@ -16,7 +16,8 @@ use crate::limits::{MAX_EXTENSIONS, MAX_TIME_LEFT};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Term {
     deadline: Instant,
-    room: Duration,
+    /// In microseconds: a term is copied with every call.
+    room: u64,
     left: u32,
 }
 
@@ -42,7 +43,7 @@ impl Term {
     /// most, whole microseconds count) in so many steps (1000 at most).
     #[inline]
     pub fn new(deadline: Instant, room: Duration, extensions: u32) -> Self {
-        let room = whole_micros(room.min(MAX_TIME_LEFT));
+        let room = micros(room.min(MAX_TIME_LEFT));
         Self { deadline, room, left: extensions.min(MAX_EXTENSIONS) }
     }
 
@@ -59,7 +60,7 @@ impl Term {
 
     /// By how much the deadline can still move.
     pub fn room(&self) -> Duration {
-        self.room
+        Duration::from_micros(self.room)
     }
 
     /// How many extensions are left.
@@ -74,31 +75,31 @@ impl Term {
     ///
     /// Says why it does not move; then nothing is spent.
     pub fn extend(&mut self, by: Duration, now: Instant) -> Result<Duration, NotExtended> {
-        let asked = whole_micros(by.min(MAX_TIME_LEFT));
+        let asked = micros(by.min(MAX_TIME_LEFT));
         if now >= self.deadline {
             return Err(NotExtended::Over);
         }
-        if asked.is_zero() {
+        if asked == 0 {
             return Err(NotExtended::Nothing);
         }
         if self.left == 0 {
             return Err(NotExtended::Spent);
         }
         let granted = asked.min(self.room);
-        if granted.is_zero() {
+        if granted == 0 {
             return Err(NotExtended::Latest);
         }
         self.left -= 1;
-        self.room -=
-            if cfg!(mutant = "extended_beyond_the_cap") { Duration::ZERO } else { granted };
+        self.room -= if cfg!(mutant = "extended_beyond_the_cap") { 0 } else { granted };
+        let granted = Duration::from_micros(granted);
         self.deadline += granted;
         Ok(granted)
     }
 }
 
 #[inline]
-fn whole_micros(duration: Duration) -> Duration {
-    Duration::new(duration.as_secs(), duration.subsec_micros() * 1000)
+fn micros(duration: Duration) -> u64 {
+    duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros())
 }
 
 #[cfg(test)]

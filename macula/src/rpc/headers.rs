@@ -29,8 +29,9 @@ const LENGTHS: usize = 3;
 /// Keys are tokens of RFC 9110 without upper-case letters, of at most [`MAX_HEADER_KEY_BYTES`]
 /// bytes; values are any text of at most [`MAX_HEADER_VALUE_BYTES`]. Each key is there once, and
 /// they are kept in their order. A clone is cheap, and none at all allocates nothing.
+// Most calls have none and carry this along all the same: it is one word.
 #[derive(Clone, Default, Eq, PartialEq)]
-pub struct Headers(Option<Arc<str>>);
+pub struct Headers(Option<Arc<Box<str>>>);
 
 impl Headers {
     /// None at all.
@@ -87,7 +88,7 @@ impl Headers {
         if let Some((key, value)) = new {
             put(&mut block, key, value);
         }
-        self.0 = Some(block.into());
+        self.0 = Some(Arc::new(block.into()));
         Ok(())
     }
 
@@ -98,7 +99,7 @@ impl Headers {
         }
         let mut block = String::with_capacity(self.block().len());
         self.without(key).for_each(|(key, value)| put(&mut block, key, value));
-        self.0 = (!block.is_empty()).then(|| block.into());
+        self.0 = (!block.is_empty()).then(|| Arc::new(block.into()));
         true
     }
 
@@ -108,7 +109,7 @@ impl Headers {
 
     /// The entries as they travel, at most [`MAX_HEADERS_BYTES`].
     pub(crate) fn block(&self) -> &str {
-        self.0.as_deref().unwrap_or_default()
+        self.0.as_deref().map_or("", |block| block)
     }
 
     /// Reads a block that is not empty; none if it is not one that [`block`](Self::block) gives.
@@ -129,7 +130,7 @@ impl Headers {
                 break;
             }
         }
-        Some(Self(Some(block.into())))
+        Some(Self(Some(Arc::new(block.into()))))
     }
 }
 

@@ -81,7 +81,7 @@ impl Shared {
         on: Option<&'a Selector>,
         method: &MethodInfo,
     ) -> Option<&'a Selector> {
-        on.or(self.options.on.as_ref()).or_else(|| self.selector(method))
+        on.or(self.options.selector()).or_else(|| self.selector(method))
     }
 
     /// How long calls of the method may take that do not say it themselves.

@@ -69,7 +69,7 @@ impl<M: Method, Targets> Call<'_, M, Targets> {
         let whom = match &self.target {
             Target::Node(id) => Whom::Node(id),
             Target::Pick(_) => Whom::Offered,
-            Target::Unsaid => Whom::by(self.shared.effective(self.options.on.as_ref(), M::INFO)),
+            Target::Unsaid => Whom::by(self.shared.effective(self.options.selector(), M::INFO)),
         };
         Sought {
             global: M::Api::INFO.is_global(),
@@ -78,7 +78,7 @@ impl<M: Method, Targets> Call<'_, M, Targets> {
             id: M::INFO.wire_id(),
             key: Some(M::INFO.key()),
             whom,
-            version: Wanted::of(self.shared.options.version.as_ref(), local),
+            version: Wanted::of(self.shared.options.requirement(), local),
             itself: node.id(),
             here: Here::of(node, M::INFO.service_name(), local),
         }

@@ -91,7 +91,7 @@ fn body<M: Method>(
     served: &Arc<Served>,
     cx: Context,
     args: &mut Option<M::Args>,
-) -> Option<Result<Prepared<M>, Stopped<M::Args>>> {
+) -> Option<Result<Prepared<M>, Box<Stopped<M::Args>>>> {
     if wanted() { shown::<M>(served, cx, args) } else { quiet::<M>(served, cx, args) }
 }
 
@@ -102,7 +102,7 @@ fn shown<M: Method>(
     served: &Arc<Served>,
     mut cx: Context,
     args: &mut Option<M::Args>,
-) -> Option<Result<Prepared<M>, Stopped<M::Args>>> {
+) -> Option<Result<Prepared<M>, Box<Stopped<M::Args>>>> {
     asks(cx.caller().map_or(ALONE, |itself| &itself.name));
     let Some(serving) = Serving::new(&mut cx, M::INFO) else {
         return quiet::<M>(served, cx, args);
@@ -125,7 +125,7 @@ fn quiet<M: Method>(
     served: &Arc<Served>,
     cx: Context,
     args: &mut Option<M::Args>,
-) -> Option<Result<Prepared<M>, Stopped<M::Args>>> {
+) -> Option<Result<Prepared<M>, Box<Stopped<M::Args>>>> {
     let mut slot = Slot::<M>::new(args.take()?);
     let input = Input::slot(&mut slot).through(served);
     match served.dispatch().dispatch(M::INFO.position(), cx, input) {
@@ -137,7 +137,7 @@ fn quiet<M: Method>(
 /// How a body ended that gave no reply.
 enum Broken<M: Method> {
     Panicked(Box<str>),
-    Stopped(Stopped<M::Args>),
+    Stopped(Box<Stopped<M::Args>>),
 }
 
 impl<M: Method> Local<M> {
@@ -237,10 +237,9 @@ impl<M: Method> Local<M> {
         let caller = self.node.as_ref().map(Node::as_caller);
         if let (true, Ok(runtime)) = (M::INFO.is_spawned(), Handle::try_current()) {
             let lease = self.lease();
-            let cx = Context::new(caller, self.term, Some(lease.clone()));
-            let cx = cx.with_headers(self.headers.clone());
+            let cx = Context::new(caller, self.term, Some(lease.clone()), self.headers.clone());
             let body = self.body(cx)?;
-            let scope = || Scope::new(self.term, Some(lease.clone())).handing(self.headers.clone());
+            let scope = || Scope::new(self.term, Some(lease.clone()), self.headers.clone());
             let body = match body {
                 Prepared::Plain(body) => {
                     Prepared::Plain(spawned(&runtime, body, scope(), permit).boxed())
@@ -252,8 +251,7 @@ impl<M: Method> Local<M> {
             self.stage = Stage::Running(Running { body: Some(body), scope: scope(), place: None });
             return Ok(());
         }
-        let cx = Context::new(caller, self.term, self.lease.clone());
-        let cx = cx.with_headers(self.headers.clone());
+        let cx = Context::new(caller, self.term, self.lease.clone(), self.headers.clone());
         let scope = cx.scope();
         let body = self.body(cx)?;
         self.stage = Stage::Running(Running { body: Some(body), scope, place: Some(permit) });
@@ -269,8 +267,8 @@ impl<M: Method> Local<M> {
     }
 
     /// What a plugin made of the call. If it did not begin, it may be made elsewhere.
-    fn stopped(&mut self, stopped: Stopped<M::Args>) -> CallError<Error<M>> {
-        let Stopped { refusal, args, executed } = stopped;
+    fn stopped(&mut self, stopped: Box<Stopped<M::Args>>) -> CallError<Error<M>> {
+        let Stopped { refusal, args, executed } = *stopped;
         self.args = args;
         if executed && refusal == Refusal::Expired {
             return CallError::Deadline(self.log(Phase::Run, Outcome::Overran, Executed::Yes));

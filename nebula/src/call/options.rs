@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::written::Written;
 use crate::nodes::{IntoSelector, Policy, Selector, VersionRequirement};
 use crate::service::info::Stragglers;
+use crate::trace::TraceContext;
 
 /// The longest time limit of a call; longer ones are cut to it.
 pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -26,12 +27,18 @@ pub(crate) const EXTENSIONS_DEFAULT: u32 = 10;
 #[must_use = "options do nothing until they are returned to the client"]
 pub struct Options {
     pub(crate) timeout: Option<Duration>,
-    pub(crate) version: Option<VersionRequirement>,
-    pub(crate) on: Option<Selector>,
-    pub(crate) policy: Option<Policy>,
     pub(crate) max_extensions: Option<u32>,
-    pub(crate) stragglers: Option<Stragglers>,
-    pub(crate) written: Written,
+    /// What few calls say themselves: a call that does not is small.
+    more: Option<Box<More>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct More {
+    version: Option<VersionRequirement>,
+    on: Option<Selector>,
+    policy: Option<Policy>,
+    stragglers: Option<Stragglers>,
+    written: Written,
 }
 
 impl Options {
@@ -52,7 +59,7 @@ impl Options {
 
     /// Sets what becomes of the calls that are under way when a `first` or a `quorum` is decided.
     pub fn stragglers(mut self, stragglers: Stragglers) -> Self {
-        self.stragglers = Some(stragglers);
+        self.more().stragglers = Some(stragglers);
         self
     }
 
@@ -61,13 +68,13 @@ impl Options {
     /// before. A key is a lower-case token of at most 64 bytes, a value any text of at most 1024;
     /// 32 of them and 4 KiB in all. With any other a call fails before anything is sent.
     pub fn header(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        self.written.insert(key.as_ref(), value.as_ref());
+        self.more().written.insert(key.as_ref(), value.as_ref());
         self
     }
 
     /// Sets which nodes calls are for.
     pub fn on(mut self, selector: impl IntoSelector) -> Self {
-        self.on = Some(selector.into_selector());
+        self.more().on = Some(selector.into_selector());
         self
     }
 
@@ -76,14 +83,57 @@ impl Options {
     /// must be the caller's all the same. A majority counts the nodes of other versions, too, as it
     /// counts those that are down.
     pub fn version(mut self, requirement: VersionRequirement) -> Self {
-        self.version = Some(requirement);
+        self.more().version = Some(requirement);
         self
     }
 
     /// Sets which of those nodes a call to one node asks first. Calls to several ask all of them.
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = Some(policy);
+        self.more().policy = Some(policy);
         self
+    }
+
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    /// Whether they have [neither selector, nor policy, nor anything written](More).
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.more.is_none()
+    }
+
+    #[inline]
+    pub(crate) fn selector(&self) -> Option<&Selector> {
+        self.more.as_ref()?.on.as_ref()
+    }
+
+    pub(crate) fn take_selector(&mut self) -> Option<Selector> {
+        self.more.as_mut()?.on.take()
+    }
+
+    #[inline]
+    pub(crate) fn requirement(&self) -> Option<&VersionRequirement> {
+        self.more.as_ref()?.version.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn chosen_by(&self) -> Option<Policy> {
+        self.more.as_ref()?.policy
+    }
+
+    pub(crate) fn left_behind(&self) -> Option<Stragglers> {
+        self.more.as_ref()?.stragglers
+    }
+
+    #[inline]
+    pub(crate) fn written(&self) -> Option<&Written> {
+        self.more.as_deref().map(|more| &more.written)
+    }
+
+    /// The call has this span, which its headers say unless they say another one.
+    pub(crate) fn set_span(&mut self, span: TraceContext) {
+        self.more().written.set_span(span);
     }
 }
 

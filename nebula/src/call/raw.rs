@@ -259,7 +259,7 @@ impl<'c> Known<'c> {
         let attributes = self
             .contract
             .and_then(|(service, method)| default_selector(service, method.selector()));
-        let selector = self.call.options.on.as_ref().or(attributes.as_ref());
+        let selector = self.call.options.selector().or(attributes.as_ref());
         let (mut news, mut joining) = (node.mesh().watch_view(), node.mesh().joining());
         let mut settled = None;
         loop {

@@ -215,7 +215,7 @@ pub(crate) fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node, served: &Se
         Target::Pick(_) => false,
         Target::Unsaid => {
             matches!(policy(call), Policy::LocalFirst | Policy::Closest)
-                && call.shared.effective(call.options.on.as_ref(), M::INFO).is_none_or(|selector| {
+                && call.shared.effective(call.options.selector(), M::INFO).is_none_or(|selector| {
                     // A selector that makes no sense is refused wherever it is used.
                     let checked = |told: Arc<Declared>| told.topology.check(selector).is_ok();
                     selector.matches(node.name(), node.tags())
@@ -223,7 +223,7 @@ pub(crate) fn stays_here<M: Method>(call: &Call<'_, M>, node: &Node, served: &Se
                 })
         }
     };
-    let version = call.shared.options.version.as_ref();
+    let version = call.shared.options.requirement();
     meant && !call.hedge && version.is_none_or(|version| version.takes(served.version()))
 }
 
@@ -250,7 +250,6 @@ fn elsewhere<'a, M: Method>(
 pub(crate) struct Times {
     started: Instant,
     term: Term,
-    watch: Option<CancellationToken>,
     /// In which headers the trace around it stands, if there is one.
     handed: Headers,
     /// Nobody wanted it any more before it began.
@@ -268,18 +267,17 @@ impl Times {
         let limits = said.as_ref().unwrap_or(usual);
         let inherited = Inherited::now();
         let within = shared.within.as_ref();
-        let watch = within.map(Context::token);
         let started = Instant::now();
         let outer = inherited.as_ref().map(|inherited| inherited.deadline);
         let outer = [outer, within.map(Context::deadline)];
         let term = limits.term(started, outer.into_iter().flatten().min());
         let given_up = inherited.as_ref().is_some_and(|inherited| inherited.cancelled)
-            || watch.as_ref().is_some_and(CancellationToken::is_cancelled);
+            || within.is_some_and(|within| within.token().is_cancelled());
         let handed = match within {
             Some(within) => within.handed(),
             None => inherited.map_or_else(Headers::new, |inherited| inherited.handed),
         };
-        Self { started, term, watch, handed, given_up }
+        Self { started, term, handed, given_up }
     }
 
     /// When it must end, as things stand at its beginning.
@@ -307,8 +305,12 @@ impl Times {
 /// Why a call cannot be sent, if what is written on it cannot.
 #[inline]
 fn unwritable<M: Method>(call: &Call<'_, M>) -> Option<CallError> {
-    let why = written::fault(&call.shared.options, &call.options)?;
-    Some(CallError::Protocol(Log::from(Attempt {
+    written::fault(&call.shared.options, &call.options).map(unwritten)
+}
+
+#[cold]
+fn unwritten(why: String) -> CallError {
+    CallError::Protocol(Log::from(Attempt {
         node: None,
         name: "".into(),
         path: Path::Local,
@@ -316,15 +318,15 @@ fn unwritable<M: Method>(call: &Call<'_, M>) -> Option<CallError> {
         elapsed: Duration::ZERO,
         outcome: Outcome::Unwritable(why.into()),
         executed: Executed::No,
-    })))
+    }))
 }
 
 /// By what a call chooses a node.
 fn policy<M: Method>(call: &Call<'_, M>) -> Policy {
     let Call { shared, options, .. } = call;
     options
-        .policy
-        .or(shared.options.policy)
+        .chosen_by()
+        .or(shared.options.chosen_by())
         .or(M::INFO.chosen_by())
         .or(M::Api::INFO.chosen_by())
         .or_else(|| shared.place.policy())
@@ -399,14 +401,15 @@ impl<'a, M: Method> Ask<'a, M> {
         let headers = times.headers(call);
         let shared = call.shared;
         let target = std::mem::replace(&mut call.target, Target::Unsaid);
-        let targets = targets::<M>(target, call.options.on.take(), shared);
+        let targets = targets::<M>(target, call.options.take_selector(), shared);
         let topology = match (&targets, &shared.place) {
             (Targets::Selector(_), Place::Node { node, .. }) => node.declared(),
             _ => None,
         };
-        let Times { started, term, watch, .. } = times;
+        let Times { started, term, .. } = times;
+        let watch = shared.within.as_ref().map(Context::token);
         let (args, hedge, local) = (call.args.take(), call.hedge, None);
-        let version = shared.options.version.clone();
+        let version = shared.options.requirement().cloned();
         Self {
             args,
             targets,

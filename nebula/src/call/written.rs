@@ -37,6 +37,7 @@ impl Written {
         self.0.get_or_insert_default().span = Some(span);
     }
 
+    #[inline]
     fn headers(&self) -> Option<&Headers> {
         self.0.as_ref().map(|inner| &inner.headers)
     }
@@ -51,12 +52,20 @@ impl Written {
 /// that is handed down to it.
 #[inline]
 pub(crate) fn headers(client: &Options, call: &Options, outer: &Headers) -> Headers {
-    let said = match (client.written.headers(), call.written.headers()) {
+    match client.is_plain() && call.is_plain() && outer.is_empty() {
+        true => Headers::new(),
+        false => merged(client.written(), call.written(), outer),
+    }
+}
+
+#[inline(never)]
+fn merged(client: Option<&Written>, call: Option<&Written>, outer: &Headers) -> Headers {
+    let said = match (client.and_then(Written::headers), call.and_then(Written::headers)) {
         (None, None) => Headers::new(),
         (Some(headers), None) | (None, Some(headers)) => headers.clone(),
         (Some(client), Some(call)) => both(client, call).unwrap_or_else(|_| call.clone()),
     };
-    let own = call.written.0.as_ref().and_then(|inner| inner.span);
+    let own = call.and_then(|call| call.0.as_ref()?.span);
     match outer.is_empty() && own.is_none() {
         true => said,
         false => handed::continued(said, outer, own),
@@ -66,12 +75,17 @@ pub(crate) fn headers(client: &Options, call: &Options, outer: &Headers) -> Head
 /// Why the headers of a call cannot be sent, if they cannot.
 #[inline]
 pub(crate) fn fault(client: &Options, call: &Options) -> Option<String> {
-    let (client, call) = (&client.written, &call.written);
-    if client.0.is_none() && call.0.is_none() {
+    if client.is_plain() && call.is_plain() {
         return None;
     }
-    client.fault().or_else(|| call.fault()).or_else(|| {
-        let together = both(client.headers()?, call.headers()?);
+    wrong(client.written(), call.written())
+}
+
+#[cold]
+fn wrong(client: Option<&Written>, call: Option<&Written>) -> Option<String> {
+    let alone = client.and_then(Written::fault).or_else(|| call?.fault());
+    alone.or_else(|| {
+        let together = both(client?.headers()?, call?.headers()?);
         Some(together.err()?.to_string())
     })
 }

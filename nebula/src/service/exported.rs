@@ -88,7 +88,7 @@ impl rpc::Handler for Exported {
             Arc::new(Caller { id: call.caller.node, name: "".into(), tags: [].into() })
         });
         let term = Term::fixed(call.lease.deadline());
-        let mut cx = Context::new(Some(caller), term, Some(call.lease)).with_headers(call.headers);
+        let mut cx = Context::new(Some(caller), term, Some(call.lease), call.headers);
         let index = self.indices.get(call.method).copied().unwrap_or(u16::MAX);
         let input = Input::wire(call.body).coded(codec).through(&served);
         let method = if wanted() { served.info().at(index) } else { None };

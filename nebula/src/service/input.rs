@@ -136,7 +136,7 @@ impl fmt::Debug for Input<'_> {
 /// Where a caller in this process leaves the arguments and finds the body's future.
 pub struct Slot<M: Method> {
     args: Option<M::Args>,
-    body: Option<Result<Prepared<M>, Stopped<M::Args>>>,
+    body: Option<Result<Prepared<M>, Box<Stopped<M::Args>>>>,
 }
 
 impl<M: Method> Slot<M> {
@@ -155,7 +155,7 @@ impl<M: Method> Slot<M> {
 
     /// The body, or why a plugin refused the call.
     #[inline]
-    pub(crate) fn into_prepared(self) -> Option<Result<Prepared<M>, Stopped<M::Args>>> {
+    pub(crate) fn into_prepared(self) -> Option<Result<Prepared<M>, Box<Stopped<M::Args>>>> {
         self.body
     }
 }
@@ -202,7 +202,7 @@ async fn encoded<M: Method>(
 /// The same for a body that a plugin may end.
 async fn encoded_or_stopped<M: Method>(
     scope: Scope,
-    body: impl Future<Output = Result<M::Reply, Stopped<M::Args>>> + Send,
+    body: impl Future<Output = Result<M::Reply, Box<Stopped<M::Args>>>> + Send,
     codec: Codec,
 ) -> Result<Answer, Fault> {
     let reply = run(scope, body).await?;

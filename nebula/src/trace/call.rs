@@ -10,6 +10,7 @@ use tracing::field::{Empty, display};
 use tracing::{Level, Span, debug_span, span_enabled};
 
 use super::{TraceContext, handed, random, wanted};
+use crate::call::options::Options;
 use crate::call::{Call, CallError};
 use crate::context::{Context, Inherited};
 use crate::service::method::Method;
@@ -39,9 +40,8 @@ impl Calling {
         if !span_enabled!(target: TARGET, Level::DEBUG) {
             return None;
         }
-        let written = &call.options.written;
-        let said = written.get(handed::PARENT);
-        let said = said.or_else(|| call.shared.options.written.get(handed::PARENT));
+        let written = [&call.options, &call.shared.options].into_iter().flat_map(Options::written);
+        let said = written.filter_map(|written| written.get(handed::PARENT)).next();
         let span = match said {
             // The call is where it was said to be.
             Some(said) => {
@@ -57,7 +57,7 @@ impl Calling {
                     Some(outer) => outer.child(random),
                     None => TraceContext::root(random),
                 };
-                call.options.written.set_span(own);
+                call.options.set_span(own);
                 span(kind, (M::INFO.service_name(), M::INFO.method_name()), Some(own), outer)
             }
         };

@@ -41,10 +41,9 @@ pub(crate) fn begin<M: Method>(
         drop(place);
         return Err(later(call, times, served, node));
     }
-    let cx = Context::new(node.map(Node::as_caller), times.term(), None);
     let headers = times.headers(call);
-    let scope = Scope::new(times.term(), None).handing(headers.clone());
-    let cx = cx.with_headers(headers);
+    let scope = Scope::new(times.term(), None, headers.clone());
+    let cx = Context::new(node.map(Node::as_caller), times.term(), None, headers);
     let body = match body::<M>(served, cx, &mut call.args) {
         Some(Ok(body)) => body,
         Some(Err(stopped)) => return Err(refused(call, times, served, node, stopped)),
@@ -81,7 +80,7 @@ fn refused<M: Method>(
     times: Times,
     served: &Arc<Served>,
     node: Option<&Node>,
-    stopped: Stopped<M::Args>,
+    stopped: Box<Stopped<M::Args>>,
 ) -> Box<Local<M>> {
     let mut local = later(call, times, served, node);
     local.stage = Stage::Refused(local.stopped(stopped));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use macula::rpc::admission::Entry;
-use macula::rpc::{Failure, Fault, Lease, Phase as Stage, Term};
+use macula::rpc::{Failure, Fault, Headers, Lease, Phase as Stage, Term};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
@@ -80,7 +80,7 @@ async fn run(
     }
     // The body goes before its place does.
     let mut place = Some(permit);
-    let cx = Context::new(Some(call.node.as_caller()), term, Some(lease.clone()));
+    let cx = Context::new(Some(call.node.as_caller()), term, Some(lease.clone()), Headers::new());
     let input = Input::wire(body).coded(Codec::Json).through(served);
     let mut body = match served.dispatch().dispatch(method.position(), cx, input) {
         Started::Body(body) => body,

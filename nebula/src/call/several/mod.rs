@@ -239,8 +239,8 @@ fn stragglers<M: Method>(call: &Call<'_, M>) -> Stragglers {
         false => Stragglers::Finish,
     };
     call.options
-        .stragglers
-        .or(call.shared.options.stragglers)
+        .left_behind()
+        .or(call.shared.options.left_behind())
         .or(M::INFO.stragglers())
         .or(M::Api::INFO.stragglers())
         .unwrap_or(usual)

@@ -28,7 +28,7 @@ pub(crate) enum Prepared<M: Method> {
     /// No plugin has to do with it any more.
     Plain(BoxFuture<'static, M::Reply>),
     /// A plugin may end it in place of the method.
-    Hooked(BoxFuture<'static, Result<M::Reply, Stopped<M::Args>>>),
+    Hooked(BoxFuture<'static, Result<M::Reply, Box<Stopped<M::Args>>>>),
 }
 
 /// A call that a plugin ended without a reply.
@@ -52,7 +52,7 @@ pub(crate) fn prepare<M, F, Fut>(
     args: M::Args,
     body: F,
     elsewhere: bool,
-) -> Result<Prepared<M>, Stopped<M::Args>>
+) -> Result<Prepared<M>, Box<Stopped<M::Args>>>
 where
     M: Method,
     F: FnOnce(Context, M::Args) -> Fut + Send + 'static,
@@ -75,12 +75,12 @@ where
             (Some(reply), _) => return Ok(Prepared::Plain(ready(reply).boxed())),
             (None, None) => {
                 let refusal = Refusal::Failed("the arguments are gone".into());
-                return Err(Stopped { refusal, args: None, executed: false });
+                return Err(Box::new(Stopped { refusal, args: None, executed: false }));
             }
         },
         Err(refusal) => refusal,
     };
-    Err(Stopped { refusal, args: call.into_args(), executed: false })
+    Err(Box::new(Stopped { refusal, args: call.into_args(), executed: false }))
 }
 
 /// A call through hooks that outlast its beginning.
@@ -90,7 +90,7 @@ async fn lasting<M, F, Fut>(
     args: M::Args,
     body: F,
     elsewhere: bool,
-) -> Result<M::Reply, Stopped<M::Args>>
+) -> Result<M::Reply, Box<Stopped<M::Args>>>
 where
     M: Method,
     F: FnOnce(Context, M::Args) -> Fut + Send + 'static,
@@ -122,7 +122,7 @@ where
         }
     };
     let executed = call.ran;
-    Err(Stopped { refusal, args: call.into_args(), executed })
+    Err(Box::new(Stopped { refusal, args: call.into_args(), executed }))
 }
 
 async fn through<M, F, Fut>(
