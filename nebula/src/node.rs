@@ -31,10 +31,11 @@ use crate::nodes::{Nodes, Policy};
 use crate::registry::Registry;
 use crate::service::contracts::Contracts;
 use crate::service::instance::{Service, ServiceError, ServiceHandle};
+use crate::service::method;
 use crate::service::serve::Serve;
 use crate::service::served::Served;
 use crate::service::services::{Place, Services};
-use crate::service::slot::{Slot, Slots};
+use crate::service::slot::{Found, Slot, Slots};
 
 /// How long the replies of calls that have just ended may take to be sent, at least.
 const LAST_REPLIES: Duration = Duration::from_millis(200);
@@ -277,6 +278,11 @@ impl Node {
     /// The service of this wire name that it serves itself.
     pub(crate) fn served(&self, service: &str) -> Option<Arc<Served>> {
         self.shared.slots.served(service)
+    }
+
+    /// The service of the generated client `S`, if it is served now.
+    pub(crate) fn serving<S: method::Service>(&self) -> Option<Arc<Served>> {
+        self.slot(S::INFO.service_name()).of::<S>().map(Found::keep)
     }
 
     /// Where a service of this wire name is found, if it comes.

@@ -5,6 +5,8 @@
 mod chain;
 #[path = "living/life.rs"]
 mod life;
+#[path = "living/passing.rs"]
+mod passing;
 #[path = "living/plugins.rs"]
 mod plugins;
 #[path = "living/registry.rs"]

@@ -85,14 +85,17 @@ struct Running<M: Method, Place> {
 }
 
 /// Makes the body of a call, with the arguments that it takes; none if the service is another than
-/// it seems.
+/// it seems. What plugins do meanwhile, they do in the scope of the call.
 #[inline]
 fn body<M: Method>(
     served: &Arc<Served>,
     cx: Context,
+    scope: &mut Scope,
     args: &mut Option<M::Args>,
 ) -> Option<Result<Prepared<M>, Box<Stopped<M::Args>>>> {
-    if wanted() { shown::<M>(served, cx, args) } else { quiet::<M>(served, cx, args) }
+    let make =
+        || if wanted() { shown::<M>(served, cx, args) } else { quiet::<M>(served, cx, args) };
+    if served.chain().is_quiet() { make() } else { scope.enter(make) }
 }
 
 /// The same in a span of its own, if somebody wants that.
@@ -228,6 +231,14 @@ impl<M: Method> Local<M> {
         self.args.take()
     }
 
+    /// After a wait for its turn, the plugins of the service may be others.
+    fn look_again(&mut self) {
+        let now = self.node.as_ref().and_then(Node::serving::<M::Api>);
+        if let Some(now) = now.filter(|now| now.is_form_of(&self.served)) {
+            self.served = now;
+        }
+    }
+
     /// Starts the body, as the holder of `permit`.
     fn run(&mut self, permit: Permit) -> Result<(), CallError<Error<M>>> {
         if self.served.is_closed() {
@@ -238,8 +249,9 @@ impl<M: Method> Local<M> {
         if let (true, Ok(runtime)) = (M::INFO.is_spawned(), Handle::try_current()) {
             let lease = self.lease();
             let cx = Context::new(caller, self.term, Some(lease.clone()), self.headers.clone());
-            let body = self.body(cx)?;
-            let scope = || Scope::new(self.term, Some(lease.clone()), self.headers.clone());
+            let (term, headers) = (self.term, self.headers.clone());
+            let scope = || Scope::new(term, Some(lease.clone()), headers.clone());
+            let body = self.body(cx, &mut scope())?;
             let body = match body {
                 Prepared::Plain(body) => {
                     Prepared::Plain(spawned(&runtime, body, scope(), permit).boxed())
@@ -252,14 +264,14 @@ impl<M: Method> Local<M> {
             return Ok(());
         }
         let cx = Context::new(caller, self.term, self.lease.clone(), self.headers.clone());
-        let scope = cx.scope();
-        let body = self.body(cx)?;
+        let mut scope = cx.scope();
+        let body = self.body(cx, &mut scope)?;
         self.stage = Stage::Running(Running { body: Some(body), scope, place: Some(permit) });
         Ok(())
     }
 
-    fn body(&mut self, cx: Context) -> Result<Prepared<M>, CallError<Error<M>>> {
-        match body::<M>(&self.served, cx, &mut self.args) {
+    fn body(&mut self, cx: Context, scope: &mut Scope) -> Result<Prepared<M>, CallError<Error<M>>> {
+        match body::<M>(&self.served, cx, scope, &mut self.args) {
             Some(Ok(body)) => Ok(body),
             Some(Err(stopped)) => Err(self.stopped(stopped)),
             None => Err(self.incompatible()),
@@ -324,6 +336,10 @@ impl<M: Method> Local<M> {
     /// cooperative budget at every poll must not keep this from being seen.
     fn poll_end(&mut self, task: &mut task::Context<'_>) -> Poll<CallError<Error<M>>> {
         let (phase, executed) = match &self.stage {
+            // A plugin may be what it waits for.
+            Stage::Running(Running { body: Some(Prepared::Hooked(_)), .. }) => {
+                (Phase::Run, Executed::Unknown)
+            }
             Stage::Running(_) => (Phase::Run, Executed::Yes),
             _ => (Phase::Queue, Executed::No),
         };
@@ -393,7 +409,10 @@ impl<M: Method> Local<M> {
                         return Poll::Ready(Err(error));
                     }
                     match permit {
-                        Poll::Ready(permit) => self.run(permit)?,
+                        Poll::Ready(permit) => {
+                            self.look_again();
+                            self.run(permit)?;
+                        }
                         Poll::Pending => return Poll::Pending,
                     }
                 }

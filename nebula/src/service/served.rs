@@ -51,6 +51,11 @@ impl Served {
         Arc::new(Self { dispatch, contract: self.contract, gates, chain })
     }
 
+    /// Whether the other is the same service, perhaps with other plugins.
+    pub(crate) fn is_form_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.gates, &other.gates)
+    }
+
     /// The object that runs it.
     #[inline]
     pub(crate) fn dispatch(&self) -> &dyn Dispatch {

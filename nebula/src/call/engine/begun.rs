@@ -1,7 +1,5 @@
 //! A call of which it is known whom it may be made to, and in which order.
 
-use std::sync::Arc;
-
 use super::arguments::Arguments;
 use super::order::Order;
 use super::roster::Roster;
@@ -9,7 +7,6 @@ use crate::call::unicast::Ask;
 use crate::node::Node;
 use crate::nodes::choices::Draw;
 use crate::service::method::Method;
-use crate::service::served::Served;
 
 /// A call between the choice of its nodes and its end.
 pub(crate) struct Begun<'a, M: Method> {
@@ -18,8 +15,6 @@ pub(crate) struct Begun<'a, M: Method> {
     /// Whom of the roster it asks next.
     pub(crate) order: Order,
     pub(crate) arguments: Arguments<M>,
-    /// The service of this node that refused the call: it may be asked again when all are.
-    pub(crate) here: Option<Arc<Served>>,
     /// Nothing is drawn as long as there is nothing to choose.
     draw: Option<Draw>,
 }
@@ -30,7 +25,7 @@ impl<'a, M: Method> Begun<'a, M> {
         node.retries().deposit();
         let arguments = Arguments::new(node, ask.started, ask.args.take());
         let order = Order::none();
-        let mut begun = Self { ask, roster, order, arguments, here: None, draw: None };
+        let mut begun = Self { ask, roster, order, arguments, draw: None };
         begun.put_in_order(node);
         begun
     }

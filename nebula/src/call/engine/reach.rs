@@ -72,7 +72,9 @@ impl<'a> Wanted<'a> {
 pub(crate) enum Here {
     /// It serves it and takes calls.
     Serves,
-    /// It does not serve it, or takes no calls any more.
+    /// It serves it, and takes no calls now.
+    Closed,
+    /// It does not serve it.
     Not,
     /// It serves another contract of that name.
     OtherContract,
@@ -84,8 +86,9 @@ impl Here {
     pub(crate) fn of(node: &Node, service: &str, contract: Option<&Served>) -> Self {
         match contract {
             Some(served) if !served.is_closed() => Self::Serves,
+            Some(_) => Self::Closed,
             None if node.served(service).is_some() => Self::OtherContract,
-            _ => Self::Not,
+            None => Self::Not,
         }
     }
 }
@@ -210,6 +213,7 @@ impl Sought<'_> {
         if known.id == self.itself {
             return Some(match self.here {
                 Here::OtherContract => "serves another contract of this name".into(),
+                Here::Closed => "takes no calls now".into(),
                 Here::Serves | Here::Not => "does not serve it".into(),
             });
         }

@@ -143,6 +143,9 @@ impl Roster {
             let joined = joining.borrow_and_update().joined;
             let complete = joined && view.is_complete();
             let mut nobody = None;
+            if wait != Wait::Never {
+                ask.local = node.serving::<M::Api>();
+            }
             if complete || look_anyway {
                 nobody = match Self::look(node, ask, &view) {
                     Ok(roster) => return Ok(Self { complete, ..roster }),

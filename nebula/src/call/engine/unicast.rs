@@ -66,15 +66,16 @@ pub(crate) async fn run<M: Method>(
     mut ask: Ask<'_, M>,
     refused: Option<CallError<Error<M>>>,
 ) -> Answer<M> {
-    let here = if refused.is_some() { ask.local.take() } else { None };
+    if refused.is_some() {
+        ask.local = None;
+    }
     let wait = if refused.is_some() { Wait::Never } else { Wait::Somebody };
     let roster = match Roster::find(&node, &mut ask, wait).await {
         Ok(roster) => roster,
         Err(_) if refused.is_some() => Roster::default(),
         Err(found) => return Err(nobody::<M>(found, Log::default())),
     };
-    let mut call = Begun::new(&node, ask, roster);
-    call.here = here;
+    let call = Begun::new(&node, ask, roster);
     go_on(node, call, refused.map(Tried::Refused)).await
 }
 
@@ -115,7 +116,8 @@ pub(crate) async fn go_on<M: Method>(
             Step::TryNext => note(tried, &mut log),
             Step::StartOver { after } => {
                 note(tried, &mut log);
-                call.ask.local = call.ask.local.or(call.here.clone());
+                // Also the one here that refused it before, in the form that it has now.
+                call.ask.local = node.serving::<M::Api>();
                 let roster = match Box::pin(look_again(&node, &mut call.ask, after)).await {
                     Ok(found) => found,
                     Err(found) => return Err(nobody::<M>(found, log)),

@@ -42,9 +42,9 @@ pub(crate) fn begin<M: Method>(
         return Err(later(call, times, served, node));
     }
     let headers = times.headers(call);
-    let scope = Scope::new(times.term(), None, headers.clone());
+    let mut scope = Scope::new(times.term(), None, headers.clone());
     let cx = Context::new(node.map(Node::as_caller), times.term(), None, headers);
-    let body = match body::<M>(served, cx, &mut call.args) {
+    let body = match body::<M>(served, cx, &mut scope, &mut call.args) {
         Some(Ok(body)) => body,
         Some(Err(stopped)) => return Err(refused(call, times, served, node, stopped)),
         None => return Ok(Err(later(call, times, served, node).incompatible())),

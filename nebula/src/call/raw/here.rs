@@ -7,6 +7,7 @@ use macula::rpc::admission::Entry;
 use macula::rpc::{Failure, Fault, Headers, Lease, Phase as Stage, Term};
 use serde_json::Value;
 use tokio::runtime::Handle;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Known, read};
@@ -97,7 +98,7 @@ async fn run(
     let ended = tokio::select! {
         biased;
         ended = &mut body => ended,
-        () = lease.expired() => return Err(Failure::Deadline { phase: Stage::Run }),
+        () = unconstrained(lease.expired()) => return Err(Failure::Deadline { phase: Stage::Run }),
     };
     waiting.over();
     ended.map(|answer| answer.body).map_err(failure)

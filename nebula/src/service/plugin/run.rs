@@ -114,6 +114,12 @@ where
             end.show(Ended::Refused(&refusal), None);
             refusal
         }
+        Err(panic) if !call.ran => {
+            let message = panic_message(panic);
+            let refusal = Refusal::Failed(format!("a plugin around it panicked: {message}"));
+            end.show(Ended::Refused(&refusal), None);
+            refusal
+        }
         Err(panic) => {
             let message = panic_message(panic);
             end.show(Ended::Panicked(&message), None);
