@@ -14,12 +14,14 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use self::counts::OneWay;
+use super::ask::Ask;
 use super::engine::begun::Begun;
 use super::engine::roster::{Roster, Wait};
 use super::engine::unicast::{go_on, nobody};
 use super::handle::Place;
+use super::times::Times;
 use super::unary::Call;
-use super::unicast::{Answer, Ask, Times, Unicast, stays_here};
+use super::unicast::{Answer, Unicast, stays_here};
 use super::{CallError, Executed, Log};
 use crate::node::Node;
 use crate::service::method::{Error, Method};

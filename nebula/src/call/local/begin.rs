@@ -7,9 +7,13 @@ use std::task::{self, Poll};
 
 use macula::rpc::admission::Pass;
 
-use super::{Broken, Local, Running, Stage, body};
+use super::body::body;
+use super::running::{Broken, Running};
+use super::{Local, Stage};
+use crate::call::ask::Ask;
+use crate::call::times::Times;
 use crate::call::unary::Call;
-use crate::call::unicast::{Answer, Ask, Times};
+use crate::call::unicast::Answer;
 use crate::context::{Context, Scope};
 use crate::node::Node;
 use crate::service::method::Method;
@@ -83,7 +87,7 @@ fn refused<M: Method>(
     stopped: Box<Stopped<M::Args>>,
 ) -> Box<Local<M>> {
     let mut local = later(call, times, served, node);
-    local.stage = Stage::Refused(local.stopped(stopped));
+    local.stage = Stage::Refused(local.stopped(*stopped));
     local
 }
 
