@@ -50,7 +50,7 @@ pub(crate) fn begin<M: Method>(
     let cx = Context::new(node.map(Node::as_caller), times.term(), None, headers);
     let body = match body::<M>(served, cx, &mut scope, &mut call.args) {
         Some(Ok(body)) => body,
-        Some(Err(stopped)) => return Err(refused(call, times, served, node, stopped)),
+        Some(Err(stopped)) => return Err(refused(call, times, served, node, *stopped)),
         None => return Ok(Err(later(call, times, served, node).incompatible())),
     };
     let mut running = Running::<M, _> { body: Some(body), scope, place: Some(place) };
@@ -60,7 +60,7 @@ pub(crate) fn begin<M: Method>(
         Err(Broken::Panicked(message)) => {
             Ok(Err(later(call, times, served, node).panicked(message)))
         }
-        Err(Broken::Stopped(stopped)) => Err(refused(call, times, served, node, stopped)),
+        Err(Broken::Stopped(stopped)) => Err(refused(call, times, served, node, *stopped)),
     }
 }
 
@@ -84,10 +84,10 @@ fn refused<M: Method>(
     times: Times,
     served: &Arc<Served>,
     node: Option<&Node>,
-    stopped: Box<Stopped<M::Args>>,
+    stopped: Stopped<M::Args>,
 ) -> Box<Local<M>> {
     let mut local = later(call, times, served, node);
-    local.stage = Stage::Refused(local.stopped(*stopped));
+    local.stage = Stage::Refused(local.stopped(stopped));
     local
 }
 
