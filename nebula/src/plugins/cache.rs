@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use macula::rpc::Headers;
 use serde::{Deserialize, Serialize};
 
 use self::lru::{Bounds, Lru};
@@ -32,6 +33,10 @@ const LONGEST_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 /// Of which methods, must be said: a method that is `idempotent` may be one that writes, and a write
 /// that is answered from here does not happen. Only `idempotent` methods can be kept at all. What a
 /// method returns as `Err` is not kept. Arguments are the same if their encoded forms are.
+///
+/// **Of what travels beside the arguments the cache knows nothing: if a method reads a header of its
+/// call, such as `tenant`, say so with [`vary`](Self::vary), or one tenant gets what was made for
+/// another one.** The same goes for a plugin below that does.
 ///
 /// A reply given again is the old one for as long as [`ttl`](Self::ttl) says. If what a reply is made
 /// of changes, [`clear`](Self::clear) forgets all of them, at once and also those of calls under way.
@@ -79,6 +84,8 @@ pub struct CacheConfig {
     pub max_bytes: u64,
     /// Whether each caller gets only what was made for it.
     pub per_caller: bool,
+    /// The headers that a reply depends on, by their keys in lower case.
+    pub vary: Vec<String>,
     /// Whether of calls of the same method with the same arguments one runs at a time.
     pub single_flight: bool,
 }
@@ -93,7 +100,7 @@ struct Kept {
     turns: BTreeMap<Key, Weak<tokio::sync::Mutex<()>>>,
 }
 
-/// Method, caller, and arguments.
+/// Method, caller, headers and arguments.
 type Key = Bytes;
 
 impl CacheConfig {
@@ -108,7 +115,11 @@ impl CacheConfig {
         if !(4096..=MOST_BYTES).contains(&self.max_bytes) {
             return invalid("max_bytes", "it must be from 4096 (4 KiB) to 1099511627776 (1 TiB)");
         }
-        Ok(())
+        let mut headers = Headers::new();
+        match self.vary.iter().try_for_each(|key| headers.insert(key, "")) {
+            Ok(()) => Ok(()),
+            Err(error) => invalid("vary", &error.to_string()),
+        }
     }
 
     /// Whether replies to this call are kept.
@@ -134,6 +145,7 @@ impl Cache {
             capacity: ENTRIES,
             max_bytes: BYTES,
             per_caller: false,
+            vary: Vec::new(),
             single_flight: false,
         };
         Self::of(Live::new(config))
@@ -172,6 +184,13 @@ impl Cache {
     #[must_use]
     pub fn per_caller(self) -> Self {
         self.with(|config| config.per_caller = true)
+    }
+
+    /// Gives a reply again only to calls whose header of this key, which is written in lower case,
+    /// says the same, or is missing as well. There may be several.
+    #[must_use]
+    pub fn vary(self, header: impl Into<String>) -> Self {
+        self.with(|config| config.vary.push(header.into()))
     }
 
     /// Lets one call run where several are the same: the others wait for its reply. If it does not
@@ -242,18 +261,15 @@ impl Kept {
     }
 }
 
-/// Method, caller and arguments in one; none if the arguments refuse to be written.
+/// All that a reply depends on in one; none if the arguments refuse to be written.
 fn key(call: &Inbound<'_>, config: &CacheConfig) -> Option<Key> {
     let args = call.encoded_args()?;
     let caller = if config.per_caller { call.caller().map(|caller| caller.id) } else { None };
     let caller = caller.as_ref().map_or(&[][..], |id| id.as_bytes());
-    let name = [call.service(), "/", call.method()];
+    let vary = config.vary.iter().map(|key| (key, call.header(key)));
     // What varies in length says how long it is, lest two keys look alike.
-    let mut key =
-        Vec::with_capacity(name.iter().map(|part| part.len()).sum::<usize>() + 34 + args.len());
-    name.iter().for_each(|part| key.extend_from_slice(part.as_bytes()));
-    key.extend_from_slice(&[0, caller.len() as u8]);
-    key.extend_from_slice(caller);
+    let known = (call.service(), call.method(), caller, vary.collect::<Vec<_>>());
+    let mut key = postcard::to_extend(&known, Vec::with_capacity(128 + args.len())).ok()?;
     key.extend_from_slice(&args);
     Some(key.into())
 }

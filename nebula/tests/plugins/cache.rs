@@ -10,7 +10,7 @@ use nebula::plugins::{Cache, CacheConfig};
 use nebula::prelude::*;
 
 use crate::both::{Both, refused};
-use crate::site::{Site, until};
+use crate::site::{Site, SumsClient, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -67,6 +67,40 @@ async fn callers_share_replies_unless_they_shall_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reply_is_for_those_whose_headers_say_the_same() {
+    let cache = Cache::ttl(60 * SECOND).method("add").vary("tenant").vary("to");
+    let both = Both::of(|service| service.plugin(cache)).await;
+    let headers: [&[(&str, &str)]; 7] = [
+        &[],
+        &[("tenant", "")],
+        &[("tenant", "a")],
+        &[("tenant", "b")],
+        &[("to", "a")],
+        &[("tenant", "ab"), ("to", "c")],
+        &[("tenant", "a"), ("to", "bc")],
+    ];
+    let add = async |client: &SumsClient, headers: &[(&str, &str)]| {
+        let call = client.add(1.0, 2.0);
+        headers.iter().fold(call, |call, (key, value)| call.header(key, value)).await.unwrap();
+        both.notes.take().len()
+    };
+    for (at, client) in both.each().into_iter().enumerate() {
+        for headers in headers {
+            let runs = add(client, headers).await;
+            assert_eq!(runs, 1 - at, "{headers:?}: one reply for all callers that say this");
+            assert_eq!(add(client, headers).await, 0);
+            let other = [headers, &[("other", "x")]].concat();
+            assert_eq!(add(client, &other).await, 0, "nothing depends on it");
+        }
+    }
+    // What was kept by other headers is not taken for it.
+    both.service.reconfigure("plugins.cache.vary = ['other']").await.unwrap();
+    assert_eq!(add(&both.near, &[("other", "a")]).await, 1);
+    both.service.reconfigure("plugins.cache.vary = []").await.unwrap();
+    assert_eq!((add(&both.near, headers[2]).await, add(&both.near, headers[3]).await), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_may_not_be_kept_is_told() {
     let ttl = || Cache::ttl(SECOND);
     for (cache, why) in [
@@ -76,6 +110,7 @@ async fn what_may_not_be_kept_is_told() {
         (Cache::ttl(Duration::ZERO).method("add"), "it must be from 1 to"),
         (ttl().method("add").capacity(0), "it must be from 1 to"),
         (ttl().method("add").max_bytes(0), "4 KiB"),
+        (ttl().method("add").vary("Tenant"), "lower-case"),
     ] {
         let refused = refused(|service| service.plugin(cache)).await;
         assert!(refused.contains(why), "{refused}");
