@@ -4,12 +4,14 @@ mod lru;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::collections::btree_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use macula::rpc::Headers;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use self::lru::{Bounds, Lru};
 use super::clock::Clock;
@@ -96,8 +98,8 @@ struct Kept {
     replies: Lru<Key, Bytes>,
     /// Rises with each clearing: what began before it is not kept.
     epoch: u64,
-    /// Those that run, if one runs at a time.
-    turns: BTreeMap<Key, Weak<tokio::sync::Mutex<()>>>,
+    /// Those that run, if one runs at a time, and what is cancelled at their ends.
+    turns: BTreeMap<Key, CancellationToken>,
 }
 
 /// Method, caller, headers and arguments.
@@ -194,8 +196,9 @@ impl Cache {
     }
 
     /// Lets one call run where several are the same: the others wait for its reply. If it does not
-    /// bring one that can be kept, the next one runs. A method that calls itself with its own
-    /// arguments waits for itself, until the deadline.
+    /// bring one that can be kept, those that wait by then run all at once, lest each of them waits
+    /// for all before it. A method that calls itself with its own arguments waits for itself, until
+    /// the deadline.
     #[must_use]
     pub fn single_flight(self) -> Self {
         self.with(|config| config.single_flight = true)
@@ -235,22 +238,30 @@ impl Inner {
         reply.is_some_and(|reply| call.answer_encoded(&reply).is_ok())
     }
 
-    /// What lets the next call of this key run once it is dropped.
-    async fn turn(&self, key: &Key) -> tokio::sync::OwnedMutexGuard<()> {
-        let turn = {
-            let turns = &mut self.kept().turns;
-            match turns.get(key).and_then(Weak::upgrade) {
-                Some(turn) => turn,
-                None => {
-                    // There are no more of them than calls run, and those of calls that ended go.
-                    turns.retain(|_, turn| turn.strong_count() > 0);
-                    let turn = Arc::new(tokio::sync::Mutex::new(()));
-                    turns.insert(key.clone(), Arc::downgrade(&turn));
-                    turn
-                }
+    /// The turn of this key, or the end of the call that has it.
+    fn turn(&self, key: &Key) -> Result<Turn<'_>, CancellationToken> {
+        match self.kept().turns.entry(key.clone()) {
+            Entry::Occupied(taken) => Err(taken.get().clone()),
+            Entry::Vacant(free) => {
+                free.insert(CancellationToken::new());
+                Ok(Turn { inner: self, key: key.clone() })
             }
-        };
-        turn.lock_owned().await
+        }
+    }
+}
+
+/// Has others of its key wait until it is dropped.
+struct Turn<'c> {
+    inner: &'c Inner,
+    key: Key,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let ended = self.inner.kept().turns.remove(&self.key);
+        if let Some(ended) = ended {
+            ended.cancel();
+        }
     }
 }
 
@@ -316,7 +327,10 @@ impl Plugin for Cache {
         }
         let mut turn = None;
         if config.single_flight {
-            turn = Some(inner.turn(&key).await);
+            match inner.turn(&key) {
+                Ok(own) => turn = Some(own),
+                Err(ended) => ended.cancelled().await,
+            }
             if inner.answer(&mut call, &key) {
                 return Ok(());
             }
@@ -356,5 +370,24 @@ fn check_methods(host: &Host, config: &CacheConfig) -> Result<()> {
              `#[api(idempotent)]`",
             method.method_name()
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_leaves_nothing_behind() {
+        let Cache(inner) = Cache::ttl(Duration::from_secs(1));
+        let keys = [Key::from_static(b"one"), Key::from_static(b"two")];
+        let [one, two] = keys.each_ref().map(|key| inner.turn(key).ok().unwrap());
+        let ended = inner.turn(&keys[0]).err().unwrap();
+        assert_eq!((inner.kept().turns.len(), ended.is_cancelled()), (2, false));
+        drop(one);
+        assert!(ended.is_cancelled());
+        assert!(inner.kept().turns.keys().eq([&two.key]));
+        drop((inner.turn(&keys[0]), two));
+        assert!(inner.kept().turns.is_empty());
     }
 }
