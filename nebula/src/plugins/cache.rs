@@ -74,7 +74,8 @@ struct Inner {
 /// What `[plugins.cache]` may say.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct CacheConfig {
-    /// For how long a reply is given again, in milliseconds: from one to 30 days.
+    /// For how long a reply is given again, in milliseconds: from one to 30 days. A change is one for
+    /// what is kept already, too.
     pub ttl_ms: u64,
     /// Of which methods: their wire names.
     pub methods: Vec<String>,
@@ -234,7 +235,8 @@ impl Inner {
 
     /// Answers the call if there is a reply.
     fn answer(&self, call: &mut Inbound<'_>, key: &Key) -> bool {
-        let reply = self.kept().replies.get(key, self.clock.nanos()).cloned();
+        let ttl = self.live.now().ttl_ms.saturating_mul(1_000_000);
+        let reply = self.kept().replies.get(key, self.clock.nanos(), ttl).cloned();
         reply.is_some_and(|reply| call.answer_encoded(&reply).is_ok())
     }
 
@@ -341,10 +343,10 @@ impl Plugin for Cache {
             && let Some(reply) = call.encoded_reply()
         {
             let now = inner.clock.nanos();
-            let until = now.saturating_add(config.ttl_ms.saturating_mul(1_000_000));
+            let bounds = inner.live.now().bounds();
             let mut kept = inner.kept();
             if kept.epoch == epoch {
-                kept.replies.insert(key, reply, until, config.bounds());
+                kept.replies.insert(key, reply, now, bounds);
             }
         }
         drop(turn);

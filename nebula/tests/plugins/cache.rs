@@ -32,6 +32,23 @@ async fn a_reply_is_given_again_until_its_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_time_holds_for_what_is_kept() {
+    let both = Both::of(|service| service.plugin(Cache::ttl(60 * SECOND).method("add"))).await;
+    let add = async || {
+        both.far.add(1.0, 2.0).await.unwrap();
+        both.notes.take().len()
+    };
+    assert_eq!((add().await, add().await), (1, 0));
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(add().await, 0);
+    both.service.reconfigure("plugins.cache.ttl_ms = 1000").await.unwrap();
+    assert_eq!((add().await, add().await), (1, 0));
+    both.service.reconfigure("plugins.cache.ttl_ms = 60000").await.unwrap();
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(add().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_is_cleared_by_a_clone_and_by_a_stop() {
     let cache = Cache::ttl(SECOND).method("add").capacity(2);
     let handle = cache.clone();
