@@ -89,23 +89,39 @@ mod gauges {
                 messages.absolute(sent.messages);
             }
             self.dials.absolute(traffic.dials);
-            // What has gone has no calls any more.
-            self.services.values().for_each(|(load, queued)| {
-                load.set(0.0);
-                queued.set(0.0);
+            let served = slots.all();
+            let calls = served.iter().map(|served| {
+                (served.info().service_name(), (served.load() as f64, served.queued() as f64))
             });
-            for served in slots.all() {
-                let service = served.info().service_name();
+            self.show(&calls.collect());
+        }
+
+        /// Tells of the calls of each service, how many there are and how many of them wait.
+        fn show(&mut self, here: &BTreeMap<&'static str, (f64, f64)>) {
+            for service in here.keys() {
                 let node = || self.node.clone();
-                let (load, queued) = self.services.entry(service).or_insert_with(|| {
-                    let load = gauge!("nebula_calls_here", "node" => node(), "service" => service);
+                self.services.entry(service).or_insert_with(|| {
+                    let load = gauge!("nebula_calls_here", "node" => node(), "service" => *service);
                     let queued =
-                        gauge!("nebula_calls_queued", "node" => node(), "service" => service);
+                        gauge!("nebula_calls_queued", "node" => node(), "service" => *service);
                     (load, queued)
                 });
-                load.set(served.load() as f64);
-                queued.set(served.queued() as f64);
             }
+            for (service, (load, queued)) in &self.services {
+                // What has gone has no calls any more.
+                let (calls, waiting) = here.get(service).copied().unwrap_or_default();
+                load.set(calls);
+                queued.set(waiting);
+            }
+        }
+    }
+
+    /// A node that has stopped has none of it.
+    impl Drop for Gauges {
+        fn drop(&mut self) {
+            self.members.set(0.0);
+            self.connections.set(0.0);
+            self.show(&BTreeMap::new());
         }
     }
 
