@@ -8,8 +8,10 @@ use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString,
     Unit, set_default_local_recorder,
 };
-use nebula::Service;
 use nebula::plugin::{Hooks, Inbound, Plugin, Refusal};
+
+use nebula::prelude::*;
+use nebula::{NodeInfo, Service};
 
 use crate::site::{Site, until};
 use crate::world::{InnerClient, Seeing};
@@ -173,6 +175,40 @@ async fn what_has_stopped_is_at_zero() {
     }
 }
 
+/// Makes a call in a task, which ends with the call that it is made for.
+#[service(global)]
+trait Handing {
+    #[api]
+    async fn hand_on(&self, cx: &Context);
+}
+
+struct Hand(InnerClient);
+
+impl Handing for Hand {
+    async fn hand_on(&self, cx: &Context) {
+        let inner = self.0.within(cx);
+        let _ = tokio::spawn(async move { inner.waits().await }).await;
+    }
+}
+
+/// REQ-14: an attempt that is cancelled is one that has failed.
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_attempt_is_counted() {
+    let board = Board::default();
+    let _guard = set_default_local_recorder(&board);
+    let mut site = Site::new();
+    let (first, second) = (site.node("first").await, site.node("second").await);
+    first.serve::<InnerClient>(Seeing).await.unwrap();
+    second.serve::<HandingClient>(Hand(InnerClient::new(&second))).await.unwrap();
+    until("both are known", || second.nodes().len() == 2).await;
+    let client = HandingClient::new(&second);
+    let call = client.hand_on().timeout(Duration::from_secs(60));
+    tokio::time::timeout(Duration::from_secs(1), call.into_future()).await.unwrap_err();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let cancelled = "nebula_attempts_failed_total,node=second,outcome=cancelled";
+    assert_eq!(board.get(cancelled), 1.0);
+}
+
 /// REQ-14: each further attempt is counted, with what made it necessary.
 #[tokio::test(start_paused = true)]
 async fn further_attempts_are_counted() {
@@ -191,7 +227,7 @@ async fn further_attempts_are_counted() {
     let caller = site.node("caller").await;
     first.serve::<InnerClient>(Seeing).await.unwrap();
     Service::new::<InnerClient>(Seeing).plugin(Busy).start_on(&second).await.unwrap();
-    let serving = |node: &nebula::NodeInfo| node.services().any(|name| name == "Inner");
+    let serving = |node: &NodeInfo| node.services().any(|name| name == "Inner");
     until("both serve", || caller.nodes().iter().filter(|node| serving(node)).count() == 2).await;
     let client = InnerClient::new(&caller);
     for _ in 0..20 {
