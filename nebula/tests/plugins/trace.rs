@@ -79,7 +79,7 @@ impl Fields {
 #[tokio::test(start_paused = true)]
 async fn a_call_is_a_span_with_its_end() {
     let kept = Kept::default();
-    let _guard = tracing::subscriber::set_default(kept.clone());
+    let _guard = kept.listen();
     let timeout = Timeout::new(Duration::from_secs(2));
     let both = Both::of(|service| service.plugin(Tracing::new()).plugin(timeout)).await;
     for (client, node) in both.each().into_iter().zip(&both.nodes) {
@@ -123,9 +123,25 @@ async fn a_call_is_a_span_with_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_span_says_the_trace_of_its_call() {
+    let kept = Kept::default();
+    let _guard = kept.listen();
+    let both = Both::of(|service| service.plugin(Tracing::new())).await;
+    let (trace, span) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+    for client in both.each() {
+        kept.take();
+        client.add(1.0, 2.0).header("traceparent", format!("00-{trace}-{span}-01")).await.unwrap();
+        client.add(1.0, 2.0).await.unwrap();
+        let [with, without] = &kept.take()[..] else { panic!("two spans") };
+        assert_eq!((with.get("trace_id"), with.get("span_id")), (trace, span));
+        assert_eq!((without.get("trace_id"), without.get("span_id")), ("", ""));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_is_an_event_and_the_level_changes() {
     let kept = Kept::default();
-    let _guard = tracing::subscriber::set_default(kept.clone());
+    let _guard = kept.listen();
     let authorize = Authorize::new().deny_name("caller");
     let both = Both::of(|service| service.plugin(Tracing::new()).plugin(authorize)).await;
     both.far.add(1.0, 2.0).await.unwrap_err();
