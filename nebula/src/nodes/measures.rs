@@ -54,6 +54,8 @@ mod gauges {
         /// Bytes and messages of each kind.
         sent: [(Counter, Counter); 3],
         dials: Counter,
+        /// Calls that were refused, by the reason.
+        refused: BTreeMap<&'static str, Counter>,
         /// Calls that run or wait, and that wait, by the service.
         services: BTreeMap<&'static str, (Gauge, Gauge)>,
     }
@@ -73,6 +75,7 @@ mod gauges {
                 members: gauge!("nebula_members", "node" => node.clone()),
                 connections: gauge!("nebula_connections", "node" => node.clone()),
                 dials: counter!("nebula_dials_total", "node" => node.clone()),
+                refused: BTreeMap::new(),
                 services: BTreeMap::new(),
                 sent,
                 node,
@@ -89,6 +92,13 @@ mod gauges {
                 messages.absolute(sent.messages);
             }
             self.dials.absolute(traffic.dials);
+            for (reason, count) in mesh.refused_calls() {
+                let node = || self.node.clone();
+                let counter = self.refused.entry(reason).or_insert_with(
+                    || counter!("nebula_calls_refused_total", "node" => node(), "reason" => reason),
+                );
+                counter.absolute(count);
+            }
             let served = slots.all();
             let calls = served.iter().map(|served| {
                 (served.info().service_name(), (served.load() as f64, served.queued() as f64))
@@ -137,6 +147,7 @@ mod gauges {
         describe_counter!("nebula_gossip_bytes_total", Unit::Bytes, bytes);
         describe_counter!("nebula_gossip_messages_total", "messages sent for that");
         describe_counter!("nebula_dials_total", "connections that were begun");
+        describe_counter!("nebula_calls_refused_total", "calls of other nodes that were not run");
         describe_counter!("nebula_retries_total", "attempts made since another one failed");
         describe_counter!("nebula_hedges_total", "attempts made since another one was slow");
         describe_counter!(

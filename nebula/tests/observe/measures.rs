@@ -236,4 +236,7 @@ async fn further_attempts_are_counted() {
     let retries = board.get("nebula_retries_total,node=caller");
     assert!((1.0..=20.0).contains(&retries), "{retries}");
     assert_eq!(board.get("nebula_attempts_failed_total,node=caller,outcome=overloaded"), retries);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let refused = |node| format!("nebula_calls_refused_total,node={node},reason=overloaded");
+    assert_eq!(["first", "second"].map(|node| board.get(&refused(node))), [0.0, retries]);
 }
