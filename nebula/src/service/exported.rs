@@ -12,8 +12,8 @@ use super::info::ServiceInfo;
 use super::input::{Input, Started};
 use super::served::Served;
 use super::slot::Slot;
-use crate::context::{Caller, Context};
-use crate::nodes::live::Callers;
+use crate::context::Context;
+use crate::nodes::callers::Callers;
 use crate::trace::serve::Serving;
 use crate::trace::wanted;
 
@@ -82,11 +82,7 @@ impl rpc::Handler for Exported {
             Ok(codec) => codec,
             Err(unread) => return Box::pin(std::future::ready(Err(unread))),
         };
-        let known = self.callers.load().get(&call.caller.node).cloned();
-        // A node whose record is still on its way is known by its key alone.
-        let caller = known.unwrap_or_else(|| {
-            Arc::new(Caller { id: call.caller.node, name: "".into(), tags: [].into() })
-        });
+        let caller = self.callers.get(call.caller.node);
         let term = Term::fixed(call.lease.deadline());
         let mut cx = Context::new(Some(caller), term, Some(call.lease), call.headers);
         let index = self.indices.get(call.method).copied().unwrap_or(u16::MAX);

@@ -74,7 +74,8 @@ impl Node {
         timeout: Duration,
     ) -> Result<(), MissingServices> {
         let wanted: BTreeSet<String> = services.into_iter().map(Into::into).collect();
-        let over = Instant::now() + timeout.min(TIMEOUT_MAX);
+        let timeout = timeout.min(TIMEOUT_MAX);
+        let began = Instant::now();
         let mut news = News::of(self);
         loop {
             news.mark();
@@ -83,9 +84,11 @@ impl Node {
             if missing.is_empty() {
                 return Ok(());
             }
-            let late = timeout.is_zero() || self.has_stopped();
-            if late || !timeout_at(over, news.come()).await.unwrap_or(false) {
-                return Err(MissingServices { missing, waited: timeout });
+            let stopped = self.has_stopped();
+            let late = timeout.is_zero() || stopped;
+            if late || !timeout_at(began + timeout, news.come()).await.unwrap_or(false) {
+                let waited = if stopped { began.elapsed() } else { timeout };
+                return Err(MissingServices { missing, waited, stopped });
             }
         }
     }
