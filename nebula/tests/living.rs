@@ -13,3 +13,5 @@ mod registry;
 mod settings;
 #[path = "living/site.rs"]
 mod site;
+#[path = "living/successor.rs"]
+mod successor;

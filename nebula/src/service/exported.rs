@@ -10,8 +10,8 @@ use macula::rpc::{self, Incoming, Term};
 use super::codec::Codec;
 use super::info::ServiceInfo;
 use super::input::{Input, Started};
-use super::served::Served;
-use super::slot::Slot;
+use super::served::{Gates, Served};
+use super::slot::{Found, Slot};
 use crate::context::{Caller, Context};
 use crate::nodes::live::Callers;
 use crate::trace::serve::Serving;
@@ -20,6 +20,8 @@ use crate::trace::wanted;
 /// Lets the mesh call the service of a place, whichever form of it is there.
 pub(crate) struct Exported {
     slot: Arc<Slot>,
+    /// Whose it is: calls admitted by them are no calls of a later service in that place.
+    gates: Arc<Gates>,
     /// The index of the method at each position of the exported list.
     indices: Vec<u16>,
     callers: Callers,
@@ -60,6 +62,7 @@ pub(crate) fn export(
     });
     let handler = Exported {
         slot: Arc::clone(slot),
+        gates: Arc::clone(served.gates()),
         indices: info.methods().iter().map(|method| method.position()).collect(),
         callers: callers.clone(),
     };
@@ -69,13 +72,20 @@ pub(crate) fn export(
     service.version(version).class(class).started(started).advertised(advertised)
 }
 
+impl Exported {
+    /// The service in its form of now, if it takes calls.
+    fn open(&self) -> Option<Found<'_>> {
+        self.slot.open().filter(|served| Arc::ptr_eq(served.gates(), &self.gates))
+    }
+}
+
 impl rpc::Handler for Exported {
     fn handle(
         &self,
         call: Incoming,
     ) -> Pin<Box<dyn Future<Output = Result<rpc::Answer, rpc::Fault>> + Send>> {
-        let Some(served) = self.slot.open() else {
-            // It was taken away, or closed, after this call was admitted.
+        let Some(served) = self.open() else {
+            // It was closed, or another one took its place, after this call was admitted.
             return Box::pin(std::future::ready(Err(rpc::Fault::Draining)));
         };
         let codec = match Codec::of(&call.headers) {
@@ -109,7 +119,7 @@ impl rpc::Handler for Exported {
     }
 
     fn refuses(&self, _: usize) -> Option<rpc::Fault> {
-        self.slot.open().is_none().then_some(rpc::Fault::Draining)
+        self.open().is_none().then_some(rpc::Fault::Draining)
     }
 }
 

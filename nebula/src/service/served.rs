@@ -26,8 +26,8 @@ pub(crate) struct Served {
     chain: Chain,
 }
 
-/// What all forms of a service share.
-struct Gates {
+/// What all forms of a service share, and no other service has.
+pub(crate) struct Gates {
     /// Of the methods that set no bound of their own, and of all when the service sets one.
     shared: Arc<Gate>,
     /// By index, for the methods that do.
@@ -72,6 +72,11 @@ impl Served {
     #[inline]
     pub(crate) fn is<S: 'static>(&self) -> bool {
         self.contract == TypeId::of::<S>()
+    }
+
+    /// What tells it from every other service, whatever its form.
+    pub(crate) fn gates(&self) -> &Arc<Gates> {
+        &self.gates
     }
 
     /// The gate that calls of the method with this index pass.
