@@ -24,7 +24,7 @@ use super::{CallError, Executed, Log};
 use crate::node::Node;
 use crate::service::method::{Error, Method};
 use crate::service::slot::Found;
-use crate::trace::call::several;
+use crate::trace::call::{several, success};
 
 /// A call of the method `M` whose end nobody waits for: see [`Call::cast`].
 #[must_use = "a call does nothing until it is awaited"]
@@ -45,7 +45,7 @@ impl<'a, M: Method> IntoFuture for Cast<'a, M> {
         let made = run(self.0).boxed();
         match calling {
             None => made,
-            Some(calling) => calling.around(made),
+            Some(calling) => calling.around(made, success),
         }
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use macula::rpc::{self, Incoming, Term};
 
 use super::codec::Codec;
@@ -14,8 +13,7 @@ use super::served::{Gates, Served};
 use super::slot::{Found, Slot};
 use crate::context::{Caller, Context};
 use crate::nodes::live::Callers;
-use crate::trace::serve::Serving;
-use crate::trace::wanted;
+use crate::trace::serve::started;
 
 /// Lets the mesh call the service of a place, whichever form of it is there.
 pub(crate) struct Exported {
@@ -98,39 +96,20 @@ impl rpc::Handler for Exported {
             Arc::new(Caller { id: call.caller.node, name: "".into(), tags: [].into() })
         });
         let term = Term::fixed(call.lease.deadline());
-        let mut cx = Context::new(Some(caller), term, Some(call.lease), call.headers);
+        let cx = Context::new(Some(caller), term, Some(call.lease), call.headers);
         let index = self.indices.get(call.method).copied().unwrap_or(u16::MAX);
         let input = Input::wire(call.body).coded(codec).through(&served);
-        let method = if wanted() { served.info().at(index) } else { None };
-        let Some(serving) = method.and_then(|method| Serving::new(&mut cx, method)) else {
-            return answered(served.dispatch().dispatch(index, cx, input));
-        };
-        match serving.enter(|| served.dispatch().dispatch(index, cx, input)) {
-            Started::Body(body) => serving.around(body, |answer| match answer {
-                Ok(_) => "replied",
-                Err(rpc::Fault::Panicked(_)) => "panicked",
-                Err(_) => "refused",
-            }),
-            started => {
-                serving.ends("refused");
-                answered(started)
+        match started(&served, index, cx, input) {
+            Started::Body(body) => body,
+            Started::Refused(refused) => Box::pin(std::future::ready(Err(refused))),
+            Started::Filled | Started::Unknown => {
+                let text = "the service does not have this method after all";
+                Box::pin(std::future::ready(Err(rpc::Fault::Malformed(text.into()))))
             }
         }
     }
 
     fn refuses(&self, _: usize) -> Option<rpc::Fault> {
         self.open().is_none().then_some(rpc::Fault::Draining)
-    }
-}
-
-/// What the mesh is given of a call.
-fn answered(started: Started) -> BoxFuture<'static, Result<rpc::Answer, rpc::Fault>> {
-    match started {
-        Started::Body(body) => body,
-        Started::Refused(refused) => Box::pin(std::future::ready(Err(refused))),
-        Started::Filled | Started::Unknown => {
-            let text = "the service does not have this method after all";
-            Box::pin(std::future::ready(Err(rpc::Fault::Malformed(text.into()))))
-        }
     }
 }

@@ -17,7 +17,7 @@ use crate::world::{InnerClient, Seeing};
 
 /// All that is registered on this thread.
 #[derive(Default)]
-struct Board {
+pub(crate) struct Board {
     values: Mutex<BTreeMap<String, (bool, Arc<AtomicU64>)>>,
     described: Mutex<Vec<String>>,
 }
@@ -30,7 +30,7 @@ impl Board {
         Arc::clone(&values.entry(name).or_insert_with(|| (gauge, Arc::default())).1)
     }
 
-    fn get(&self, name: &str) -> f64 {
+    pub(crate) fn get(&self, name: &str) -> f64 {
         match self.values.lock().unwrap().get(name) {
             Some((true, bits)) => f64::from_bits(bits.load(SeqCst)),
             Some((false, count)) => count.load(SeqCst) as f64,

@@ -5,12 +5,7 @@ use std::time::Duration;
 use nebula::prelude::*;
 
 use crate::site::Site;
-use crate::world::{InnerClient, MINE, OuterClient, Seeing, Shown, Spans, pass_on};
-
-/// What a span says of the trace: its trace, its own id and the one above.
-fn ids(span: &Shown) -> [&str; 3] {
-    ["trace_id", "span_id", "parent_id"].map(|field| span.get(field))
-}
+use crate::world::{InnerClient, MINE, OuterClient, Seeing, Spans, ids, pass_on};
 
 /// REQ-12, TR-08: a span on the calling side and one on the serving side, joined by their ids, here
 /// and elsewhere, and the calls inside below them.
