@@ -13,7 +13,7 @@
 //!   `_macula._udp.host`; where there are no such records, at the addresses of the host and port
 //!   9443. While a name cannot be looked up, the addresses count that it had.
 //! - **Addresses** of one seed are dialled in turn, each a quarter of a second after the one before
-//!   if that has not answered by then, until somebody does who is no member yet.
+//!   if that has not answered by then, until somebody does who was no member when that began.
 //! - **Where nobody is met** at any address of a seed, it is asked again after a pause that grows to
 //!   15 s. Where somebody is, those of its other addresses that belong to no member are asked every
 //!   15 to 30 s. Pauses are drawn at random, so that nodes do not ask in step.
