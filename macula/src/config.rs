@@ -61,7 +61,7 @@ impl MeshBuilder {
             seeds: Vec::new(),
             seed_files: Vec::new(),
             seeds_from_env: true,
-            resolver: Arc::new(System),
+            resolver: Arc::new(System::default()),
             local_discovery: true,
             runtime_dir: None,
             join_timeout: Duration::from_secs(5),

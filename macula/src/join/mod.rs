@@ -19,8 +19,9 @@
 //!   15 to 30 s. Pauses are drawn at random, so that nodes do not ask in step.
 //!
 //! # Limits
-//! 1024 seeds, 64 addresses of each, 64 seeds and neighbours at once; five seconds for a lookup; seed
-//! files of 256 KiB, read every five seconds. Records of services need the feature `dns`; without it
+//! 1024 seeds, 64 addresses of each, 64 seeds and neighbours at once; five seconds for a lookup, eight
+//! hosts of a service at once, and no host again before the system has answered; seed files of 256
+//! KiB, read every five seconds. Records of services need the feature `dns`; without it
 //! there are none. Two parts of a cluster of which neither has a seed in the other remember their
 //! lost members for a day, and do not find each other after that.
 
@@ -31,6 +32,7 @@ mod dns;
 mod driver;
 pub(crate) mod list;
 pub(crate) mod local;
+mod lookups;
 pub(crate) mod resolve;
 mod seed;
 mod srv;
