@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::task::Poll;
 
 use futures_util::FutureExt;
@@ -105,14 +106,20 @@ impl Calling {
         self.outcome = Some(outcome);
     }
 
+    /// Polls `made` inside the span to its end.
+    pub(crate) async fn enter<T>(&mut self, made: impl Future<Output = T>) -> T {
+        let mut made = pin!(made);
+        poll_fn(|task| self.poll(|| made.as_mut().poll(task))).await
+    }
+
     /// Has `made` polled inside the span, which says its end in that word.
     pub(crate) fn around<'a, T: Send + 'a>(
         mut self,
-        mut made: BoxFuture<'a, T>,
+        made: BoxFuture<'a, T>,
         outcome: fn(&T) -> &'static str,
     ) -> BoxFuture<'a, T> {
         async move {
-            let ended = poll_fn(|task| self.poll(|| made.poll_unpin(task))).await;
+            let ended = self.enter(made).await;
             self.ends(outcome(&ended));
             ended
         }
@@ -152,7 +159,7 @@ fn note(node: &str) {
     }
 }
 
-/// In one word how a call to several nodes, or one way, ended.
+/// In one word how a call to several nodes ended.
 pub(crate) fn success<T, E>(answer: &Result<T, E>) -> &'static str {
     if answer.is_ok() { "ok" } else { "failed" }
 }
