@@ -1,4 +1,4 @@
-//! Calls that wait for one service when another one takes its place.
+//! What is left of a service that has been stopped: calls that wait for it, and what implements it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,4 +80,38 @@ async fn who_waits_for_a_service_is_not_run_by_the_next() {
     let error = second.await.unwrap().unwrap_err();
     assert_eq!(error.executed(), Executed::No, "{error:?}");
     assert_eq!(notes.take(), [""; 0]);
+}
+
+/// What implements a service is dropped with it, whoever has its handle or a client: calls under way
+/// beyond its grace period keep it, and nobody else.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_stopped_is_dropped() {
+    let mut site = Site::new();
+    let slow = || {
+        let ends = Arc::new(Semaphore::new(0));
+        (Slow { notes: Notes::default(), ends: Arc::clone(&ends) }, ends)
+    };
+    let ((first, ends), (second, later)) = (slow(), slow());
+    let node = site.builder("server").grace(SECOND).serve(first).start().await.unwrap();
+    let client = VaultClient::new(&node);
+    let get = |id| {
+        let client = client.clone();
+        tokio::spawn(async move { client.get(id).timeout(60 * SECOND).await })
+    };
+    let call = get(1);
+    sleep(SECOND).await;
+    let service = node.service("Vault").unwrap();
+    service.stop().await.unwrap();
+    assert_eq!(Arc::strong_count(&ends), 2, "by the call");
+    ends.add_permits(1);
+    assert_eq!(call.await.unwrap(), Ok(1));
+    assert_eq!(Arc::strong_count(&ends), 1);
+
+    let service = node.serve(second).await.unwrap();
+    later.add_permits(1);
+    assert_eq!(get(2).await.unwrap(), Ok(2));
+    service.stop().await.unwrap();
+    assert_eq!(Arc::strong_count(&later), 1);
+    let error = get(3).await.unwrap().unwrap_err();
+    assert_eq!(error.executed(), Executed::No, "{error:?}");
 }
