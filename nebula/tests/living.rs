@@ -15,3 +15,5 @@ mod registry;
 mod settings;
 #[path = "living/site.rs"]
 mod site;
+#[path = "living/successor.rs"]
+mod successor;

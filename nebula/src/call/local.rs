@@ -252,6 +252,10 @@ impl<M: Method> Local<M> {
     }
 
     fn incompatible(&self) -> CallError<Error<M>> {
+        if self.served.is_closed() {
+            // It has gone since it was looked at.
+            return self.draining();
+        }
         let theirs = self.served.info().at(M::INFO.position());
         CallError::Incompatible {
             ours: ApiKey::from_bytes(M::INFO.key()),

@@ -18,7 +18,7 @@ use crate::world::{InnerClient, Seeing};
 
 /// All that is registered on this thread.
 #[derive(Default)]
-struct Board {
+pub(crate) struct Board {
     series: Mutex<BTreeMap<String, Arc<Series>>>,
     described: Mutex<Vec<String>>,
 }
@@ -34,7 +34,7 @@ impl Board {
         Arc::clone(self.series.lock().unwrap().entry(name).or_default())
     }
 
-    fn get(&self, name: &str) -> f64 {
+    pub(crate) fn get(&self, name: &str) -> f64 {
         self.told(name).last().copied().unwrap_or(f64::NAN)
     }
 

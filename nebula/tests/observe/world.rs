@@ -93,6 +93,11 @@ impl Shown {
     }
 }
 
+/// What a span says of the trace: its trace, its own id and the one above.
+pub(crate) fn ids(span: &Shown) -> [&str; 3] {
+    ["trace_id", "span_id", "parent_id"].map(|field| span.get(field))
+}
+
 /// All spans of a thread.
 #[derive(Clone, Default)]
 pub(crate) struct Spans(Arc<Mutex<Known>>);

@@ -128,7 +128,7 @@ pub(crate) fn ended<M: Method>(
 }
 
 /// An attempt on `target` that `began` then and has ended now.
-fn attempt(
+pub(crate) fn attempt(
     target: &NodeRef,
     began: Instant,
     phase: Phase,

@@ -146,9 +146,9 @@ impl ServiceHandle {
     }
 
     /// Drains it for its grace period, stops all that it has started, and takes it off the node for
-    /// good. What implements it is dropped then, unless it was the first of its name on the node:
-    /// that one is kept until the node goes. What must end with the service belongs into its
-    /// [`extensions`](Self::extensions).
+    /// good. What implements it is dropped then, as soon as no call is under way. Of the first service
+    /// of its name on the node, the plugins that it began with are kept until the node goes: what must
+    /// end with the service belongs into its [`extensions`](Self::extensions).
     ///
     /// # Errors
     ///

@@ -136,6 +136,9 @@ impl Instance {
             node.service_changed();
         }
         self.extensions.clear();
+        if let Some(core) = self.core.get() {
+            core.release();
+        }
     }
 
     /// Whether it takes calls.
