@@ -3,6 +3,8 @@
 
 #[path = "living/chain.rs"]
 mod chain;
+#[path = "living/leaving.rs"]
+mod leaving;
 #[path = "living/life.rs"]
 mod life;
 #[path = "living/plugins.rs"]

@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use toml::Table;
 
 use super::error::{ConfigError, Part};
-#[cfg(test)]
 use super::section::AnyConfig;
 use super::state::{Change, Outcome, Sections, State, typed};
 use super::unused::UnusedKey;
@@ -89,6 +88,11 @@ impl ConfigCell {
     /// The configuration of a section, if it has one of this type. Never waits.
     pub(crate) fn get<C: Send + Sync + 'static>(&self, part: &Part) -> Option<Arc<C>> {
         typed(&self.state.load(), part)
+    }
+
+    /// The same of whatever type it has.
+    pub(crate) fn value(&self, part: &Part) -> Option<AnyConfig> {
+        self.state.load().value(part).cloned()
     }
 
     /// The table of a section, after all layers. There may be secrets in it.

@@ -135,7 +135,13 @@ impl Instance {
             .iter()
             .map(|plugin| seat_of(plugin).unwrap_or_else(|| self.seat(plugin)))
             .collect();
-        let committed = self.config.commit(planned)?;
+        let leaving: Vec<_> = before
+            .iter()
+            .filter(|seat| !seats.iter().any(|kept| Arc::ptr_eq(kept, seat)))
+            .collect();
+        let stay = || leaving.iter().for_each(|seat| seat.link.host.let_go());
+        leaving.iter().for_each(|seat| seat.link.host.keep());
+        let committed = self.config.commit(planned).inspect_err(|_| stay())?;
         let reporter = self.crew().reporter.clone();
         if let Some(reporter) = reporter {
             let new: Vec<_> = seats.iter().filter(|seat| !seat.is_up()).cloned().collect();
@@ -147,6 +153,7 @@ impl Instance {
                     if !cfg!(mutant = "refused_plugin_is_configured") {
                         self.config.roll_back(committed)?;
                     }
+                    stay();
                     return Err(ServiceError::Plugin { name: seat.name().to_string(), message });
                 }
             }
@@ -160,7 +167,7 @@ impl Instance {
             // Its node is gone since the first of them was started.
             seats.iter().for_each(|seat| seat.abandon());
         }
-        for gone in before.iter().filter(|seat| !seats.iter().any(|kept| Arc::ptr_eq(kept, seat))) {
+        for gone in leaving {
             self.stop_seat(gone, HOOK).await;
         }
         drop(turn);
