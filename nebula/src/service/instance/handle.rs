@@ -55,11 +55,6 @@ impl ServiceHandle {
         self.instance.profile.instance(self.instance.node_id, self.status())
     }
 
-    /// Whether calls find it open: the gates, which its status runs ahead of or behind.
-    pub(crate) fn takes_calls(&self) -> bool {
-        self.instance.takes_calls()
-    }
-
     /// Its state. Never waits.
     pub fn status(&self) -> Arc<ServiceStatus> {
         self.lifecycle.status()
@@ -80,9 +75,10 @@ impl ServiceHandle {
         self.instance.cell().admin()
     }
 
-    /// Whether it takes calls. Costs one load.
+    /// Whether calls find it open: it runs, does not drain, and all plugins are ready. Costs two
+    /// loads.
     pub fn accepts_calls(&self) -> bool {
-        self.instance.cell().accepts_calls()
+        self.instance.takes_calls()
     }
 
     /// Whether it is in any state but failed.
@@ -95,7 +91,9 @@ impl ServiceHandle {
         self.lifecycle.readiness().await
     }
 
-    /// Asks for another state, says why, and waits until it is reached.
+    /// Asks for another state, says why, and waits until it is reached. One that is to be active is
+    /// there when it runs and its plugins have been asked whether they are ready: it takes calls
+    /// then, unless one said no.
     ///
     /// # Errors
     ///

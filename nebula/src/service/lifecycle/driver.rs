@@ -256,7 +256,9 @@ impl Driver {
 
     /// Answers those whose service has got where they wanted it, or will not.
     fn answer(&mut self) {
-        let (status, settled) = (self.machine.status(), self.machine.settled());
+        let status = self.machine.status();
+        // Until its hooks have said whether it is ready, it has not got to where it runs.
+        let settled = self.machine.settled() && !self.readiness.is_unanswered();
         let over = |(goal, _): &mut (Goal, Reply)| match goal {
             Goal::Ended(_) => false,
             Goal::Admin(admin, _) => settled || *admin != status.admin,

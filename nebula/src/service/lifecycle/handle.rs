@@ -105,7 +105,8 @@ impl Lifecycle {
 
     /// Starts the service, or pauses it at once if the settings say so; if it has been asked for
     /// anything before, this only waits. Ends when the service runs or is paused, or with the
-    /// failure when it has failed; it is then tried again, unless it is stopped.
+    /// failure when it has failed; it is then tried again, unless it is stopped. That it runs, its
+    /// readiness hooks have been asked by then, and it takes calls unless they said no.
     pub(crate) async fn start(&self) -> Result<(), LifecycleError> {
         self.ask(|reply| Command::Reach(Goal::Started, reply)).await
     }

@@ -59,7 +59,7 @@ impl FromStr for Admin {
 pub enum Running {
     /// Its start hooks run, or are about to; or it comes back from a pause.
     Starting,
-    /// Started, and taking calls, unless it drains.
+    /// Started, and taking calls, unless it drains or a plugin is not ready.
     Running,
     /// On its way from running to paused.
     Pausing,
@@ -162,7 +162,9 @@ impl ServiceStatus {
         }
     }
 
-    /// Whether calls are taken.
+    /// Whether calls are taken, as far as the state says it: it runs and does not drain. While a
+    /// plugin is not [ready](crate::plugin::Plugin::ready) they are refused all the same:
+    /// [`ServiceHandle::accepts_calls`](crate::ServiceHandle::accepts_calls) knows of that.
     pub fn accepts_calls(&self) -> bool {
         self.running == Running::Running && !self.draining
     }

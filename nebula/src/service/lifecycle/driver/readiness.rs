@@ -50,6 +50,11 @@ impl Readiness {
         matches!(self, Self::Stopped)
     }
 
+    /// Whether the hooks are asked, and have not said anything yet.
+    pub(super) fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Watching(Watching { last: None, .. }))
+    }
+
     pub(super) fn stop(&mut self) {
         *self = Self::Stopped;
     }
