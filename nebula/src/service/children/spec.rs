@@ -167,7 +167,9 @@ impl Children {
         self
     }
 
-    /// How long each child has to end after it was told to: 5 s unless set.
+    /// How long each child has to end after it was told to: 5 s unless set. They are told one after
+    /// the other; once that has taken 60 s, all that are left are told at once, and have one grace
+    /// together.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
