@@ -7,6 +7,8 @@ mod chain;
 mod leaving;
 #[path = "living/life.rs"]
 mod life;
+#[path = "living/limits.rs"]
+mod limits;
 #[path = "living/plugins.rs"]
 mod plugins;
 #[path = "living/registry.rs"]

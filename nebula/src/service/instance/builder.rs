@@ -70,7 +70,11 @@ pub struct Service {
     patch: Option<Patch>,
     paused: bool,
     grace: Option<Duration>,
+    start_limit: Duration,
 }
+
+/// How long each start hook may take, unless it is said.
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 type Build = Box<dyn FnOnce(&Host) -> Arc<dyn Dispatch> + Send>;
 
@@ -127,6 +131,7 @@ impl Service {
             patch: None,
             paused: false,
             grace: None,
+            start_limit: START_LIMIT,
         }
     }
 
@@ -200,6 +205,12 @@ impl Service {
     /// How long calls and plugins may take to end when it stops; that of the node unless set.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = Some(grace);
+        self
+    }
+
+    /// How long the start of each plugin may take, be it with the service or later: 60 s unless set.
+    pub fn start_limit(mut self, limit: Duration) -> Self {
+        self.start_limit = limit;
         self
     }
 
@@ -289,6 +300,7 @@ impl Service {
             lifecycle: OnceLock::new(),
             core: OnceLock::new(),
             crew: Mutex::new(Crew::default()),
+            start_limit: self.start_limit,
             managing: tokio::sync::Mutex::new(()),
             left: AtomicBool::new(false),
         });

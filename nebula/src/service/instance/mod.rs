@@ -19,6 +19,7 @@ mod seat;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use macula::Mesh;
 
@@ -59,6 +60,8 @@ pub(crate) struct Instance {
     /// The service with its gates; its plugins are in the slot.
     core: OnceLock<Arc<Served>>,
     crew: Mutex<Crew>,
+    /// How long each start hook may take.
+    start_limit: Duration,
     /// Held while plugins or the configuration change, or are started or stopped.
     managing: tokio::sync::Mutex<()>,
     /// It is not on its node any more. Whoever has the name there now is another one.
