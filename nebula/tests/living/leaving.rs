@@ -102,3 +102,20 @@ async fn a_plugin_that_leaves_keeps_its_configuration() {
     assert_eq!(notes.take(), ["6"], "it stops with it");
     assert_eq!(goes_on(under_way).await, ["6"]);
 }
+
+/// What a service shared is gone before another one can have its name.
+#[tokio::test(start_paused = true)]
+async fn extensions_go_before_the_name() {
+    struct Last(Notes, nebula::Node);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            self.0.note(self.1.service("Sums").map_or("free", |_| "taken"));
+        }
+    }
+    let node = Site::new().node("server").await;
+    let notes = Notes::default();
+    let service = node.serve(Plain::new()).await.unwrap();
+    service.extensions().insert(Last(notes.clone(), node.clone()));
+    service.stop().await.unwrap();
+    assert_eq!(notes.take(), ["taken"]);
+}

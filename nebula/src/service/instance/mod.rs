@@ -131,6 +131,8 @@ impl Instance {
             return;
         }
         self.slot.clear();
+        // What it shared is gone before another one has its name.
+        self.extensions.clear();
         if let Some(node) = self.node.upgrade() {
             if self.global {
                 node.mesh().remove_service(&self.name);
@@ -138,7 +140,6 @@ impl Instance {
             node.vacate(&self.name);
             node.service_changed();
         }
-        self.extensions.clear();
     }
 
     /// Whether it takes calls.
