@@ -179,14 +179,11 @@ impl Model {
             }
             Op::Pause => {
                 self.admin = Admin::Paused;
-                Told::Done
+                if self.failed { Told::Refused } else { Told::Done }
             }
             Op::Activate => {
                 self.draining = false;
-                let was = std::mem::replace(&mut self.admin, Admin::Active);
-                if self.failed && was == Admin::Active {
-                    return Told::Refused;
-                }
+                self.admin = Admin::Active;
                 if self.up || self.attempt() { Told::Done } else { Told::Refused }
             }
             Op::Deactivate => {

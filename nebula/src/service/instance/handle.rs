@@ -106,7 +106,8 @@ impl ServiceHandle {
         Ok(self.lifecycle.set_admin(admin, reason).await?)
     }
 
-    /// Has it take calls. A paused service goes on with what it has started.
+    /// Has it take calls. A paused service goes on with what it has started; one that has failed is
+    /// started at once.
     ///
     /// # Errors
     ///
@@ -119,7 +120,8 @@ impl ServiceHandle {
     ///
     /// # Errors
     ///
-    /// As [`set_admin`](Self::set_admin).
+    /// As [`set_admin`](Self::set_admin). One that has failed is not paused; but it is not started
+    /// again until it is activated.
     pub async fn pause(&self, reason: impl Into<Arc<str>>) -> Result<(), ServiceError> {
         self.set_admin(Admin::Paused, reason).await
     }

@@ -324,10 +324,8 @@ fn verdict(goal: &Goal, status: &ServiceStatus) -> Result<(), LifecycleError> {
     };
     match &status.error {
         _ if superseded => Err(LifecycleError::Superseded),
-        Some(failure) if matches!(goal, Goal::Started) || status.admin == Admin::Active => {
-            Err(LifecycleError::Failed(failure.clone()))
-        }
-        _ => Ok(()),
+        Some(failure) => Err(LifecycleError::Failed(failure.clone())),
+        None => Ok(()),
     }
 }
 

@@ -110,10 +110,10 @@ impl Lifecycle {
 
     /// Asks for another status, and waits until it is reached: running or failed, paused, stopped.
     /// What it is asked for already, a service has reached, or is about to: nothing changes, but
-    /// that a service that was drained takes calls again when it is activated.
+    /// that a service that was drained takes calls again when it is activated, and that one that has
+    /// failed is started at once.
     ///
-    /// A failed service that is not asked to be active any more stays failed until it is stopped or
-    /// activated; that is no error.
+    /// A failed service that is asked to be paused stays failed until it is stopped or activated.
     pub(crate) async fn set_admin(
         &self,
         admin: Admin,
