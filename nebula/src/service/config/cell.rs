@@ -15,11 +15,12 @@ use super::error::{ConfigError, Part};
 use super::section::AnyConfig;
 use super::state::{Change, Outcome, Sections, State, typed};
 use super::unused::UnusedKey;
-use super::watched::Watched;
+use super::watched::{ENDED, Watched};
 
 /// Holds what is in force; shared by an instance and its plugins.
 pub(crate) struct ConfigCell {
     state: Arc<ArcSwap<State>>,
+    /// Of the state, or [`ENDED`].
     version: watch::Sender<u64>,
 }
 
@@ -83,6 +84,11 @@ impl ConfigCell {
         let Committed { before, now } = committed;
         // The version rises all the same, as it says what is the latest.
         self.swap(&now, &Arc::new(before.again(now.version + 1)))
+    }
+
+    /// Tells who watches that nothing changes any more.
+    pub(crate) fn end(&self) {
+        self.version.send_replace(ENDED);
     }
 
     /// The configuration of a section, if it has one of this type. Never waits.

@@ -131,6 +131,7 @@ impl Instance {
             return;
         }
         self.slot.clear();
+        self.config.end();
         // What it shared is gone before another one has its name.
         self.extensions.clear();
         if let Some(node) = self.node.upgrade() {
@@ -153,6 +154,7 @@ impl Instance {
         if let Some(core) = self.core.get() {
             core.close();
         }
+        self.config.end();
         self.seats().iter().for_each(|seat| seat.abandon());
     }
 
