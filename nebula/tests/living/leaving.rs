@@ -119,3 +119,41 @@ async fn extensions_go_before_the_name() {
     service.stop().await.unwrap();
     assert_eq!(notes.take(), ["taken"]);
 }
+
+/// Who watches the configuration hears of the end, though somebody still holds the service.
+#[tokio::test(start_paused = true)]
+async fn a_watch_of_the_configuration_ends_with_the_service() {
+    let node = Site::new().node("server").await;
+    let service = Service::new(Plain::new()).config(Rounding { decimals: 2 });
+    let service = service.start_on(&node).await.unwrap();
+    let mut watched = service.watch_config::<Rounding>().unwrap();
+    service.reconfigure("decimals = 3").await.unwrap();
+    service.stop().await.unwrap();
+    let second = Duration::from_secs(1);
+    let last = tokio::time::timeout(second, watched.changed()).await.unwrap();
+    assert_eq!(last.unwrap().decimals, 3, "what changed before the end is still told");
+    assert!(tokio::time::timeout(second, watched.changed()).await.unwrap().is_none());
+    assert_eq!(watched.current().decimals, 3);
+    drop(service);
+}
+
+/// What a plugin is added with is forgotten with the plugin, and not by a reset.
+#[tokio::test(start_paused = true)]
+async fn a_plugin_keeps_what_it_was_added_with() {
+    let node = Site::new().node("server").await;
+    let service = node.serve(Plain::new()).await.unwrap();
+    let (notes, go) = (Notes::default(), Arc::new(Semaphore::new(0)));
+    let round = || Round { notes: notes.clone(), go: Arc::clone(&go), decimals: 2, fails: false };
+    let decimals = || service.plugin_config::<Rounding>("round").unwrap().decimals;
+    service.add_plugin_with(round(), "decimals = 3").await.unwrap();
+    service.reconfigure("plugins.round.decimals = 4").await.unwrap();
+    assert_eq!(decimals(), 4);
+    service.reset_config().await.unwrap();
+    assert_eq!(decimals(), 3);
+    service.remove_plugin("round").await.unwrap();
+    service.add_plugin(round()).await.unwrap();
+    assert_eq!(decimals(), 2);
+    service.remove_plugin("round").await.unwrap();
+    let refused = service.add_plugin_with(round(), "decimals = -1").await.unwrap_err();
+    assert!(refused.to_string().contains("given at the start"), "{refused}");
+}

@@ -225,7 +225,8 @@ impl ServiceHandle {
         self.add(Arc::new(plugin), None).await
     }
 
-    /// The same with values for its section of the configuration.
+    /// The same with values for its section of the configuration, which are forgotten with the plugin
+    /// and not by [`reset_config`](Self::reset_config).
     ///
     /// # Errors
     ///
