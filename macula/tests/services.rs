@@ -160,11 +160,17 @@ async fn what_cannot_be_offered_changes_nothing() {
         let handler = Arc::new(Served(echo.clone()));
         Service::new(format!("large-{n}"), (0..200).map(method), handler)
     };
-    // Each fits, and all of them do not.
-    let refused = (1..9).find_map(|n| server.serve(large(n)).err()).unwrap();
-    assert!(matches!(refused, ServeError::Record(_)), "{refused}");
-    let removed = (1..9).filter(|n| server.remove_service(&format!("large-{n}")));
-    assert_eq!(removed.count(), 2);
+    // Each fits, and all of them do not, whether they are advertised yet or not.
+    for advertised in [true, false] {
+        let large = |n| large(n).advertised(advertised);
+        let refused = (1..9).find_map(|n| server.serve(large(n)).err()).unwrap();
+        assert!(matches!(refused, ServeError::Record(_)), "{refused}");
+        for n in 1..3 {
+            server.set_advertised(&format!("large-{n}"), true).unwrap();
+        }
+        let removed = (1..9).filter(|n| server.remove_service(&format!("large-{n}")));
+        assert_eq!(removed.count(), 2);
+    }
 
     for wrong in
         [service("a", &[20], &echo), service("b", &[20, 10], &echo), service("", &[], &echo)]

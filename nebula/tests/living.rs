@@ -3,8 +3,12 @@
 
 #[path = "living/chain.rs"]
 mod chain;
+#[path = "living/leaving.rs"]
+mod leaving;
 #[path = "living/life.rs"]
 mod life;
+#[path = "living/limits.rs"]
+mod limits;
 #[path = "living/passing.rs"]
 mod passing;
 #[path = "living/plugins.rs"]

@@ -78,6 +78,8 @@ pub(crate) struct Model {
     items: Vec<Item>,
     limit: Option<u32>,
     size: Option<Size>,
+    /// The size that its plugin was added with.
+    added: Option<Size>,
     pub(crate) admin: Admin,
     up: bool,
     pub(crate) failed: bool,
@@ -93,6 +95,7 @@ impl Model {
             items: Vec::new(),
             limit: None,
             size: None,
+            added: None,
             admin: Admin::Active,
             up: true,
             failed: false,
@@ -174,19 +177,16 @@ impl Model {
             Op::Restart(again) => self.restart(again),
             Op::Reconfigure(patch) => self.reconfigure(*patch),
             Op::Reset => {
-                (self.limit, self.size) = (None, None);
+                (self.limit, self.size) = (None, self.added);
                 Told::Done
             }
             Op::Pause => {
                 self.admin = Admin::Paused;
-                Told::Done
+                if self.failed { Told::Refused } else { Told::Done }
             }
             Op::Activate => {
                 self.draining = false;
-                let was = std::mem::replace(&mut self.admin, Admin::Active);
-                if self.failed && was == Admin::Active {
-                    return Told::Refused;
-                }
+                self.admin = Admin::Active;
                 if self.up || self.attempt() { Told::Done } else { Told::Refused }
             }
             Op::Deactivate => {
@@ -236,6 +236,7 @@ impl Model {
         let mut next = self.clone();
         next.listed.push(Item { kind, doing, started: false });
         next.size = size.or(next.size);
+        next.added = size.or(next.added);
         self.become_if(next)
     }
 
@@ -246,7 +247,7 @@ impl Model {
         let mut next = self.clone();
         next.listed.retain(|item| name(item.kind) != gone);
         if gone == "p1" {
-            next.size = None;
+            (next.size, next.added) = (None, None);
         }
         match next.resolve() {
             Some(items) if items.iter().any(|item| name(item.kind) == gone) => Told::Refused,

@@ -126,7 +126,7 @@ impl Node {
     /// The instance on this node, if it takes calls.
     fn here(&self, service: &str) -> Option<ServiceInstance> {
         if let Some(known) = self.service(service) {
-            return known.takes_calls().then(|| known.info());
+            return known.accepts_calls().then(|| known.info());
         }
         // What was given to the mesh itself has no life here.
         let view = self.mesh().view();
@@ -141,7 +141,7 @@ impl Node {
         let told = record.into_iter().flat_map(|record| &record.services);
         let mut names: BTreeSet<_> = told.map(|service| service.name.clone()).collect();
         for known in self.local_services() {
-            match known.takes_calls() {
+            match known.accepts_calls() {
                 true => names.insert(known.name().to_owned()),
                 false => names.remove(known.name()),
             };

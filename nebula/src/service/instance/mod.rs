@@ -19,6 +19,7 @@ mod seat;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use macula::Mesh;
 
@@ -59,6 +60,8 @@ pub(crate) struct Instance {
     /// The service with its gates; its plugins are in the slot.
     core: OnceLock<Arc<Served>>,
     crew: Mutex<Crew>,
+    /// How long each start hook may take.
+    start_limit: Duration,
     /// Held while plugins or the configuration change, or are started or stopped.
     managing: tokio::sync::Mutex<()>,
     /// It is not on its node any more. Whoever has the name there now is another one.
@@ -128,16 +131,18 @@ impl Instance {
             return;
         }
         self.slot.clear();
+        self.config.end();
+        // What it shared and owns is gone before another one has its name.
+        self.extensions.clear();
+        if let Some(core) = self.core.get() {
+            core.release();
+        }
         if let Some(node) = self.node.upgrade() {
             if self.global {
                 node.mesh().remove_service(&self.name);
             }
             node.vacate(&self.name);
             node.service_changed();
-        }
-        self.extensions.clear();
-        if let Some(core) = self.core.get() {
-            core.release();
         }
     }
 
@@ -152,6 +157,7 @@ impl Instance {
         if let Some(core) = self.core.get() {
             core.close();
         }
+        self.config.end();
         self.seats().iter().for_each(|seat| seat.abandon());
     }
 
