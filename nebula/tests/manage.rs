@@ -9,6 +9,8 @@ mod hooks;
 mod model;
 #[path = "manage/odds.rs"]
 mod odds;
+#[path = "manage/restarts.rs"]
+mod restarts;
 #[path = "manage/sequences.rs"]
 mod sequences;
 #[path = "living/site.rs"]

@@ -15,17 +15,18 @@ impl Body for Instance {
     fn start(&self, reporter: Reporter) -> BoxFuture<'_, Result<(), Cause>> {
         async move {
             let _managing = self.managing.lock().await;
-            self.crew().reporter = Some(reporter.clone());
             let seats = self.seats();
             for seat in seats.iter().rev() {
                 if let Err(message) = seat.start(&reporter).await {
                     for seat in &seats {
                         seat.stop().await;
                     }
-                    self.crew().reporter = None;
                     return Err(Cause::new(format!("the plugin `{}`", seat.name()), message));
                 }
             }
+            // From here on what is added is started at once; not while the start may still fail.
+            self.crew().reporter = Some(reporter);
+            self.release();
             Ok(())
         }
         .boxed()

@@ -269,7 +269,8 @@ impl ServiceHandle {
         self.in_a_task(async move { instance.replace(plugin).await }).await
     }
 
-    /// Stops and starts one plugin with its children, and nothing else.
+    /// Stops and starts one plugin with its children, and nothing else. No call begins meanwhile if
+    /// calls pass the plugin: they are refused as not executed, and go on to other nodes.
     ///
     /// # Errors
     ///

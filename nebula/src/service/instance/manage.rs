@@ -168,7 +168,8 @@ impl Instance {
         Ok(())
     }
 
-    /// Stops and starts one plugin, and nothing else. Nothing happens if it is not started.
+    /// Stops and starts one plugin, and nothing else. Nothing happens if it is not started. If it
+    /// does not start, no call begins before the service has been started again as a whole.
     pub(super) async fn restart_plugin(self: &Arc<Self>, name: &str) -> Result<(), ServiceError> {
         let _turn = self.turn().await?;
         let seats = self.seats();
@@ -176,9 +177,12 @@ impl Instance {
         let seat = seat.ok_or_else(|| unknown(&self.crew(), name))?;
         let reporter = self.crew().reporter.clone().filter(|_| seat.is_up());
         let Some(reporter) = reporter else { return Ok(()) };
+        self.hold(std::slice::from_ref(seat));
         self.stop_seat(seat, HOOK).await;
         let started = self.bring_up(seat, &reporter).await;
-        started.map_err(|message| given_up(seat, &reporter, message))
+        started.map_err(|message| self.given_up(seat, &reporter, message))?;
+        self.release();
+        Ok(())
     }
 
     /// Starts one plugin.
@@ -196,6 +200,19 @@ impl Instance {
         if let Err(reason) = self.whose().call(limit, seat.stop()).await {
             tracing::warn!(service = %self.name, plugin = %seat.name(), %reason, "a plugin did not stop well");
         }
+    }
+
+    /// The service fails for a plugin that was stopped to be started again, and does not start.
+    pub(super) fn given_up(
+        &self,
+        seat: &Seat,
+        reporter: &Reporter,
+        message: String,
+    ) -> ServiceError {
+        // What is added now is started with the others.
+        self.crew().reporter = None;
+        reporter.failed(format!("the plugin `{}`", seat.name()), message.clone());
+        ServiceError::NotRestarted { name: seat.name().to_string(), message }
     }
 
     pub(super) fn seat(self: &Arc<Self>, plugin: &Arc<dyn Erased>) -> Arc<Seat> {
@@ -231,12 +248,6 @@ impl Instance {
     pub(super) fn is_within_hook(&self) -> bool {
         self.whose().within_hook()
     }
-}
-
-/// The service fails for a plugin that was stopped to be started again, and does not start.
-pub(super) fn given_up(seat: &Seat, reporter: &Reporter, message: String) -> ServiceError {
-    reporter.failed(format!("the plugin `{}`", seat.name()), message.clone());
-    ServiceError::NotRestarted { name: seat.name().to_string(), message }
 }
 
 fn unknown(crew: &Crew, name: &str) -> ServiceError {

@@ -29,6 +29,7 @@ use super::lifecycle::ServiceStatus;
 use super::lifecycle::body::Reporter;
 use super::lifecycle::cell::StatusCell;
 use super::lifecycle::handle::Lifecycle;
+use super::plugin::Hooks;
 use super::plugin::chain::{Chain, Link};
 use super::plugin::erased::Erased;
 use super::served::Served;
@@ -154,6 +155,23 @@ impl Instance {
 
     fn has_left(&self) -> bool {
         self.left.load(SeqCst)
+    }
+
+    /// Has no call begin while one of these is started again, if calls pass it, until
+    /// [`release`](Self::release). Nobody else does so meanwhile: what restarts plugins has the turn.
+    fn hold(&self, seats: &[Arc<Seat>]) {
+        let passed = [Hooks::BEFORE, Hooks::AROUND, Hooks::AFTER];
+        let is_passed = |seat: &Arc<Seat>| passed.iter().any(|hook| seat.has(*hook));
+        if let Some(core) = self.core.get().filter(|_| seats.iter().any(is_passed)) {
+            core.hold();
+        }
+    }
+
+    /// All plugins are up again: whether calls begin is for the lifecycle alone to say.
+    fn release(&self) {
+        if let Some(core) = self.core.get() {
+            core.release();
+        }
     }
 
     fn mesh(&self) -> Option<Mesh> {
