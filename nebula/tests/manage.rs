@@ -1,6 +1,8 @@
 //! Services that are managed badly: operations in any order, with plugins that are broken, given up
 //! half-way, two at once, on nodes that leave. Virtual time, and an in-memory network.
 
+#[path = "manage/callers.rs"]
+mod callers;
 #[path = "manage/ends.rs"]
 mod ends;
 #[path = "manage/hooks.rs"]
