@@ -151,7 +151,12 @@ fn told(result: &Result<bool, ServiceError>) -> Told {
         Ok(true) => Told::Done,
         Ok(false) => Told::No,
         Err(ServiceError::Lifecycle(LifecycleError::Stopped)) => Told::Gone,
-        Err(_) => Told::Refused,
+        Err(ServiceError::UnknownPlugin { .. }) => Told::Unknown,
+        Err(ServiceError::Needed { .. }) => Told::Needed,
+        Err(ServiceError::Order(_)) => Told::Disordered,
+        Err(ServiceError::Config(_)) => Told::Wrong,
+        Err(ServiceError::Plugin { .. }) => Told::Refused,
+        Err(_) => Told::Failed,
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) struct Instance {
 }
 
 /// The plugins of a service.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Crew {
     /// As they were asked for.
     listed: Vec<Arc<dyn Erased>>,
