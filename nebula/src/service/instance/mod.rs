@@ -128,13 +128,18 @@ impl Instance {
         if self.left.swap(true, SeqCst) && !cfg!(mutant = "service_leaves_twice") {
             return;
         }
-        self.slot.clear();
+        self.take_off();
         if let Some(node) = self.node.upgrade() {
-            if self.global {
-                node.mesh().remove_service(&self.name);
-            }
             node.vacate(&self.name);
             node.service_changed();
+        }
+    }
+
+    /// Nobody finds it any more, here or elsewhere. Its name is still its own.
+    fn take_off(&self) {
+        self.slot.clear();
+        if let Some(mesh) = self.mesh().filter(|_| self.global) {
+            mesh.remove_service(&self.name);
         }
         self.extensions.clear();
     }
