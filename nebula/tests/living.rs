@@ -3,6 +3,8 @@
 
 #[path = "living/chain.rs"]
 mod chain;
+#[path = "living/left.rs"]
+mod left;
 #[path = "living/life.rs"]
 mod life;
 #[path = "living/passing.rs"]
