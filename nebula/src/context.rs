@@ -8,6 +8,8 @@
 //! cancellation, until somebody asks for one: dropping the caller drops the body, and that is all
 //! most handlers need.
 
+mod rare;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call::options::{EXTENSIONS_DEFAULT, Limits};
 use crate::exhausted::Exhausted;
 use crate::trace::{TraceContext, handed};
+use rare::Rare;
 
 /// The call that a handler is serving: who asks, how long they wait, and whether they still do.
 ///
@@ -34,8 +37,7 @@ pub struct Context {
     /// own, and the call knows nothing of it.
     lent: bool,
     headers: Headers,
-    /// The span in which this node serves the call, if it shows one.
-    span: Option<Box<TraceContext>>,
+    rare: Option<Box<Rare>>,
 }
 
 impl Context {
@@ -59,7 +61,7 @@ impl Context {
         headers: Headers,
     ) -> Self {
         let lease = lease.map_or_else(OnceLock::new, OnceLock::from);
-        Self { caller, term, lease, lent: false, headers, span: None }
+        Self { caller, term, lease, lent: false, headers, rare: None }
     }
 
     /// What the caller sent along under this key ([`Call::header`](crate::Call::header)), which is
@@ -77,18 +79,40 @@ impl Context {
     /// below: that in which this node serves the call, if spans
     /// are shown, else the one that the caller sent along as `traceparent`.
     pub fn trace(&self) -> Option<TraceContext> {
-        self.span.as_deref().copied().or_else(|| handed::named(&self.headers))
+        self.span().copied().or_else(|| handed::named(&self.headers))
     }
 
     /// The same in a span of its own.
     pub(crate) fn set_span(&mut self, span: TraceContext) {
-        self.span = Some(Box::new(span));
+        self.rare.get_or_insert_default().span = Some(span);
+    }
+
+    fn span(&self) -> Option<&TraceContext> {
+        self.rare.as_ref()?.span.as_ref()
+    }
+
+    /// What a plugin that the call has passed has [left](crate::plugin::Inbound::leave) of this
+    /// type: who asks, as it found out, or when the call came. None of it came from the caller.
+    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.rare.as_ref()?.left()
+    }
+
+    /// Leaves a value, in place of the one of its type.
+    pub(crate) fn leave<T: Send + Sync + 'static>(&mut self, value: T) {
+        self.rare.get_or_insert_default().leave(value);
+    }
+
+    /// Takes over what was left in another context of the same call.
+    pub(crate) fn take_over(&mut self, twin: &Self) {
+        if twin.rare.as_ref().is_some_and(|rare| rare.has_left()) {
+            self.rare.clone_from(&twin.rare);
+        }
     }
 
     /// What calls made inside the handler take over of its trace.
     #[inline]
     pub(crate) fn handed(&self) -> Headers {
-        match &self.span {
+        match self.span() {
             None => self.headers.clone(),
             Some(span) => handed::below(&self.headers, span),
         }
@@ -173,10 +197,10 @@ impl Context {
     /// Another context of the same call, for hooks that are polled where its body is. It costs no
     /// lease: both get the one of the scope when they are asked.
     pub(crate) fn twin(&self) -> Self {
-        let Self { caller, term, lease, lent, headers, span } = self;
+        let Self { caller, term, lease, lent, headers, rare } = self;
         let (caller, lease) = (caller.clone(), lease.clone());
-        let (headers, span) = (headers.clone(), span.clone());
-        Self { caller, term: *term, lease, lent: *lent, headers, span }
+        let (headers, rare) = (headers.clone(), rare.clone());
+        Self { caller, term: *term, lease, lent: *lent, headers, rare }
     }
 
     /// What calls made inside the handler inherit.
@@ -196,8 +220,8 @@ impl Clone for Context {
         let lent = self.lent || self.shared_lease().is_none();
         let lease = OnceLock::from(self.lease());
         let headers = self.headers.clone();
-        let (caller, span) = (self.caller.clone(), self.span.clone());
-        Self { caller, term: self.term, lease, lent, headers, span }
+        let (caller, rare) = (self.caller.clone(), self.rare.clone());
+        Self { caller, term: self.term, lease, lent, headers, rare }
     }
 }
 

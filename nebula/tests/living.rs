@@ -5,6 +5,8 @@
 mod chain;
 #[path = "living/leaving.rs"]
 mod leaving;
+#[path = "living/left.rs"]
+mod left;
 #[path = "living/life.rs"]
 mod life;
 #[path = "living/limits.rs"]

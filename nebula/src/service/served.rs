@@ -3,7 +3,7 @@
 
 use std::any::TypeId;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use macula::rpc::admission::Gate;
@@ -15,6 +15,11 @@ use super::serve::Dispatch;
 /// How many calls run at once, and how many wait, where a method does not say.
 const DEFAULT_CONCURRENT: u32 = 1024;
 const DEFAULT_QUEUE: u32 = 1024;
+
+/// Why the gates are closed: the service takes no calls, or a plugin that its calls pass is being
+/// started again. The one knows nothing of the other.
+const CLOSED: u8 = 1;
+const HELD: u8 = 2;
 
 /// A service and what guards it, in one form: with other plugins it is another one, with the same
 /// gates. Calls from this process and from elsewhere pass the same.
@@ -33,7 +38,8 @@ pub(crate) struct Gates {
     shared: Arc<Gate>,
     /// By index, for the methods that do.
     own: Box<[Option<Arc<Gate>>]>,
-    closed: AtomicBool,
+    /// Of [`CLOSED`] and [`HELD`] those that hold.
+    closed: AtomicU8,
     /// What holds the implementation, until the service is gone.
     owner: Mutex<Option<Arc<dyn Dispatch>>>,
     /// What its instance says, if it is not what the contract says.
@@ -108,21 +114,31 @@ impl Served {
     /// Whether it takes no new calls now.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.gates.closed.load(SeqCst)
+        self.gates.closed.load(SeqCst) != 0
     }
 
     /// Takes no new calls from now on.
     pub(crate) fn close(&self) {
-        self.gates.closed.store(true, SeqCst);
+        self.gates.closed.fetch_or(CLOSED, SeqCst);
     }
 
     /// Takes calls again.
     pub(crate) fn open(&self) {
-        self.gates.closed.store(false, SeqCst);
+        self.gates.closed.fetch_and(!CLOSED, SeqCst);
+    }
+
+    /// Takes no new calls until it is [released](Self::release), whether open or not.
+    pub(crate) fn hold(&self) {
+        self.gates.closed.fetch_or(HELD, SeqCst);
+    }
+
+    /// Takes calls again, if it is open.
+    pub(crate) fn release(&self) {
+        self.gates.closed.fetch_and(!HELD, SeqCst);
     }
 
     /// Lets go of the implementation, which the calls under way keep until they end.
-    pub(crate) fn release(&self) {
+    pub(crate) fn let_go(&self) {
         let owner = self.gates.owner.lock().unwrap_or_else(PoisonError::into_inner).take();
         // It is the application's: nothing is locked while it is dropped.
         drop(owner);
@@ -170,7 +186,7 @@ impl Gates {
                 None => Gate::new(running, queue),
             })
         });
-        let closed = AtomicBool::new(false);
+        let closed = AtomicU8::new(0);
         let owner = Mutex::new(Some(service));
         Self { shared, own: own.into(), closed, owner, version: OnceLock::new() }
     }

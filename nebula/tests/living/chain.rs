@@ -274,6 +274,15 @@ async fn what_a_plugin_needs_is_there() {
     impl Plugin for Lower {
         const HOOKS: Hooks = Hooks::NONE;
     }
+    /// Of another type, whatever it is called.
+    struct Other(&'static str);
+    impl Plugin for Other {
+        const HOOKS: Hooks = Hooks::NONE;
+
+        fn name(&self) -> Cow<'static, str> {
+            self.0.into()
+        }
+    }
     struct Upper;
     impl Plugin for Upper {
         const HOOKS: Hooks = Hooks::NONE;
@@ -288,6 +297,30 @@ async fn what_a_plugin_needs_is_there() {
     assert_eq!(service.plugins(), ["Upper", "Lower"]);
     let refused = service.remove_plugin("Lower").await.unwrap_err();
     assert_eq!(refused.to_string(), "the plugin `Lower` is needed by `Upper`: remove that first");
+    let refused = service.replace_plugin(Other("Lower")).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the plugin `Lower` is needed by `Upper`: remove that first");
+    service.replace_plugin(Lower).await.unwrap();
     service.remove_plugin("Upper").await.unwrap();
-    assert_eq!(service.plugins(), [""; 0], "nobody needs it any more");
+    assert_eq!(service.plugins(), ["Lower"], "it was asked for since");
+
+    struct Strict;
+    impl Plugin for Strict {
+        const HOOKS: Hooks = Hooks::NONE;
+
+        fn order(&self) -> Order {
+            Order::new().after_listed::<Lower>()
+        }
+    }
+    service.add_plugin(Strict).await.unwrap();
+    let refused =
+        [service.remove_plugin("Lower").await, service.replace_plugin(Other("Lower")).await];
+    for refused in refused.map(Result::unwrap_err) {
+        let said = "the plugin `Lower` is needed by `Strict`: remove that first";
+        assert_eq!(refused.to_string(), said);
+    }
+    service.remove_plugin("Strict").await.unwrap();
+    service.replace_plugin(Other("Lower")).await.unwrap();
+    service.add_plugin(Upper).await.unwrap_err();
+    service.remove_plugin("Lower").await.unwrap();
+    assert_eq!(service.plugins(), [""; 0]);
 }

@@ -239,3 +239,23 @@ async fn a_crash_leaves_no_tasks() {
     let asked = timeout(10 * SECOND, service.stop()).await.expect("an answer");
     assert!(asked.is_err());
 }
+
+/// Where nobody could run it, a service is refused in words, and its name is as free as before.
+#[test]
+fn a_service_is_started_where_it_can_run() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+    let mut site = Site::new();
+    let (node, caller) =
+        runtime.block_on(async { (site.node("server").await, site.node("caller").await) });
+    let refused = Service::new(Plain::new()).launch_on(&node).unwrap_err();
+    assert!(matches!(refused, ServiceError::NoRuntime), "{refused}");
+    let far = SumsClient::new(&caller);
+    assert!(node.service("Sums").is_none());
+    runtime.block_on(async {
+        assert!(SumsClient::new(&node).add(1.0, 2.0).await.is_err());
+        Service::new(Plain::new()).start_on(&node).await.unwrap();
+        until("it is offered", || !far.add(1.0, 2.0).available_nodes().is_empty()).await;
+        assert_eq!(far.add(1.0, 2.0).await.unwrap(), 3.0);
+    });
+}

@@ -58,7 +58,18 @@ pub(crate) enum Told {
     Done,
     /// A plugin of the name was there.
     No,
+    /// There is no plugin of the name.
+    Unknown,
+    /// Another plugin needs it.
+    Needed,
+    /// The plugins have no order.
+    Disordered,
+    /// The configuration is wrong.
+    Wrong,
+    /// A plugin does not start, or does not take its configuration.
     Refused,
+    /// The service has failed, or is as failed as it was.
+    Failed,
     /// The service is no more.
     Gone,
 }
@@ -187,7 +198,7 @@ impl Model {
             Op::Activate => {
                 self.draining = false;
                 self.admin = Admin::Active;
-                if self.up || self.attempt() { Told::Done } else { Told::Refused }
+                if self.up || self.attempt() { Told::Done } else { Told::Failed }
             }
             Op::Deactivate => {
                 if self.admin != Admin::Inactive {
@@ -240,25 +251,35 @@ impl Model {
         self.become_if(next)
     }
 
+    /// The plugin of this name.
+    fn called(&self, called: &str) -> Option<u8> {
+        self.items.iter().map(|item| item.kind).find(|kind| name(*kind) == called)
+    }
+
+    fn is_needed(&self, kind: u8) -> bool {
+        kind == 0 && self.has(2) || kind == 4 && self.has(3)
+    }
+
     fn remove(&mut self, gone: &str) -> Told {
-        if !self.items.iter().any(|item| name(item.kind) == gone) {
-            return Told::Refused;
+        match self.called(gone) {
+            None => return Told::Unknown,
+            Some(kind) if self.is_needed(kind) => return Told::Needed,
+            Some(_) => {}
         }
         let mut next = self.clone();
         next.listed.retain(|item| name(item.kind) != gone);
         if gone == "p1" {
             (next.size, next.added) = (None, None);
         }
-        match next.resolve() {
-            Some(items) if items.iter().any(|item| name(item.kind) == gone) => Told::Refused,
-            _ => self.become_if(next),
-        }
+        self.become_if(next)
     }
 
     fn replace(&mut self, kind: u8, doing: Doing) -> Told {
         let new = Item { kind, doing, started: false };
-        if !self.items.iter().any(|item| name(item.kind) == name(kind)) {
-            return Told::Refused;
+        match self.called(name(kind)) {
+            None => return Told::Unknown,
+            Some(other) if other != kind && self.is_needed(other) => return Told::Needed,
+            Some(_) => {}
         }
         let mut next = self.clone();
         match next.listed.iter_mut().find(|item| name(item.kind) == name(kind)) {
@@ -271,17 +292,17 @@ impl Model {
 
     fn restart(&mut self, again: &str) -> Told {
         let Some(at) = self.items.iter().position(|item| name(item.kind) == again) else {
-            return Told::Refused;
+            return Told::Unknown;
         };
         if self.up && !starts(&self.items[at], self.wanted()) {
             (self.up, self.failed) = (false, true);
-            return Told::Refused;
+            return Told::Failed;
         }
         Told::Done
     }
 
     fn reconfigure(&mut self, patch: Patch) -> Told {
-        let Patch::Values(limit, size) = patch else { return Told::Refused };
+        let Patch::Values(limit, size) = patch else { return Told::Wrong };
         let before = self.clone();
         (self.limit, self.size) = (limit.or(self.limit), size.or(self.size));
         let is_valid = self.limit() <= 100 && !(self.has(1) && self.wanted().is_none());
@@ -289,7 +310,7 @@ impl Model {
         let fails = match self.wanted() {
             _ if !is_valid => true,
             Some(13) => told,
-            Some(14 | 15) if told => self.restart("p1") == Told::Refused,
+            Some(14 | 15) if told => self.restart("p1") == Told::Failed,
             _ => false,
         };
         if !fails {
@@ -297,19 +318,19 @@ impl Model {
         }
         let was_stopped = is_valid && self.wanted() != Some(13);
         *self = before;
-        if was_stopped {
-            // It is taken back, and the plugin started with what it had, if it can be.
-            self.restart("p1");
+        // It is taken back, and the plugin started with what it had, if it can be.
+        if was_stopped && self.restart("p1") == Told::Failed {
+            return Told::Failed;
         }
-        Told::Refused
+        if is_valid { Told::Refused } else { Told::Wrong }
     }
 
     fn become_if(&mut self, mut next: Self) -> Told {
-        let Some(items) = next.resolve() else { return Told::Refused };
+        let Some(items) = next.resolve() else { return Told::Disordered };
         next.items = items;
         let wanted = next.wanted();
         if next.has(1) && wanted.is_none() {
-            return Told::Refused;
+            return Told::Wrong;
         }
         if next.up {
             for item in next.items.iter_mut().filter(|item| !item.started) {

@@ -4,11 +4,18 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use nebula::config::Schema;
 use nebula::plugin::{Hooks, Host, Inbound, Order, Plugin, Refusal, Updated};
-use nebula::{Children, Restart};
+use nebula::{Children, Restart, ServiceHandle};
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use crate::callers::CALL;
+
+/// How long a plugin takes to start, and to stop.
+const TAKES: Duration = Duration::from_millis(20);
 
 /// How a plugin does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,8 +35,14 @@ pub(crate) struct World(Arc<Mutex<Seen>>);
 
 #[derive(Default)]
 pub(crate) struct Seen {
+    /// Whose plugins these are.
+    pub(crate) service: Option<ServiceHandle>,
+    /// The plugins that it has had, one after the other.
+    pub(crate) lists: Vec<Vec<String>>,
     /// Whom a call has passed, in order.
     pub(crate) passed: Vec<String>,
+    /// The same of those that say which call they are.
+    pub(crate) calls: BTreeMap<String, Vec<String>>,
     /// By name: how often it was started without having been stopped.
     pub(crate) up: BTreeMap<String, i32>,
     pub(crate) children: i32,
@@ -42,6 +55,16 @@ pub(crate) struct Seen {
 impl World {
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap()
+    }
+
+    /// Notes which plugins the service has now, and says where.
+    pub(crate) fn note(&self) -> usize {
+        let mut seen = self.seen();
+        let plugins = seen.service.as_ref().map(ServiceHandle::plugins).unwrap_or_default();
+        if seen.lists.last() != Some(&plugins) {
+            seen.lists.push(plugins);
+        }
+        seen.lists.len() - 1
     }
 
     fn of(host: &Host) -> Self {
@@ -122,6 +145,7 @@ impl<const KIND: u8> Plugin for P<KIND> {
 
     async fn start(&self, host: &Host) -> nebula::Result<Children> {
         let world = World::of(host);
+        sleep(TAKES).await;
         let before = self.starts.load(SeqCst);
         let size = host.config::<Size>().map_or(0, |config| config.size);
         match self.doing {
@@ -155,6 +179,7 @@ impl<const KIND: u8> Plugin for P<KIND> {
             world.seen().wrong.push(format!("{} was stopped twice", name(KIND)));
         }
         *world.seen().up.entry(name(KIND).to_owned()).or_default() -= 1;
+        sleep(TAKES).await;
         Ok(())
     }
 
@@ -175,7 +200,13 @@ impl<const KIND: u8> Plugin for P<KIND> {
         if !self.is_up.load(SeqCst) {
             world.seen().wrong.push(format!("a call passed {}, which is not up", name(KIND)));
         }
-        world.seen().passed.push(name(KIND).to_owned());
+        world.note();
+        let mut seen = world.seen();
+        let passed = match call.header(CALL) {
+            Some(call) => seen.calls.entry(call.to_owned()).or_default(),
+            None => &mut seen.passed,
+        };
+        passed.push(name(KIND).to_owned());
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! Random operations on one service, one after the other, two at once, and given up half-way, next
-//! to a model of it; after each step it is called from its own node and from another one.
+//! to a model of it; it is called from its own node and from another one, after each step and all the
+//! time.
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -15,9 +16,10 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
+use crate::callers::{JobsClient, Worker, call};
 use crate::model::{Model, Op, Patch, Size, Told};
 use crate::odds::{self, Doing, P, World, name};
-use crate::site::{Plain, Site, SumsClient, until};
+use crate::site::{Site, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -149,7 +151,12 @@ fn told(result: &Result<bool, ServiceError>) -> Told {
         Ok(true) => Told::Done,
         Ok(false) => Told::No,
         Err(ServiceError::Lifecycle(LifecycleError::Stopped)) => Told::Gone,
-        Err(_) => Told::Refused,
+        Err(ServiceError::UnknownPlugin { .. }) => Told::Unknown,
+        Err(ServiceError::Needed { .. }) => Told::Needed,
+        Err(ServiceError::Order(_)) => Told::Disordered,
+        Err(ServiceError::Config(_)) => Told::Wrong,
+        Err(ServiceError::Plugin { .. }) => Told::Refused,
+        Err(_) => Told::Failed,
     }
 }
 
@@ -157,19 +164,25 @@ fn is_state(op: &Op) -> bool {
     matches!(op, Op::Pause | Op::Activate | Op::Deactivate | Op::Drain)
 }
 
+fn is_superseded(result: &Result<bool, ServiceError>) -> bool {
+    matches!(result, Err(ServiceError::Lifecycle(LifecycleError::Superseded)))
+}
+
 /// Whether what one of two at once was told can be what it would be told alone.
 fn agrees(op: &Op, other: &Op, result: &Result<bool, ServiceError>, expected: Told) -> bool {
-    let superseded = matches!(result, Err(ServiceError::Lifecycle(LifecycleError::Superseded)));
-    // Between the end of what it had started and the end of itself a service may still be changed.
-    let at_the_end = matches!(other, Op::Stop);
-    at_the_end || superseded && is_state(op) && is_state(other) || told(result) == expected
+    let supersedes = is_state(other) || matches!(other, Op::Stop);
+    // Both wait for the same end.
+    let both_stop = matches!((op, other), (Op::Stop, Op::Stop)) && told(result) == Told::Done;
+    both_stop || is_superseded(result) && is_state(op) && supersedes || told(result) == expected
 }
 
 /// A service on one node, and who calls it.
 struct Scene {
     server: Node,
-    near: SumsClient,
-    far: SumsClient,
+    near: JobsClient,
+    far: JobsClient,
+    /// How many calls were served of those that were made all the time.
+    served: AtomicU32,
 }
 
 struct Case<'s> {
@@ -184,18 +197,18 @@ impl Scene {
     async fn new() -> Self {
         let mut site = Site::new();
         let (server, caller) = (site.node("server").await, site.node("caller").await);
-        let (near, far) = (SumsClient::new(&server), SumsClient::new(&caller));
-        Self { server, near, far }
+        let (near, far) = (JobsClient::new(&server), JobsClient::new(&caller));
+        Self { server, near, far, served: AtomicU32::new(0) }
     }
 
     async fn run(&self, steps: &[Step]) -> Result<(), TestCaseError> {
         let world = World::default();
         world.seen().ready = true;
-        let service = Service::build::<SumsClient, _>({
+        let service = Service::build::<JobsClient, _>({
             let world = world.clone();
             move |host| {
-                host.extensions().expect("extensions").insert(world);
-                Plain::new()
+                host.extensions().expect("extensions").insert(world.clone());
+                Worker(world)
             }
         });
         let limits = Schema::checked(Limits { limit: 1 }, |limits| match limits.limit {
@@ -203,17 +216,30 @@ impl Scene {
             _ => Err(Invalid::new("limit", "at most 100")),
         });
         let service = service.schema(limits).start_on(&self.server).await.expect("a service");
+        world.seen().service = Some(service.clone());
+        let (ends, called) = (AtomicBool::new(false), world.clone());
+        let calls = |who, jobs| call(who, jobs, &called, &ends, &self.served);
         let mut case = Case { scene: self, service, world, models: vec![Model::running()] };
-        let mut done = case.check().await;
-        for step in steps {
-            if done.is_err() {
-                break;
+        let managed = async {
+            let mut done = case.check().await;
+            for step in steps {
+                if done.is_err() {
+                    break;
+                }
+                done = case.step(step).await;
             }
-            done = case.step(step).await;
-        }
-        // The next one finds the node as this one did.
-        let ended = case.end().await;
-        done.and(ended)
+            // The next one finds the node as this one did.
+            let ended = case.end().await;
+            ends.store(true, SeqCst);
+            done.and(ended)
+        };
+        let (done, (), ()) =
+            tokio::join!(managed, calls("near", &self.near), calls("far", &self.far));
+        let mut seen = called.seen();
+        // It keeps the service, and is kept by it.
+        seen.service = None;
+        prop_assert!(seen.wrong.is_empty(), "{:?}", seen.wrong);
+        done
     }
 }
 
@@ -238,7 +264,7 @@ impl Case<'_> {
                     }
                 }
                 // What has begun goes on without it.
-                sleep(SECOND / 10).await;
+                sleep(SECOND / 2).await;
                 for mut model in self.models.clone() {
                     model.ask(op);
                     self.models.push(model);
@@ -250,15 +276,38 @@ impl Case<'_> {
                     tokio::join!(ask(service, world, one), ask(service, world, other));
                 let mut next = Vec::new();
                 for model in std::mem::take(&mut self.models) {
-                    let mut model_of = |(a, told_a): (&Op, _), (b, told_b): (&Op, _)| {
+                    let (one, other) = ((one, &first), (other, &second));
+                    for ((a, told_a), (b, told_b)) in [(one, other), (other, one)] {
+                        // While the calls come to an end that run, it may be asked for something
+                        // else.
                         let mut model = model.clone();
+                        if matches!(a, Op::Deactivate)
+                            && is_superseded(told_a)
+                            && model.ask(b) == told(told_b)
+                        {
+                            next.push(model);
+                        }
+                    }
+                    let mut model_of = |ends, (a, told_a): (&Op, _), (b, told_b): (&Op, _)| {
+                        let mut model = model.clone();
+                        if ends {
+                            model.ask(&Op::Deactivate);
+                        }
                         let (expected_a, expected_b) = (model.ask(a), model.ask(b));
                         if agrees(a, b, told_a, expected_a) && agrees(b, a, told_b, expected_b) {
                             next.push(model);
                         }
                     };
-                    model_of((one, &first), (other, &second));
-                    model_of((other, &second), (one, &first));
+                    model_of(false, one, other);
+                    model_of(false, other, one);
+                    // Between the end of what it had started and the end of itself a service may
+                    // still be changed.
+                    if matches!(other.0, Op::Stop) {
+                        model_of(true, one, other);
+                    }
+                    if matches!(one.0, Op::Stop) {
+                        model_of(true, other, one);
+                    }
                 }
                 prop_assert!(!next.is_empty(), "{one:?} gave {first:?}, {other:?} {second:?}");
                 self.models = next;
@@ -269,6 +318,7 @@ impl Case<'_> {
 
     /// The service is one of what it may be, and takes calls if that does.
     async fn check(&mut self) -> Result<(), TestCaseError> {
+        let failed = self.models.iter().any(|model| model.failed);
         for mut model in self.models.clone() {
             if model.failed && model.admin == nebula::Admin::Active {
                 // It is tried again sooner or later.
@@ -281,16 +331,13 @@ impl Case<'_> {
                 self.models.push(model);
             }
         }
-        let wait = if self.models.iter().any(|model| model.admin == nebula::Admin::Active) {
-            let was_failed = self.service.running() != Running::Running;
-            let is_asked = self.models.iter().any(Model::is_asked);
-            match (was_failed, is_asked) {
-                (true, _) => RETRIED,
-                (false, true) => ASKED,
-                (false, false) => Duration::ZERO,
-            }
-        } else {
-            Duration::ZERO
+        let is_active = self.models.iter().any(|model| model.admin == nebula::Admin::Active);
+        let wait = match (is_active, failed || self.service.running() != Running::Running) {
+            (true, true) => RETRIED,
+            (true, false) if self.models.iter().any(Model::is_asked) => ASKED,
+            // What it had started is being stopped.
+            (false, true) => SECOND,
+            (_, false) => Duration::ZERO,
         };
         let begun = tokio::time::Instant::now();
         loop {
@@ -371,7 +418,7 @@ impl Case<'_> {
         let gone = self.models.iter().any(|model| model.gone);
         let stopped = self.service.stop().await;
         prop_assert!(stopped.is_ok() || gone, "{stopped:?}");
-        prop_assert!(self.scene.server.service("Sums").is_none());
+        prop_assert!(self.scene.server.service("Jobs").is_none());
         let (far, near) = (&self.scene.far, &self.scene.near);
         prop_assert!(near.add(1.0, 2.0).timeout(SECOND).await.is_err());
         until("it is withdrawn", || far.add(1.0, 1.0).available_nodes().is_empty()).await;
@@ -397,5 +444,7 @@ fn a_service_is_what_was_made_of_it() {
     if let Err(failure) = tested {
         panic!("{failure}");
     }
-    println!("{} steps", asked.load(SeqCst));
+    let (steps, served) = (asked.load(SeqCst), scene.served.load(SeqCst));
+    println!("{steps} steps, {served} calls meanwhile");
+    assert!(served > steps, "nobody called meanwhile");
 }

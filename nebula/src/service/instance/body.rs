@@ -15,15 +15,15 @@ impl Body for Instance {
     fn start(&self, reporter: Reporter) -> BoxFuture<'_, Result<(), Cause>> {
         async move {
             let _managing = self.managing.lock().await;
-            self.crew().reporter = Some(reporter.clone());
             for seat in self.seats().iter().rev() {
                 let failed = |message| Cause::new(format!("the plugin `{}`", seat.name()), message);
                 if let Err(cause) = self.bring_up(seat, &reporter).await.map_err(failed) {
-                    // Nobody starts anything more of it before it is stopped.
-                    self.crew().reporter = None;
                     return Err(cause);
                 }
             }
+            // From here on what is added is started at once; not while the start may still fail.
+            self.crew().reporter = Some(reporter);
+            self.release();
             Ok(())
         }
         .boxed()

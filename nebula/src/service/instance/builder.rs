@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 
 use super::{Crew, Instance, ServiceError, ServiceHandle};
 use crate::Node;
@@ -244,12 +245,16 @@ impl Service {
     }
 
     /// Starts it on this node without waiting for it: if it fails, it is tried again after 1 s, 2 s
-    /// and so on up to 60 s, until it is stopped. Must be called within a Tokio runtime.
+    /// and so on up to 60 s, until it is stopped.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with what it was to be. Nothing of it is left then.
+    /// Says what is wrong with what it was to be, or that this is no place to start it: it must be
+    /// called within a Tokio runtime. Nothing of it is left then.
     pub fn launch_on(self, node: &Node) -> Result<ServiceHandle, ServiceError> {
+        if Handle::try_current().is_err() {
+            return Err(ServiceError::NoRuntime);
+        }
         let launched = catch_unwind(AssertUnwindSafe(|| self.launch(node)));
         launched.unwrap_or_else(|panic| Err(ServiceError::Panicked(panic_message(panic))))
     }
@@ -328,6 +333,9 @@ impl Service {
                 let served = node.mesh().serve(exported);
                 served.map_err(|error| ServiceError::Record(error.to_string()))?;
             }
+        }
+        let undo = Undo(Some(&instance));
+        if !there {
             instance.show(&seats);
         }
         node.contracts().learn(info);
@@ -338,12 +346,29 @@ impl Service {
         let _ = instance.lifecycle.set(lifecycle.clone());
         let handle = ServiceHandle::new(Arc::clone(&instance), lifecycle.clone());
         if let Err(left) = place.fill(handle.clone()) {
-            instance.leave_at_once();
             handle.abandon();
             return Err(left);
         }
+        undo.forget();
         lifecycle.begin();
         Ok(handle)
+    }
+}
+
+/// Takes what was to be a service off its node, unless it comes to be one.
+struct Undo<'i>(Option<&'i Instance>);
+
+impl Undo<'_> {
+    fn forget(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if let Some(instance) = self.0 {
+            instance.take_off();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::manage::{HOOK, Turn, given_up};
+use super::manage::{HOOK, Turn};
 use super::seat::Seat;
 use super::{Instance, ServiceError};
 use crate::config::Patch;
@@ -50,15 +50,18 @@ impl Instance {
                 }
             }
         }
+        self.hold(&restart);
         for (at, seat) in restart.iter().enumerate() {
             seat.stop(self.whose(), HOOK).await;
             if let Err(message) = self.bring_up(seat, &reporter).await {
                 self.config().roll_back(committed)?;
                 let restarted = restart.get(..at).unwrap_or_default();
                 self.take_back(told.iter(), restarted, &reporter).await?;
+                self.release();
                 return Err(ServiceError::Plugin { name: seat.name().to_string(), message });
             }
         }
+        self.release();
         Ok(())
     }
 
@@ -77,7 +80,7 @@ impl Instance {
             }
             if !seat.is_up() {
                 let started = self.bring_up(seat, reporter).await;
-                started.map_err(|message| given_up(seat, reporter, message))?;
+                started.map_err(|message| self.given_up(seat, reporter, message))?;
             } else if let Err(message) = self.updated(seat).await {
                 tracing::error!(service = %self.name, plugin = %seat.name(), %message,
                     "a plugin does not take its former configuration");

@@ -29,6 +29,12 @@ pub enum ServiceError {
     /// The node has stopped, or is about to.
     #[error("the node has stopped")]
     NodeStopped,
+    /// Nobody is here who could run it.
+    #[error(
+        "a service is started within a Tokio runtime: call this in `Runtime::block_on`, or where \
+         `Runtime::enter` holds"
+    )]
+    NoRuntime,
     /// What the node would have to tell others of the service is refused.
     #[error("the service cannot be told to others: {0}")]
     Record(String),

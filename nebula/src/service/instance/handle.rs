@@ -264,13 +264,15 @@ impl ServiceHandle {
     ///
     /// # Errors
     ///
-    /// There is none of its name, or says what is wrong with it. Nothing has changed then.
+    /// There is none of its name, or another one needs that and this is of another type; or says
+    /// what is wrong with this one. Nothing has changed then.
     pub async fn replace_plugin(&self, plugin: impl Plugin) -> Result<(), ServiceError> {
         let (instance, plugin) = (Arc::clone(&self.instance), Arc::new(plugin));
         self.in_a_task(async move { instance.replace(plugin).await }).await
     }
 
-    /// Stops and starts one plugin with its children, and nothing else.
+    /// Stops and starts one plugin with its children, and nothing else. No call begins meanwhile if
+    /// calls pass the plugin: they are refused as not executed, and go on to other nodes.
     ///
     /// # Errors
     ///

@@ -61,28 +61,19 @@ impl Instance {
             Ok(listed.chain([plugin]).collect())
         };
         let patch = config.map(|config| (name, config));
-        self.rearrange(turn, change, |_| Ok(()), patch).await?;
+        self.rearrange(turn, change, patch).await?;
         Ok(true)
     }
 
     /// Takes a plugin out that nobody needs.
     pub(super) async fn remove(self: &Arc<Self>, name: &str) -> Result<(), ServiceError> {
         let change = |crew: &Crew| {
-            let seat = crew.seats.iter().find(|seat| &**seat.name() == name);
-            let seat = seat.ok_or_else(|| unknown(crew, name))?;
-            let gone = &seat.link.plugin;
+            let gone = &seated(crew, name)?.link.plugin;
+            spare(crew, gone, None)?;
             Ok(crew.listed.iter().filter(|kept| !Arc::ptr_eq(kept, gone)).cloned().collect())
         };
-        let check = |plugins: &[Arc<dyn Erased>]| {
-            let Some(left) = plugins.iter().find(|plugin| plugin.name() == name) else {
-                return Ok(());
-            };
-            let by = plugins.iter().find(|plugin| plugin.order().needs(left.kind()));
-            let by = by.map(|plugin| plugin.name().into_owned()).unwrap_or_default();
-            Err(ServiceError::Needed { name: name.to_owned(), by })
-        };
         let turn = self.turn().await?;
-        self.rearrange(turn, change, check, None).await
+        self.rearrange(turn, change, None).await
     }
 
     /// Puts a plugin in the place of the one of its name.
@@ -91,11 +82,10 @@ impl Instance {
         plugin: Arc<dyn Erased>,
     ) -> Result<(), ServiceError> {
         let change = |crew: &Crew| {
-            let name = plugin.name();
-            let seat = crew.seats.iter().find(|seat| **seat.name() == *name);
-            let seat = seat.ok_or_else(|| unknown(crew, &name))?;
+            let gone = &seated(crew, &plugin.name())?.link.plugin;
+            spare(crew, gone, Some(&plugin))?;
             let mut listed = crew.listed.clone();
-            match listed.iter_mut().find(|listed| Arc::ptr_eq(listed, &seat.link.plugin)) {
+            match listed.iter_mut().find(|listed| Arc::ptr_eq(listed, gone)) {
                 Some(place) => *place = Arc::clone(&plugin),
                 // It was not asked for, but needed: now it is asked for.
                 None => listed.push(Arc::clone(&plugin)),
@@ -103,7 +93,7 @@ impl Instance {
             Ok(listed)
         };
         let turn = self.turn().await?;
-        self.rearrange(turn, change, |_| Ok(()), None).await
+        self.rearrange(turn, change, None).await
     }
 
     /// Gives the service these plugins, and those that they need. What it has of them already stays
@@ -113,14 +103,13 @@ impl Instance {
         self: &Arc<Self>,
         turn: Turn<'_>,
         change: impl FnOnce(&Crew) -> Result<Vec<Arc<dyn Erased>>, ServiceError>,
-        check: impl FnOnce(&[Arc<dyn Erased>]) -> Result<(), ServiceError>,
         patch: Option<(Arc<str>, Patch)>,
     ) -> Result<(), ServiceError> {
-        let listed = change(&self.crew())?;
-        let before = self.seats();
+        let crew = self.crew().clone();
+        let listed = change(&crew)?;
+        let Crew { seats: before, reporter, .. } = crew;
         let there: Vec<_> = before.iter().map(|seat| Arc::clone(&seat.link.plugin)).collect();
         let plugins = resolve(&listed, &there)?;
-        check(&plugins)?;
         let seat_of = |plugin: &Arc<dyn Erased>| {
             before.iter().find(|seat| Arc::ptr_eq(&seat.link.plugin, plugin)).cloned()
         };
@@ -142,7 +131,6 @@ impl Instance {
         let stay = || leaving.iter().for_each(|seat| seat.link.host.let_go());
         leaving.iter().for_each(|seat| seat.link.host.keep());
         let committed = self.config.commit(planned).inspect_err(|_| stay())?;
-        let reporter = self.crew().reporter.clone();
         if let Some(reporter) = reporter {
             // One that was there and is down has failed, and starts again with the service.
             let is_new = |seat: &&Arc<Seat>| !before.iter().any(|known| Arc::ptr_eq(known, seat));
@@ -177,17 +165,20 @@ impl Instance {
         Ok(())
     }
 
-    /// Stops and starts one plugin, and nothing else. Nothing happens if it is not started.
+    /// Stops and starts one plugin, and nothing else. Nothing happens if it is not started. If it
+    /// does not start, no call begins before the service has been started again as a whole.
     pub(super) async fn restart_plugin(self: &Arc<Self>, name: &str) -> Result<(), ServiceError> {
         let _turn = self.turn().await?;
-        let seats = self.seats();
-        let seat = seats.iter().find(|seat| &**seat.name() == name);
-        let seat = seat.ok_or_else(|| unknown(&self.crew(), name))?;
-        let reporter = self.crew().reporter.clone().filter(|_| seat.is_up());
+        let crew = self.crew().clone();
+        let seat = seated(&crew, name)?;
+        let reporter = crew.reporter.as_ref().filter(|_| seat.is_up());
         let Some(reporter) = reporter else { return Ok(()) };
+        self.hold(std::slice::from_ref(seat));
         seat.stop(self.whose(), HOOK).await;
-        let started = self.bring_up(seat, &reporter).await;
-        started.map_err(|message| given_up(seat, &reporter, message))
+        let started = self.bring_up(seat, reporter).await;
+        started.map_err(|message| self.given_up(seat, reporter, message))?;
+        self.release();
+        Ok(())
     }
 
     /// Starts one plugin.
@@ -198,6 +189,19 @@ impl Instance {
             return Err("its node is gone".to_owned());
         }
         started
+    }
+
+    /// The service fails for a plugin that was stopped to be started again, and does not start.
+    pub(super) fn given_up(
+        &self,
+        seat: &Seat,
+        reporter: &Reporter,
+        message: String,
+    ) -> ServiceError {
+        // What is added now is started with the others.
+        self.crew().reporter = None;
+        reporter.failed(format!("the plugin `{}`", seat.name()), message.clone());
+        ServiceError::NotRestarted { name: seat.name().to_string(), message }
     }
 
     pub(super) fn seat(self: &Arc<Self>, plugin: &Arc<dyn Erased>) -> Arc<Seat> {
@@ -235,13 +239,30 @@ impl Instance {
     }
 }
 
-/// The service fails for a plugin that was stopped to be started again, and does not start.
-pub(super) fn given_up(seat: &Seat, reporter: &Reporter, message: String) -> ServiceError {
-    reporter.failed(format!("the plugin `{}`", seat.name()), message.clone());
-    ServiceError::NotRestarted { name: seat.name().to_string(), message }
+/// The plugin of this name.
+fn seated<'c>(crew: &'c Crew, name: &str) -> Result<&'c Arc<Seat>, ServiceError> {
+    crew.seats.iter().find(|seat| &**seat.name() == name).ok_or_else(|| {
+        let known = crew.seats.iter().map(|seat| seat.name().to_string()).collect();
+        ServiceError::UnknownPlugin { name: name.to_owned(), known }
+    })
 }
 
-fn unknown(crew: &Crew, name: &str) -> ServiceError {
-    let known = crew.seats.iter().map(|seat| seat.name().to_string()).collect();
-    ServiceError::UnknownPlugin { name: name.to_owned(), known }
+/// Whether the others can do without a plugin, or with another one in its place.
+fn spare(
+    crew: &Crew,
+    gone: &Arc<dyn Erased>,
+    instead: Option<&Arc<dyn Erased>>,
+) -> Result<(), ServiceError> {
+    let others = crew.seats.iter().map(|seat| &seat.link.plugin);
+    let mut others = others.filter(|other| !Arc::ptr_eq(other, gone));
+    if others.clone().chain(instead).any(|other| other.kind() == gone.kind()) {
+        return Ok(());
+    }
+    match others.find(|other| other.order().needs(gone.kind())) {
+        None => Ok(()),
+        Some(other) => {
+            let (name, by) = (gone.name().into_owned(), other.name().into_owned());
+            Err(ServiceError::Needed { name, by })
+        }
+    }
 }

@@ -30,6 +30,7 @@ use super::lifecycle::ServiceStatus;
 use super::lifecycle::body::Reporter;
 use super::lifecycle::cell::StatusCell;
 use super::lifecycle::handle::Lifecycle;
+use super::plugin::Hooks;
 use super::plugin::chain::{Chain, Link};
 use super::plugin::erased::Erased;
 use super::served::Served;
@@ -69,7 +70,7 @@ pub(crate) struct Instance {
 }
 
 /// The plugins of a service.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Crew {
     /// As they were asked for.
     listed: Vec<Arc<dyn Erased>>,
@@ -130,19 +131,24 @@ impl Instance {
         if self.left.swap(true, SeqCst) && !cfg!(mutant = "service_leaves_twice") {
             return;
         }
+        self.take_off();
+        if let Some(node) = self.node.upgrade() {
+            node.vacate(&self.name);
+            node.service_changed();
+        }
+    }
+
+    /// Nobody finds it any more, here or elsewhere. Its name is still its own.
+    fn take_off(&self) {
         self.slot.clear();
+        if let Some(mesh) = self.mesh().filter(|_| self.global) {
+            mesh.remove_service(&self.name);
+        }
         self.config.end();
         // What it shared and owns is gone before another one has its name.
         self.extensions.clear();
         if let Some(core) = self.core.get() {
-            core.release();
-        }
-        if let Some(node) = self.node.upgrade() {
-            if self.global {
-                node.mesh().remove_service(&self.name);
-            }
-            node.vacate(&self.name);
-            node.service_changed();
+            core.let_go();
         }
     }
 
@@ -163,6 +169,23 @@ impl Instance {
 
     fn has_left(&self) -> bool {
         self.left.load(SeqCst)
+    }
+
+    /// Has no call begin while one of these is started again, if calls pass it, until
+    /// [`release`](Self::release). Nobody else does so meanwhile: what restarts plugins has the turn.
+    fn hold(&self, seats: &[Arc<Seat>]) {
+        let passed = [Hooks::BEFORE, Hooks::AROUND, Hooks::AFTER];
+        let is_passed = |seat: &Arc<Seat>| passed.iter().any(|hook| seat.has(*hook));
+        if let Some(core) = self.core.get().filter(|_| seats.iter().any(is_passed)) {
+            core.hold();
+        }
+    }
+
+    /// All plugins are up again: whether calls begin is for the lifecycle alone to say.
+    fn release(&self) {
+        if let Some(core) = self.core.get() {
+            core.release();
+        }
     }
 
     fn mesh(&self) -> Option<Mesh> {

@@ -35,7 +35,7 @@ impl Around<'_> {
 /// Runs the plugins of `rest`, each inside the one before it, and the method within all.
 pub(super) async fn go_on(
     method: &'static MethodInfo,
-    cx: &Context,
+    cx: &mut Context,
     values: &mut (dyn Values + 'static),
     rest: &[Link],
 ) -> Result<(), Refusal> {
@@ -44,9 +44,9 @@ pub(super) async fn go_on(
         return if values.has_run() { twice() } else { Ok(()) };
     }
     let Some((Link { plugin, host }, rest)) = rest.split_first() else {
-        return if values.run().await { Ok(()) } else { twice() };
+        return if values.run(cx).await { Ok(()) } else { twice() };
     };
-    let call = Inbound { method, cx, host, values: &mut *values };
+    let call = Inbound { method, cx: &mut *cx, host, values: &mut *values };
     plugin.around(Around { call, rest }).await?;
     match values.reply() {
         Some(_) => Ok(()),

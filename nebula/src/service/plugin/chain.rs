@@ -75,13 +75,14 @@ impl Chain {
     pub(super) fn before(
         &self,
         method: &'static MethodInfo,
-        cx: &Context,
+        cx: &mut Context,
         values: &mut (dyn Values + 'static),
     ) -> Result<(), Refusal> {
         let at = Cell::new(0);
         let shown = catch_unwind(AssertUnwindSafe(|| {
             for Link { plugin, host } in &self.before {
-                plugin.before(&mut Inbound { method, cx, host, values: &mut *values })?;
+                let (cx, values) = (&mut *cx, &mut *values);
+                plugin.before(&mut Inbound { method, cx, host, values })?;
                 if values.reply().is_some() {
                     break;
                 }

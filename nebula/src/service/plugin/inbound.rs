@@ -16,7 +16,7 @@ use crate::service::info::MethodInfo;
 /// `put(&self, user: User)` are a `(User,)`.
 pub struct Inbound<'c> {
     pub(super) method: &'static MethodInfo,
-    pub(super) cx: &'c Context,
+    pub(super) cx: &'c mut Context,
     pub(super) host: &'c Host,
     pub(super) values: &'c mut (dyn Values + 'static),
 }
@@ -57,6 +57,13 @@ impl Inbound<'_> {
     /// What the method is told of its call.
     pub fn context(&self) -> &Context {
         self.cx
+    }
+
+    /// Leaves a value for the plugins below, for the method and for the end of the call, in place of
+    /// the one of its type: each finds it with [`Context::extension`]. What is left here is nothing
+    /// that a caller can forge, and goes nowhere else with a call that is made on another node.
+    pub fn leave<T: Send + Sync + 'static>(&mut self, value: T) {
+        self.cx.leave(value);
     }
 
     /// The service, as the plugin that is asked sees it.

@@ -182,7 +182,8 @@ pub trait Plugin: Send + Sync + 'static {
 pub enum Updated {
     /// It goes on with it.
     Kept,
-    /// It, and nobody else, is to be stopped and started.
+    /// It, and nobody else, is to be stopped and started. If calls pass it, none begins meanwhile:
+    /// they are refused as not executed, and go on to other nodes.
     Restart,
 }
 

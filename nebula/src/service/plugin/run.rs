@@ -74,8 +74,8 @@ where
             elsewhere,
         ))));
     }
-    let mut call = Typed::<M, F, Fut>::new(args, None, elsewhere);
-    let refusal = match chain.before(M::INFO, &cx, &mut call) {
+    let (mut cx, mut call) = (cx, Typed::<M, F, Fut>::new(args, None, elsewhere));
+    let refusal = match chain.before(M::INFO, &mut cx, &mut call) {
         Ok(()) => match (call.reply, call.args) {
             (None, Some(args)) => return Ok(Prepared::Plain(Box::pin(body(cx, args)))),
             (Some(reply), _) => return Ok(Prepared::Plain(ready(reply).boxed())),
@@ -103,10 +103,9 @@ where
     Fut: Future<Output = M::Reply> + Send + 'static,
 {
     let chain = served.chain();
-    let known = cx.twin();
-    let mut end = End::new(chain, M::INFO, &known);
+    let mut end = End::new(chain, M::INFO, cx.twin());
     let mut call = Typed::<M, F, Fut>::new(args, Some((cx, body)), elsewhere);
-    let through = AssertUnwindSafe(through(chain, &known, &mut call)).catch_unwind();
+    let through = AssertUnwindSafe(through(chain, &mut end.cx, &mut call)).catch_unwind();
     let refusal = match through.await {
         Ok(Ok(())) => {
             let ended = if call.is_error() { Ended::Failed } else { Ended::Replied };
@@ -139,7 +138,7 @@ where
 
 async fn through<M, F, Fut>(
     chain: &Chain,
-    cx: &Context,
+    cx: &mut Context,
     call: &mut Typed<M, F, Fut>,
 ) -> Result<(), Refusal>
 where
@@ -152,7 +151,7 @@ where
         return go_on(M::INFO, cx, call, chain.around()).await;
     }
     // With nobody in between, the body needs no box of its own.
-    match call.reply.is_some() || call.execute().await {
+    match call.reply.is_some() || call.execute(cx).await {
         true => Ok(()),
         false => Err(Refusal::Failed("the arguments are gone".into())),
     }
@@ -162,19 +161,19 @@ where
 struct End<'c> {
     chain: &'c Chain,
     method: &'static MethodInfo,
-    cx: &'c Context,
+    cx: Context,
     /// When it began, until it has been shown.
     began: Option<Instant>,
 }
 
 impl<'c> End<'c> {
-    fn new(chain: &'c Chain, method: &'static MethodInfo, cx: &'c Context) -> Self {
+    fn new(chain: &'c Chain, method: &'static MethodInfo, cx: Context) -> Self {
         Self { chain, method, cx, began: chain.sees_ends().then(Instant::now) }
     }
 
     fn show(&mut self, ended: Ended<'_>, values: Option<&mut (dyn Values + 'static)>) {
         if let Some(began) = self.began.take() {
-            let Self { chain, method, cx, .. } = *self;
+            let Self { chain, method, cx, .. } = &*self;
             chain.after(&mut Seen { method, cx, elapsed: began.elapsed(), ended, values });
         }
     }
@@ -200,8 +199,9 @@ pub(crate) trait Values: Send {
     fn answer_encoded(&mut self, reply: &[u8]) -> Result<(), String>;
     /// Whether the method has begun.
     fn has_run(&self) -> bool;
-    /// Runs the method. False if it cannot, since it has before.
-    fn run(&mut self) -> BoxFuture<'_, bool>;
+    /// Runs the method, which finds what plugins have left in `cx`. False if it cannot, since it has
+    /// before.
+    fn run<'v>(&'v mut self, cx: &'v Context) -> BoxFuture<'v, bool>;
 }
 
 struct Typed<M: Method, F, Fut> {
@@ -240,16 +240,17 @@ impl<M: Method, F, Fut> Typed<M, F, Fut> {
         }
     }
 
-    /// Runs the method. False if it cannot, since it has before.
-    async fn execute(&mut self) -> bool
+    /// Runs the method, as [`run`](Values::run).
+    async fn execute(&mut self, known: &Context) -> bool
     where
         F: FnOnce(Context, M::Args) -> Fut,
         Fut: Future<Output = M::Reply>,
     {
-        let (Some(args), Some((cx, body))) = (self.args.take(), self.body.take()) else {
+        let (Some(args), Some((mut cx, body))) = (self.args.take(), self.body.take()) else {
             return false;
         };
         self.ran = true;
+        cx.take_over(known);
         self.reply = Some(body(cx, args).await);
         true
     }
@@ -307,7 +308,7 @@ where
         self.ran
     }
 
-    fn run(&mut self) -> BoxFuture<'_, bool> {
-        self.execute().boxed()
+    fn run<'v>(&'v mut self, cx: &'v Context) -> BoxFuture<'v, bool> {
+        self.execute(cx).boxed()
     }
 }
