@@ -17,9 +17,7 @@ impl Body for Instance {
             let _managing = self.managing.lock().await;
             for seat in self.seats().iter().rev() {
                 let failed = |message| Cause::new(format!("the plugin `{}`", seat.name()), message);
-                if let Err(cause) = self.bring_up(seat, &reporter).await.map_err(failed) {
-                    return Err(cause);
-                }
+                self.bring_up(seat, &reporter).await.map_err(failed)?;
             }
             // From here on what is added is started at once; not while the start may still fail.
             self.crew().reporter = Some(reporter);
