@@ -61,7 +61,7 @@ impl MeshBuilder {
             seeds: Vec::new(),
             seed_files: Vec::new(),
             seeds_from_env: true,
-            resolver: Arc::new(System),
+            resolver: Arc::new(System::default()),
             local_discovery: true,
             runtime_dir: None,
             join_timeout: Duration::from_secs(5),
@@ -122,7 +122,8 @@ impl MeshBuilder {
 
     /// The address to listen on; port 0 takes any free one. Without it the node listens on
     /// `127.0.0.1:0` (on `[::1]:0`, if all its seeds are addresses of IPv6 on this machine), or on
-    /// all addresses if a seed is on another machine. `[::]` is all addresses of both families, and
+    /// all addresses if a seed is on another machine or there are seed files, which may come to name
+    /// one. `[::]` is all addresses of both families, and
     /// `0.0.0.0` those of IPv4, from which no node is reached that has one of IPv6 alone.
     pub fn listen(mut self, addr: SocketAddr) -> Self {
         self.listen = Some(addr);
@@ -167,8 +168,8 @@ impl MeshBuilder {
     ///
     /// The file is read at the start, which fails if it cannot be read or a line is no seed, and
     /// every five seconds from then on: it may change while the node runs. While it is at fault then,
-    /// it counts as it was, with a warning. By which addresses the node listens is decided at the
-    /// start.
+    /// it counts as it was, with a warning. Unless it is said where the node [listens](Self::listen),
+    /// it listens on all addresses, whatever the file names at the start.
     pub fn seed_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.seed_files.push(path.into());
         self

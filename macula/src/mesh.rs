@@ -29,6 +29,7 @@ use crate::membership::{Member, Membership};
 use crate::quiet::{Kind, Quiet, Who};
 use crate::rpc::Calling;
 use crate::rpc::Request;
+use crate::rpc::refused::Refused;
 use crate::rpc::services::Services;
 use crate::text::Safe;
 use crate::traffic::{Counters, Traffic};
@@ -89,6 +90,7 @@ pub(crate) struct Inner {
     refusals: Mutex<VecDeque<Refusal>>,
     pub(crate) quiet: Quiet,
     pub(crate) traffic: Counters,
+    pub(crate) refused: Refused,
     /// This node, for tasks that outlive a borrow.
     weak: Weak<Inner>,
     /// Holds our place in the runtime directory.
@@ -330,6 +332,7 @@ impl Inner {
             refusals: Mutex::default(),
             quiet: Quiet::default(),
             traffic: Counters::default(),
+            refused: Refused::default(),
             weak,
             published: Mutex::default(),
         }

@@ -52,7 +52,7 @@ pub(crate) async fn start(builder: MeshBuilder) -> Result<Arc<Inner>, StartError
         TlsIdentity::new(&key).map_err(|error| StartError::Crypto { reason: error.to_string() })?;
     let local = builder.memory.is_none() && builder.local_discovery;
     let (listen, otherwise) =
-        builder.listen.map_or_else(|| default_listen(&seeds), |listen| (listen, None));
+        builder.listen.map_or_else(|| default_listen(&lists), |listen| (listen, None));
     let place = |addr| match &builder.memory {
         Some(network) => Listen::Memory(network.clone(), addr),
         None => Listen::Udp(addr),
@@ -247,21 +247,26 @@ fn now_ms() -> u64 {
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// With no word on it, a node is reached from its own machine only, unless a seed is elsewhere: where
-/// to listen, and where else if that is not to be had.
-fn default_listen(seeds: &[Seed]) -> (SocketAddr, Option<SocketAddr>) {
+/// With no word on it, a node is reached from its own machine only, unless a seed is elsewhere or
+/// may come to be, as in a file: where to listen, and where else if that is not to be had.
+fn default_listen(lists: &SeedLists) -> (SocketAddr, Option<SocketAddr>) {
     let any = |ip: IpAddr| SocketAddr::new(ip, 0);
+    let (seeds, may_change) = (lists.seeds(), lists.has_files());
     let all = |six: bool| {
         let family = |addr: SocketAddr| addr.is_ipv6() == six;
         !seeds.is_empty() && seeds.iter().all(|seed| seed.literal().is_some_and(family))
     };
-    if seeds.iter().all(Seed::is_local) {
+    if !may_change && seeds.iter().all(Seed::is_local) {
         let local = if all(true) { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
         return (any(local), None);
     }
     let four = any(Ipv4Addr::UNSPECIFIED.into());
     // A name may stand for addresses of either family.
-    if all(false) { (four, None) } else { (any(Ipv6Addr::UNSPECIFIED.into()), Some(four)) }
+    if !may_change && all(false) {
+        (four, None)
+    } else {
+        (any(Ipv6Addr::UNSPECIFIED.into()), Some(four))
+    }
 }
 
 /// The address to tell others. A node that listens on all addresses tells the one that the
@@ -304,16 +309,21 @@ fn source_towards(target: SocketAddr) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
     fn without_a_word_it_listens_where_its_seeds_can_be_dialled_from() {
-        let listens = |seeds: &[&str]| {
-            let seeds: Vec<_> = seeds.iter().map(|seed| Seed::parse(seed, "").unwrap()).collect();
-            let (listen, otherwise) = default_listen(&seeds);
+        let listens_with = |seeds: &[&str], files: &[&Path]| {
+            let seeds: Vec<_> = seeds.iter().map(|seed| (*seed).to_owned()).collect();
+            let files = files.iter().map(|file| file.to_path_buf()).collect();
+            let lists = SeedLists::read(&seeds, None, files).unwrap();
+            let (listen, otherwise) = default_listen(&lists);
             let otherwise = otherwise.map(|addr| format!(" or {addr}")).unwrap_or_default();
             format!("{listen}{otherwise}")
         };
+        let listens = |seeds: &[&str]| listens_with(seeds, &[]);
         assert_eq!(listens(&[]), "127.0.0.1:0");
         assert_eq!(listens(&["127.0.0.1:1", "localhost:1"]), "127.0.0.1:0");
         assert_eq!(listens(&["[::1]:1"]), "[::1]:0");
@@ -321,6 +331,11 @@ mod tests {
         assert_eq!(listens(&["10.0.0.1:1", "127.0.0.1:1"]), "0.0.0.0:0");
         for seed in ["[2001:db8::1]:1", "site:1", "site", "users@site"] {
             assert_eq!(listens(&["10.0.0.1:1", seed]), "[::]:0 or 0.0.0.0:0", "{seed}");
+        }
+        // Whatever a file names today, it may name another machine tomorrow.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for seeds in [&[][..], &["127.0.0.1:1"], &["10.0.0.1:1"]] {
+            assert_eq!(listens_with(seeds, &[file.path()]), "[::]:0 or 0.0.0.0:0", "{seeds:?}");
         }
     }
 

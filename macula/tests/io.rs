@@ -2,26 +2,26 @@
 
 #![cfg(target_os = "linux")]
 
+#[allow(dead_code)]
+mod common;
+
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use macula::identity::Cookie;
 use macula::rpc::admission::Gate;
-use macula::rpc::{
-    Answer, Fault, Handler, Headers, Incoming, Method, Request, Response, Service, Term,
-};
-use macula::{Io, Mesh, MeshBuilder};
+use macula::rpc::{Answer, Fault, Handler, Incoming, Method, Response, Service};
+use macula::{Io, Mesh};
 use tokio::runtime::{Builder, Handle, Runtime};
+
+use common::{KEY, PATIENCE, request, until};
 
 const ECHO: u64 = 1;
 const LATER: u64 = 2;
 const SPAWNED: u64 = 3;
 const HANG: u64 = 4;
-const KEY: [u8; 8] = *b"a shape!";
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The tests count the threads and the panics of their process, so they run one by one.
 static ONE: Mutex<()> = Mutex::new(());
@@ -58,9 +58,9 @@ impl Handler for Tester {
     }
 }
 
+/// A cluster, while no other test runs.
 struct Site {
-    dir: tempfile::TempDir,
-    cookie: Cookie,
+    of: common::Site,
     _one: MutexGuard<'static, ()>,
 }
 
@@ -71,15 +71,7 @@ impl Site {
             PANICS.fetch_add(1, SeqCst);
             eprintln!("{info}");
         }));
-        Self { dir: tempfile::tempdir().unwrap(), cookie: Cookie::generate(), _one: one }
-    }
-
-    fn builder(&self, name: &str) -> MeshBuilder {
-        Mesh::builder(name)
-            .realm("io")
-            .cookie(self.cookie.clone())
-            .runtime_dir(self.dir.path())
-            .join_timeout(PATIENCE)
+        Self { of: common::Site::new(), _one: one }
     }
 
     /// Must be called on the runtime that is to run the handlers.
@@ -94,15 +86,13 @@ impl Site {
         ];
         let tester = Arc::new(Tester(Handle::current().id()));
         let service = Service::new("Tester", methods, tester).version("1");
-        self.builder("server").service(service).io(io).start().await.unwrap()
+        self.of.builder("server").service(service).io(io).start().await.unwrap()
     }
 
     async fn client(&self, io: Io) -> Mesh {
-        let client = self.builder("client").io(io).start().await.unwrap();
-        let mut changed = client.watch_view();
-        while client.view().providers(ECHO).is_empty() {
-            tokio::time::timeout(PATIENCE, changed.changed()).await.unwrap().unwrap();
-        }
+        let client = self.of.builder("client").io(io).start().await.unwrap();
+        let known = |mesh: &Mesh| !mesh.view().providers(ECHO).is_empty();
+        until(&client, PATIENCE, "the service is known", known).await;
         client
     }
 }
@@ -117,17 +107,7 @@ fn several() -> Runtime {
 
 async fn call(client: &Mesh, method: u64, body: Bytes) -> Response {
     let server = client.view().providers(ECHO)[0].node;
-    let request = Request {
-        method,
-        key: KEY,
-        body,
-        term: Term::fixed(tokio::time::Instant::now() + PATIENCE),
-        headers: Headers::new(),
-        moved: None,
-        sent: None,
-        leave_if_silent: false,
-    };
-    client.call_to(server, request).await
+    client.call_to(server, request(method, body)).await
 }
 
 async fn all_kinds(client: &Mesh) {
@@ -194,7 +174,7 @@ fn a_node_that_is_aborted_or_does_not_start_leaves_no_thread() {
     let runtime = single();
     runtime.block_on(async {
         let server = site.server(Io::Thread).await;
-        let taken = site.builder("other").listen(server.addr()).io(Io::Thread).start().await;
+        let taken = site.of.builder("other").listen(server.addr()).io(Io::Thread).start().await;
         assert!(taken.is_err());
         server.abort();
     });

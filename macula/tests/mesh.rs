@@ -1,5 +1,7 @@
 //! Nodes of the mesh on loopback, with raw services.
 
+mod common;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +14,15 @@ use macula::rpc::{
     Service, Term,
 };
 use macula::{Limits, MemberEvent, MemoryNetwork, Mesh, MeshBuilder};
-use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
+
+use common::{KEY, PATIENCE, Site, request, until};
 
 const ECHO: u64 = 1;
 const HANG: u64 = 2;
 const PANIC: u64 = 3;
 const LATER: u64 = 4;
-const KEY: [u8; 8] = *b"a shape!";
-const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Tester {
     dropped: Arc<tokio::sync::Notify>,
@@ -60,25 +61,7 @@ impl Drop for NotifyOnDrop {
     }
 }
 
-/// One cluster's own runtime directory, realm and cookie.
-struct Site {
-    dir: TempDir,
-    cookie: Cookie,
-}
-
 impl Site {
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), cookie: Cookie::generate() }
-    }
-
-    fn builder(&self, name: &str) -> MeshBuilder {
-        Mesh::builder(name)
-            .realm("test")
-            .cookie(self.cookie.clone())
-            .runtime_dir(self.dir.path())
-            .join_timeout(PATIENCE)
-    }
-
     fn server(&self, name: &str) -> (MeshBuilder, Arc<tokio::sync::Notify>) {
         self.server_until(name, Arc::new(Semaphore::new(0)))
     }
@@ -100,31 +83,8 @@ impl Site {
     }
 }
 
-fn request(method: u64, body: impl Into<Bytes>) -> Request {
-    Request {
-        method,
-        key: KEY,
-        body: body.into(),
-        term: Term::fixed(Instant::now() + PATIENCE),
-        headers: Headers::new(),
-        moved: None,
-        sent: None,
-        leave_if_silent: false,
-    }
-}
-
 fn failure(response: Response) -> Failure {
     response.result.unwrap_err()
-}
-
-async fn until(mesh: &Mesh, what: &str, holds: impl Fn(&Mesh) -> bool) {
-    let mut changed = mesh.watch_view();
-    let wait = async {
-        while !holds(mesh) {
-            changed.changed().await.unwrap();
-        }
-    };
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what}: not in time"));
 }
 
 #[tokio::test]
@@ -132,7 +92,10 @@ async fn neighbours_meet_and_call_each_other() {
     let site = Site::new();
     let server = site.server("server").0.start().await.unwrap();
     let client = site.builder("client").start().await.unwrap();
-    until(&client, "the service is known", |mesh| !mesh.view().providers(ECHO).is_empty()).await;
+    until(&client, PATIENCE, "the service is known", |mesh| {
+        !mesh.view().providers(ECHO).is_empty()
+    })
+    .await;
     assert_eq!(client.view().providers(ECHO)[0].node, server.id());
 
     let response = client.call_to(server.id(), request(ECHO, "hello")).await;
@@ -161,7 +124,7 @@ async fn neighbours_meet_and_call_each_other() {
     assert_eq!(response.result.unwrap(), "still there");
 
     client.shutdown(Duration::ZERO).await;
-    until(&server, "the client has left", |mesh| mesh.view().nodes().len() == 1).await;
+    until(&server, PATIENCE, "the client has left", |mesh| mesh.view().nodes().len() == 1).await;
     server.shutdown(Duration::ZERO).await;
 }
 
@@ -171,14 +134,14 @@ async fn a_new_topology_is_told_to_the_others() {
     let server = site.server("server").0.topology([1; 8]).start().await.unwrap();
     let client = site.builder("client").start().await.unwrap();
     let known = |mesh: &Mesh| mesh.record(&server.id()).map(|record| record.topology);
-    until(&client, "the first", |mesh| known(mesh) == Some(Some([1; 8]))).await;
+    until(&client, PATIENCE, "the first", |mesh| known(mesh) == Some(Some([1; 8]))).await;
     for hash in [Some([2; 8]), None] {
         let before = server.record(&server.id()).unwrap();
         server.set_topology(hash).unwrap();
         let after = server.record(&server.id()).unwrap();
         assert_eq!((after.topology, after.version), (hash, before.version + 1));
         assert_eq!(after.services, before.services);
-        until(&client, "the next", |mesh| known(mesh) == Some(hash)).await;
+        until(&client, PATIENCE, "the next", |mesh| known(mesh) == Some(hash)).await;
         // What is said already is not said again.
         server.set_topology(hash).unwrap();
         assert_eq!(server.record(&server.id()).unwrap(), after);
@@ -195,7 +158,10 @@ async fn a_seed_is_enough_across_machines() {
     let client = site.builder("client").local_discovery(false).seed(format!("localhost:{port}"));
     let client = client.start().await.unwrap();
     assert!(client.joining().borrow().joined);
-    until(&client, "the service is known", |mesh| !mesh.view().providers(ECHO).is_empty()).await;
+    until(&client, PATIENCE, "the service is known", |mesh| {
+        !mesh.view().providers(ECHO).is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -204,7 +170,10 @@ async fn a_caller_that_leaves_stops_the_handler() {
     let (server, dropped) = site.server("server");
     let server = server.start().await.unwrap();
     let client = site.builder("client").start().await.unwrap();
-    until(&client, "the service is known", |mesh| !mesh.view().providers(ECHO).is_empty()).await;
+    until(&client, PATIENCE, "the service is known", |mesh| {
+        !mesh.view().providers(ECHO).is_empty()
+    })
+    .await;
 
     let call = tokio::spawn({
         let (client, server) = (client.clone(), server.id());
@@ -232,12 +201,13 @@ async fn a_node_that_leaves_is_heard_out() {
     let site = Site::new();
     let client = site.builder("client").start().await.unwrap();
     let other = site.builder("other").start().await.unwrap();
-    until(&client, "the other is known", |mesh| mesh.view().nodes().len() == 2).await;
+    until(&client, PATIENCE, "the other is known", |mesh| mesh.view().nodes().len() == 2).await;
     for size in [10, 10, 10, 10, 1 << 20, 1 << 20] {
         let later = Arc::new(Semaphore::new(0));
         let server = site.server_until("server", later.clone()).0.start().await.unwrap();
         for mesh in [&client, &other] {
-            until(mesh, "it is known", |mesh| !mesh.view().providers(LATER).is_empty()).await;
+            until(mesh, PATIENCE, "it is known", |mesh| !mesh.view().providers(LATER).is_empty())
+                .await;
         }
         let body = Bytes::from(vec![7; size]);
         let calls: tokio::task::JoinSet<_> = (0..CALLS)
@@ -259,7 +229,7 @@ async fn a_node_that_leaves_is_heard_out() {
             assert_eq!(result.map(|reply| reply.len()), Ok(size));
         }
         for mesh in [&client, &other] {
-            until(mesh, "it has gone", |mesh| mesh.view().nodes().len() == 2).await;
+            until(mesh, PATIENCE, "it has gone", |mesh| mesh.view().nodes().len() == 2).await;
         }
     }
 }
@@ -272,11 +242,14 @@ async fn calls_to_a_node_that_crashed_end_when_it_is_back() {
     let [at, elsewhere, from] = [1, 2, 3].map(|n| std::net::SocketAddr::from(([10, 0, 0, n], 1)));
     let client = site.builder("client").memory(network.clone(), from).start().await.unwrap();
     let server = async |at| {
-        let server = site.server("server").0.identity_file(site.dir.path().join("server.key"));
+        let server = site.server("server").0.identity_file(site.dir().join("server.key"));
         server.memory(network.clone(), at).seed(from.to_string()).start().await.unwrap()
     };
     let first = server(at).await;
-    until(&client, "the service is known", |mesh| !mesh.view().providers(HANG).is_empty()).await;
+    until(&client, PATIENCE, "the service is known", |mesh| {
+        !mesh.view().providers(HANG).is_empty()
+    })
+    .await;
     let mut hangs = request(HANG, "");
     hangs.term = Term::fixed(Instant::now() + 100 * PATIENCE);
     let call = tokio::spawn({
@@ -306,7 +279,10 @@ async fn what_is_too_large_is_refused_in_both_directions() {
     small.max_body = 100_000;
     let server = site.server("server").0.limits(small.clone()).start().await.unwrap();
     let client = site.builder("client").start().await.unwrap();
-    until(&client, "the service is known", |mesh| !mesh.view().providers(ECHO).is_empty()).await;
+    until(&client, PATIENCE, "the service is known", |mesh| {
+        !mesh.view().providers(ECHO).is_empty()
+    })
+    .await;
 
     let body = vec![0; 101_000];
     let refused = failure(client.call_to(server.id(), request(ECHO, body.clone())).await);
@@ -331,7 +307,7 @@ async fn strangers_are_refused_and_only_we_know_why() {
         mesh.refusals().into_iter().map(|refusal| refusal.reason).collect()
     };
     for (realm, cookie, reason) in [
-        ("other", site.cookie.clone(), "it belongs to another realm"),
+        ("other", site.cookie(), "it belongs to another realm"),
         ("test", Cookie::generate(), "its cookie is not that of this realm"),
     ] {
         let stranger = Mesh::builder("stranger").realm(realm).cookie(cookie);
@@ -372,7 +348,7 @@ async fn everybody_hears_of_everybody_in_small_clusters() {
         }
         for node in &nodes {
             let all = |mesh: &Mesh| mesh.view().nodes().len() == 4 && mesh.view().is_complete();
-            until(node, "all nodes are known", all).await;
+            until(node, PATIENCE, "all nodes are known", all).await;
         }
     }
 }
@@ -385,20 +361,23 @@ async fn ten_nodes_know_a_new_service_and_forget_one_that_left() {
         nodes.push(site.builder(&format!("n{n}")).start().await.unwrap());
     }
     for node in &nodes {
-        until(node, "all nodes are known", |mesh| mesh.view().nodes().len() == 9).await;
+        until(node, PATIENCE, "all nodes are known", |mesh| mesh.view().nodes().len() == 9).await;
     }
     let mut events = nodes[0].watch_members();
     let began = Instant::now();
     let server = site.server("server").0.start().await.unwrap();
     for node in &nodes {
-        until(node, "the service is known", |mesh| !mesh.view().providers(ECHO).is_empty()).await;
+        until(node, PATIENCE, "the service is known", |mesh| {
+            !mesh.view().providers(ECHO).is_empty()
+        })
+        .await;
     }
     println!("known on 9 nodes after {:?}", began.elapsed());
     heard(&mut events, MemberEvent::Up(server.id())).await;
 
     server.shutdown(Duration::ZERO).await;
     for node in &nodes {
-        until(node, "it has gone", |mesh| mesh.view().nodes().len() == 9).await;
+        until(node, PATIENCE, "it has gone", |mesh| mesh.view().nodes().len() == 9).await;
         assert!(node.view().providers(ECHO).is_empty());
     }
     heard(&mut events, MemberEvent::Down(server.id())).await;

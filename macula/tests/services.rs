@@ -1,6 +1,8 @@
 //! Services while their node runs: they come and go, and their calls carry headers. In memory and
 //! virtual time.
 
+#[allow(dead_code)]
+mod common;
 #[path = "services/headers.rs"]
 mod headers;
 #[path = "services/refusals.rs"]
@@ -23,8 +25,8 @@ use macula::{MemoryNetwork, Mesh, MeshBuilder, ServeError};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-const KEY: [u8; 8] = *b"a shape!";
-const PATIENCE: Duration = Duration::from_secs(30);
+use common::{KEY, PATIENCE, request, until};
+
 /// Within which a change reaches those who are connected: a round trip and its packets.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
@@ -87,32 +89,9 @@ async fn two(network: &MemoryNetwork, service: Option<Service>) -> (Mesh, Mesh) 
     let server = server.start().await.unwrap();
     let client = builder(network, "client", 2).seed(server.addr().to_string());
     let client = client.start().await.unwrap();
-    until(&client, PATIENCE, |mesh| mesh.record(&server.id()).is_some()).await;
+    until(&client, PATIENCE, "the server is known", |mesh| mesh.record(&server.id()).is_some())
+        .await;
     (server, client)
-}
-
-/// Waits for a view for which this holds.
-async fn until(mesh: &Mesh, patience: Duration, holds: impl Fn(&Mesh) -> bool) {
-    let mut changed = mesh.watch_view();
-    let wait = async {
-        while !holds(mesh) {
-            changed.changed().await.unwrap();
-        }
-    };
-    timeout(patience, wait).await.expect("a view that is never shown, or too late");
-}
-
-fn request(method: u64, body: impl Into<Bytes>) -> Request {
-    Request {
-        method,
-        key: KEY,
-        body: body.into(),
-        term: Term::fixed(Instant::now() + PATIENCE),
-        headers: Headers::new(),
-        moved: None,
-        sent: None,
-        leave_if_silent: false,
-    }
 }
 
 async fn ask(from: &Mesh, to: &Mesh, method: u64) -> Result<Bytes, Failure> {
@@ -133,12 +112,12 @@ async fn a_service_comes_and_goes_and_others_see_it_at_once() {
     for round in 0..3 {
         let before = version(&server);
         server.serve(service("b", &[20, 21], &echo)).unwrap();
-        until(&client, AT_ONCE, |mesh| mesh.view().providers(21).len() == 1).await;
+        until(&client, AT_ONCE, "it is there", |mesh| mesh.view().providers(21).len() == 1).await;
         assert_eq!(ask(&client, &server, 20).await.unwrap(), "hello", "round {round}");
 
         assert!(server.remove_service("b"));
         assert_eq!(version(&server), before + 2);
-        until(&client, AT_ONCE, |mesh| mesh.view().providers(21).is_empty()).await;
+        until(&client, AT_ONCE, "it has gone", |mesh| mesh.view().providers(21).is_empty()).await;
         assert_eq!(client.view().providers(10).len(), 1, "the other one stays");
         let refused = ask(&client, &server, 20).await.unwrap_err();
         assert_eq!((refused.executed(), refused), (Executed::No, Failure::UnknownMethod));
@@ -155,7 +134,7 @@ async fn others_are_told_what_is_said_of_a_service() {
     let said = service("b", &[20], &Echo::new()).version("1.4.0").class("storage").started(77);
     server.serve(said.metadata("zone", "eu-1").metadata("owner", "night")).unwrap();
     let known = |mesh: &Mesh| mesh.record(&server.id()).filter(|record| record.services.len() == 2);
-    until(&client, AT_ONCE, |mesh| known(mesh).is_some()).await;
+    until(&client, AT_ONCE, "it is known", |mesh| known(mesh).is_some()).await;
     let record = known(&client).unwrap();
     let [first, second] = &record.services[..] else { panic!("{record:?}") };
     assert_eq!((&*second.version, &*second.class, second.started), ("1.4.0", "storage", 77));
@@ -181,11 +160,17 @@ async fn what_cannot_be_offered_changes_nothing() {
         let handler = Arc::new(Served(echo.clone()));
         Service::new(format!("large-{n}"), (0..200).map(method), handler)
     };
-    // Each fits, and all of them do not.
-    let refused = (1..9).find_map(|n| server.serve(large(n)).err()).unwrap();
-    assert!(matches!(refused, ServeError::Record(_)), "{refused}");
-    let removed = (1..9).filter(|n| server.remove_service(&format!("large-{n}")));
-    assert_eq!(removed.count(), 2);
+    // Each fits, and all of them do not, whether they are advertised yet or not.
+    for advertised in [true, false] {
+        let large = |n| large(n).advertised(advertised);
+        let refused = (1..9).find_map(|n| server.serve(large(n)).err()).unwrap();
+        assert!(matches!(refused, ServeError::Record(_)), "{refused}");
+        for n in 1..3 {
+            server.set_advertised(&format!("large-{n}"), true).unwrap();
+        }
+        let removed = (1..9).filter(|n| server.remove_service(&format!("large-{n}")));
+        assert_eq!(removed.count(), 2);
+    }
 
     for wrong in
         [service("a", &[20], &echo), service("b", &[20, 10], &echo), service("", &[], &echo)]
@@ -210,13 +195,13 @@ async fn what_is_not_advertised_is_not_found_and_answers_all_the_same() {
     assert_eq!(ask(&client, &server, 10).await.unwrap(), "hello");
     for round in 1..3 {
         server.set_advertised("a", true).unwrap();
-        until(&client, AT_ONCE, found).await;
+        until(&client, AT_ONCE, "it is found", found).await;
         // What is said already is not said again.
         let told = version(&server);
         server.set_advertised("a", true).unwrap();
         assert_eq!((version(&server), told), (2 * round, 2 * round));
         server.set_advertised("a", false).unwrap();
-        until(&client, AT_ONCE, |mesh| !found(mesh)).await;
+        until(&client, AT_ONCE, "it is not", |mesh| !found(mesh)).await;
         assert_eq!(ask(&client, &server, 10).await.unwrap(), "hello");
     }
     server.serve(service("b", &[20], &Echo::new()).advertised(false)).unwrap();

@@ -29,8 +29,9 @@ use crate::context::Caller;
 use crate::declared::{self, Notice, Told};
 use crate::error::Error;
 use crate::node::{Node, Shared};
+use crate::nodes::callers::Callers;
 use crate::nodes::choices::Choices;
-use crate::nodes::live::{Callers, Live, follow};
+use crate::nodes::live::{Live, follow};
 use crate::nodes::{Policy, Topology};
 use crate::registry::Registry;
 use crate::service::contracts::Contracts;
@@ -385,6 +386,7 @@ impl NodeBuilder {
             registry: Registry::default(),
             stopped: AtomicBool::new(false),
         });
+        node.callers().of(&node);
         if let Err(error) = begin(services.into_values().collect(), living, &node).await {
             let _ = node.shutdown().await;
             return Err(error.into());

@@ -8,7 +8,7 @@
 //! | [`Code`](Layer::Code) | the value that the service or the plugin is built with |
 //! | [`File`](Layer::File) | a file in TOML |
 //! | [`Environment`](Layer::Environment) | variables of the process under a prefix |
-//! | [`Start`](Layer::Start) | what is given when this instance is started |
+//! | [`Start`](Layer::Start) | what is given when this instance is started, or the plugin is added |
 //! | [`Runtime`](Layer::Runtime) | each update while it runs |
 //!
 //! Tables are merged key by key, to any depth; arrays and all else are replaced. Keys at the top

@@ -239,9 +239,10 @@ impl fmt::Debug for Context {
 pub struct Caller {
     /// Its public key: the caller proved that it holds the secret half.
     pub id: NodeId,
-    /// Its name as it announced it. Other nodes may bear the same one.
+    /// Its name as it announced it. Other nodes may bear the same one. Empty as long as it is not
+    /// known yet: the announcement of a node that has just come may be slower than its calls.
     pub name: Box<str>,
-    /// Its tags as it announced them.
+    /// Its tags as it announced them; none as long as they are not known yet.
     pub tags: Arc<[Box<str>]>,
 }
 

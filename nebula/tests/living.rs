@@ -3,10 +3,14 @@
 
 #[path = "living/chain.rs"]
 mod chain;
+#[path = "living/leaving.rs"]
+mod leaving;
 #[path = "living/left.rs"]
 mod left;
 #[path = "living/life.rs"]
 mod life;
+#[path = "living/limits.rs"]
+mod limits;
 #[path = "living/passing.rs"]
 mod passing;
 #[path = "living/plugins.rs"]
@@ -17,3 +21,5 @@ mod registry;
 mod settings;
 #[path = "living/site.rs"]
 mod site;
+#[path = "living/successor.rs"]
+mod successor;

@@ -5,6 +5,8 @@
 mod events;
 #[path = "observe/measures.rs"]
 mod measures;
+#[path = "observe/raw.rs"]
+mod raw;
 #[path = "living/site.rs"]
 #[expect(dead_code, reason = "made for other tests, too")]
 mod site;

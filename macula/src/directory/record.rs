@@ -131,6 +131,14 @@ impl NodeRecord {
         (self.incarnation, self.version)
     }
 
+    /// What is signed of it, if that is within the limits of this module.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        self.check()?;
+        let bytes = postcard::to_stdvec(self).map_err(|_| RecordError::Malformed)?;
+        whole(bytes.len() + SIGNATURE_BYTES)?;
+        Ok(bytes)
+    }
+
     fn check(&self) -> Result<(), RecordError> {
         text(Field::NodeName, &self.name, 1, MAX_NODE_NAME_BYTES)?;
         count(Field::Tag, self.tags.len(), MAX_TAGS)?;
@@ -180,9 +188,7 @@ impl SealedRecord {
         realm: [u8; 8],
         sign: impl FnOnce(&[u8]) -> [u8; 64],
     ) -> Result<Self, RecordError> {
-        record.check()?;
-        let mut bytes = postcard::to_stdvec(&record).map_err(|_| RecordError::Malformed)?;
-        whole(bytes.len() + SIGNATURE_BYTES)?;
+        let mut bytes = record.encode()?;
         let signature = sign(&signed_message(realm, &bytes));
         bytes.extend_from_slice(&signature);
         Ok(Self { record: Arc::new(record), bytes: bytes.into() })

@@ -21,8 +21,8 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// Of how many addresses it is told why they do not answer.
 const TOLD: usize = 4;
 
-/// Looks up where the seed is, and dials its addresses in turn until somebody answers who is no
-/// member yet. While its name cannot be looked up, it is where it was.
+/// Looks up where the seed is, and dials its addresses in turn until somebody answers who was no
+/// member when that began. While its name cannot be looked up, it is where it was.
 pub(crate) async fn ask_seed(
     inner: &Arc<Inner>,
     seed: &Seed,
@@ -44,6 +44,9 @@ pub(crate) async fn ask_seed(
     let living = inner.living(&places);
     let mut waiting = addrs.into_iter().filter(|addr| !living.is_at(*addr, answered(addr)));
 
+    // A link makes a member of who is at its other end.
+    let members: BTreeSet<_> = inner.state().alive.keys().copied().collect();
+
     let mut dials = FuturesUnordered::new();
     let mut met = false;
     loop {
@@ -60,7 +63,7 @@ pub(crate) async fn ask_seed(
         };
         match outcome {
             Ok(link) => {
-                met = true;
+                met |= !members.contains(&link.peer.id);
                 asked.answered.push((addr, link.peer.id));
             }
             Err(DialError::Myself) => asked.answered.push((addr, inner.me().id)),

@@ -13,14 +13,15 @@
 //!   `_macula._udp.host`; where there are no such records, at the addresses of the host and port
 //!   9443. While a name cannot be looked up, the addresses count that it had.
 //! - **Addresses** of one seed are dialled in turn, each a quarter of a second after the one before
-//!   if that has not answered by then, until somebody does who is no member yet.
+//!   if that has not answered by then, until somebody does who was no member when that began.
 //! - **Where nobody is met** at any address of a seed, it is asked again after a pause that grows to
 //!   15 s. Where somebody is, those of its other addresses that belong to no member are asked every
 //!   15 to 30 s. Pauses are drawn at random, so that nodes do not ask in step.
 //!
 //! # Limits
-//! 1024 seeds, 64 addresses of each, 64 seeds and neighbours at once; five seconds for a lookup; seed
-//! files of 256 KiB, read every five seconds. Records of services need the feature `dns`; without it
+//! 1024 seeds, 64 addresses of each, 64 seeds and neighbours at once; five seconds for a lookup, eight
+//! hosts of a service at once, and no host again before the system has answered; seed files of 256
+//! KiB, read every five seconds. Records of services need the feature `dns`; without it
 //! there are none. Two parts of a cluster of which neither has a seed in the other remember their
 //! lost members for a day, and do not find each other after that.
 
@@ -31,6 +32,7 @@ mod dns;
 mod driver;
 pub(crate) mod list;
 pub(crate) mod local;
+mod lookups;
 pub(crate) mod resolve;
 mod seed;
 mod srv;

@@ -4,17 +4,19 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 use rand::rngs::StdRng;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Seed;
+use super::lookups::Lookups;
 use super::seed::{DEFAULT_PORT, Place, named};
 use super::srv::{SrvRecord, in_order};
 use crate::limits::SEED_PLACES;
@@ -24,6 +26,10 @@ use crate::text::Safe;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How much of it is spent on records of services: some servers never answer what they do not know.
 pub(super) const SERVICES: Duration = Duration::from_millis(2500);
+/// How much of it is spent on the hosts that such records name, and how many are looked up at once:
+/// each lookup may be a thread.
+const HOSTS: Duration = Duration::from_millis(2400);
+const HOSTS_AT_ONCE: usize = 8;
 
 /// What a resolver says, when it does.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
@@ -47,17 +53,19 @@ pub(crate) enum LookupError {
     Nowhere,
     #[error("DNS says that there is no such service at that host")]
     NoService,
-    #[error("DNS did not answer within {PATIENCE:?}")]
+    #[error("DNS did not answer in time")]
     Slow,
 }
 
 /// The resolver of the system; services are asked for with the feature `dns` alone.
-#[derive(Debug)]
-pub(crate) struct System;
+#[derive(Debug, Default)]
+pub(crate) struct System(Lookups);
 
 impl Resolve for System {
     fn addresses<'a>(&'a self, host: &'a str, port: u16) -> Answer<'a, Vec<SocketAddr>> {
-        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+        let asked = host.to_owned();
+        let lookup = async move { Ok(tokio::net::lookup_host((asked, port)).await?.collect()) };
+        Box::pin(self.0.run(host, lookup))
     }
 
     #[cfg(feature = "dns")]
@@ -85,7 +93,7 @@ pub(crate) async fn look_up(
         }
     };
     let found = timeout(PATIENCE, found).await.map_err(|_| LookupError::Slow)??;
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let found = found.into_iter().filter(|addr| addr.port() > 0 && seen.insert(*addr));
     let found: Vec<_> = found.take(SEED_PLACES).collect();
     if found.is_empty() { Err(LookupError::Nowhere) } else { Ok(found) }
@@ -124,15 +132,26 @@ async fn hosts(
     }
     let mut records = in_order(records, &mut rng);
     records.truncate(SEED_PLACES);
-    let lookups = records.iter().map(|record| addresses(resolver, &record.target, record.port));
-    let (mut found, mut fault) = (Vec::new(), LookupError::Nowhere);
-    for looked in join_all(lookups).await {
-        match looked {
-            Ok(addrs) => found.extend(addrs),
-            Err(error) => fault = error,
+    let lookup = |(at, record): (usize, SrvRecord)| async move {
+        (at, addresses(resolver, &record.target, record.port).await)
+    };
+    let lookups: Vec<_> = records.into_iter().enumerate().map(lookup).collect();
+    let mut lookups = pin!(stream::iter(lookups).buffer_unordered(HOSTS_AT_ONCE));
+    let (mut found, mut fault) = (BTreeMap::new(), LookupError::Nowhere);
+    let until = Instant::now() + HOSTS;
+    loop {
+        match timeout_at(until, lookups.next()).await {
+            Ok(Some((at, Ok(addrs)))) => drop(found.insert(at, addrs)),
+            Ok(Some((_, Err(error)))) => fault = error,
+            Ok(None) => break,
+            // What the others are is known: it is no reason to ask nobody that one is not.
+            Err(_) => {
+                fault = LookupError::Slow;
+                break;
+            }
         }
     }
-    if found.is_empty() { Err(fault) } else { Ok(found) }
+    if found.is_empty() { Err(fault) } else { Ok(found.into_values().flatten().collect()) }
 }
 
 #[cfg(test)]
@@ -220,7 +239,15 @@ mod tests {
             table = table.srv("_macula._udp.site", 0, 0, 7, &target).host(&target, &[&addr]);
         }
         assert_eq!(found(&table, "site").await.unwrap().len(), 64);
+        assert_eq!(table.most_at_once(), 8);
+        // A host of which nothing is heard does not hide the others.
+        let table = Table::default()
+            .srv("_macula._udp.site", 0, 0, 7, "silent.site")
+            .srv("_macula._udp.site", 1, 0, 7, "b.site")
+            .host("b.site", &["10.0.0.2"])
+            .silent("silent.site");
+        assert_eq!(found(&table, "site").await.unwrap(), ["10.0.0.2:7"]);
         let table = Table::default().never();
-        assert_eq!(found(&table, "site:1").await.unwrap_err(), "DNS did not answer within 5s");
+        assert_eq!(found(&table, "site:1").await.unwrap_err(), "DNS did not answer in time");
     }
 }

@@ -221,6 +221,20 @@ async fn halves_that_know_nothing_of_each_other_meet_through_a_name() {
     assert_eq!(nodes.map(size), [4; 4]);
 }
 
+/// A member that answers, at an address that it does not tell, does not keep the next from being
+/// dialled: who is there may know nothing of the cluster.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_answers_is_not_who_was_looked_for() {
+    let site = Site::new(Table::default());
+    let a = site.node(1).advertise(addr(9)).start().await.unwrap();
+    let c = site.start(3, &[]).await;
+    let b = site.start(2, &["10.0.0.1:9443", "site"]).await;
+    reach(&[&a, &b], 2).await;
+    site.names.set("site", &["10.0.0.1", "10.0.0.3"]);
+    let took = reach(&[&b, &c], 3).await;
+    assert!(took < 10 * SECOND, "{took:?}");
+}
+
 /// CL-4, and its limit: nodes that know nothing of each other and have no seeds stay alone, until
 /// there are some.
 #[tokio::test(start_paused = true)]

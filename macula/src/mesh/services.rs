@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::{Inner, Mesh, lock};
 use crate::ServeError;
+use crate::directory::NodeRecord;
 use crate::rpc::Service;
 use crate::rpc::services::Table;
 use crate::start::dated;
@@ -12,12 +13,12 @@ impl Mesh {
     ///
     /// # Errors
     /// The node has a service of that name, or a method of the same wire id, or the record would
-    /// exceed a limit: nothing has changed then.
+    /// exceed a limit once all services are advertised: nothing has changed then.
     pub fn serve(&self, mut service: Service) -> Result<(), ServeError> {
         dated(&mut service);
         self.0.change_services(|services| {
             services.push(Arc::new(service));
-            Ok(())
+            self.0.has_room(services)
         })
     }
 
@@ -73,6 +74,17 @@ impl Inner {
         }
         // Nobody is told of a service before its calls find it.
         self.try_update_record_then(|record| record.services = records, replace)?;
+        Ok(())
+    }
+
+    /// Whether the record can name all of these, be they advertised or not, so that each can be at
+    /// any time.
+    fn has_room(&self, services: &[Arc<Service>]) -> Result<(), ServeError> {
+        let mut record = NodeRecord::clone(self.state().own.record());
+        record.services = services.iter().map(|service| service.record()).collect();
+        // The longest there is.
+        record.version = u64::MAX;
+        record.encode()?;
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ pub(crate) mod headers;
 pub(crate) mod health;
 pub(crate) mod inflight;
 mod lease;
+pub(crate) mod refused;
 pub(crate) mod server;
 mod service;
 pub(crate) mod services;

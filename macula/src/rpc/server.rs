@@ -50,7 +50,11 @@ impl Inner {
         now: &mut Instant,
     ) -> Result<(), Violation> {
         let Asked { method, key, remaining, room, extensions, headers, body } = asked;
-        let refuse = |status| link.answer(&Answer::default().reply(id, self.load(), status));
+        let refuse_with = |status, answer: Answer| {
+            self.refused.note(status);
+            link.answer(&answer.reply(id, self.load(), status))
+        };
+        let refuse = |status| refuse_with(status, Answer::default());
         if link.take_cancelled(id) {
             return Ok(());
         }
@@ -76,7 +80,7 @@ impl Inner {
         }
         if let Some(fault) = refusal(service, position) {
             let (status, body) = told(fault);
-            return link.answer(&Answer::from(body).reply(id, self.load(), status));
+            return refuse_with(status, body.into());
         }
         let entry = match method.gate.enter_for(|| remaining) {
             Entry::Refused { retry_after } => return refuse(Status::Overloaded { retry_after }),
@@ -95,7 +99,7 @@ impl Inner {
         let call = Call::new(node, link.clone(), id, lease);
         if let Some(status) = self.begins_none(link) {
             // The node or the link began to drain while this call was not counted yet.
-            call.reply(status, Answer::default());
+            call.refuse(status);
             return Ok(());
         }
         match entry {
@@ -108,7 +112,7 @@ impl Inner {
                         // A turn that comes together with the end of the call comes too late.
                         biased;
                         () = lease.cancelled().cancelled() => call.dismiss(),
-                        () = lease.expired() => call.reply(Status::Expired, Answer::default()),
+                        () = lease.expired() => call.refuse(Status::Expired),
                         permit = turn => call.run_spawned(&service, incoming, permit).await,
                     }
                 });
@@ -230,9 +234,16 @@ impl Call {
                     self.lease.cancel();
                 }
                 let (status, body) = told(fault);
+                self.node.refused.note(status);
                 self.reply(status, body.into());
             }
         }
+    }
+
+    /// Ends before it has run.
+    fn refuse(self, status: Status) {
+        self.node.refused.note(status);
+        self.reply(status, Answer::default());
     }
 
     fn reply(mut self, status: Status, answer: Answer) {

@@ -116,7 +116,7 @@ async fn the_longest_headers_fit_beside_the_longest_body() {
     let client = client.start().await.unwrap();
     let most = most();
     let body = Bytes::from(vec![7; 100_000]);
-    until(&client, PATIENCE, |mesh| !mesh.view().providers(ECHO).is_empty()).await;
+    until(&client, PATIENCE, "it is known", |mesh| !mesh.view().providers(ECHO).is_empty()).await;
     let response = ask_with(&client, &server, &most, &body).await;
     assert_eq!(response.result.map(|body| body.len()), Ok(body.len()));
     assert_eq!(response.headers, returned(&most));

@@ -14,17 +14,19 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use self::counts::OneWay;
+use super::ask::Ask;
 use super::engine::begun::Begun;
 use super::engine::roster::{Roster, Wait};
 use super::engine::unicast::{go_on, nobody};
 use super::handle::Place;
+use super::times::Times;
 use super::unary::Call;
-use super::unicast::{Answer, Ask, Times, Unicast, stays_here};
+use super::unicast::{Answer, Unicast, stays_here};
 use super::{CallError, Executed, Log};
 use crate::node::Node;
 use crate::service::method::{Error, Method};
 use crate::service::slot::Found;
-use crate::trace::call::several;
+use crate::trace::call::{outcome, several};
 
 /// A call of the method `M` whose end nobody waits for: see [`Call::cast`].
 #[must_use = "a call does nothing until it is awaited"]
@@ -42,11 +44,20 @@ impl<'a, M: Method> IntoFuture for Cast<'a, M> {
 
     fn into_future(mut self) -> Self::IntoFuture {
         let calling = several(&mut self.0, "cast");
-        let made = run(self.0).boxed();
-        match calling {
-            None => made,
-            Some(calling) => calling.around(made),
+        async move {
+            let (call, node) = match calling {
+                None => begin(self.0).await?,
+                Some(mut calling) => {
+                    let begun = calling.enter(begin(self.0)).await;
+                    calling.ends(outcome(&begun));
+                    let (call, node) = begun?;
+                    // The span goes along with the call.
+                    (Unicast::remote(calling.around(call.boxed(), outcome)), node)
+                }
+            };
+            send(call, node).await
         }
+        .boxed()
     }
 }
 
@@ -56,7 +67,10 @@ impl<M: Method> fmt::Debug for Cast<'_, M> {
     }
 }
 
-async fn run<M: Method>(mut call: Call<'_, M>) -> Result<(), CallError> {
+/// Finds whom the call may be made to, and the node that makes it if there is one.
+async fn begin<M: Method>(
+    mut call: Call<'_, M>,
+) -> Result<(Unicast<'static, M>, Option<&Node>), CallError> {
     let times = Times::of(&call);
     let (node, here) = match &call.shared.place {
         Place::Alone(served) => (None, Some(Arc::clone(served))),
@@ -76,7 +90,7 @@ async fn run<M: Method>(mut call: Call<'_, M>) -> Result<(), CallError> {
             let found = Roster::find(node, &mut ask, Wait::Somebody).await;
             let roster = match found {
                 Ok(roster) => roster,
-                Err(found) => return unsent::<M>(nobody::<M>(found, Log::default())),
+                Err(found) => return Err(unsent::<M>(nobody::<M>(found, Log::default()))),
             };
             let begun = Begun::new(node, ask.detached(), roster);
             Unicast::remote(go_on(node.clone(), begun, None).boxed())
@@ -88,7 +102,7 @@ async fn run<M: Method>(mut call: Call<'_, M>) -> Result<(), CallError> {
         // A client without a node has its service.
         (_, None) => return Err(CallError::Cancelled(Log::default())),
     };
-    send(begins, node).await
+    Ok((begins, node))
 }
 
 /// Has a task make the call, and waits until it is on its way or has turned out not to begin.
@@ -114,7 +128,7 @@ async fn send<M: Method>(
         let answer: Answer<M> = answer.await;
         let Some(tell) = tell else { return one_way.ends::<M>(answer) };
         let _ = tell.send(match answer {
-            Err(error) if error.executed() == Executed::No => unsent::<M>(error),
+            Err(error) if error.executed() == Executed::No => Err(unsent::<M>(error)),
             answer => {
                 one_way.begins();
                 one_way.ends::<M>(answer);
@@ -131,6 +145,6 @@ async fn send<M: Method>(
 }
 
 /// The failure of a call that did not begin, which so has no error of its own.
-fn unsent<M: Method>(error: CallError<Error<M>>) -> Result<(), CallError> {
-    error.split().map(drop)
+fn unsent<M: Method>(error: CallError<Error<M>>) -> CallError {
+    error.split().err().unwrap_or_else(|| CallError::Cancelled(Log::default()))
 }

@@ -7,9 +7,10 @@
 //! from elsewhere pass.
 
 mod begin;
+mod body;
+mod running;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -23,22 +24,20 @@ use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use self::body::body;
+use self::running::{Broken, Running};
+use super::ask::{Ask, Elsewhere, Targets};
 use super::spawned::spawned;
-use super::unicast::{Answer, Ask, Elsewhere, Targets};
+use super::unicast::Answer;
 use super::{ApiKey, Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why};
 use crate::context::{Context, Scope};
 use crate::node::Node;
 use crate::nodes::{Policy, VersionRequirement};
-use crate::service::input::{Input, Slot, Started, panic_message};
 use crate::service::method::{Error, Method};
 use crate::service::plugin::Refusal;
 use crate::service::plugin::refusal::broken;
 use crate::service::plugin::run::{Prepared, Stopped};
 use crate::service::served::Served;
-use crate::service::shape::ShapeOf;
-use crate::trace::call::asks;
-use crate::trace::serve::Serving;
-use crate::trace::wanted;
 
 pub(crate) use begin::begin;
 
@@ -75,72 +74,6 @@ enum Stage<M: Method> {
     /// A plugin refused it.
     Refused(CallError<Error<M>>),
     Done,
-}
-
-/// A body with its place in the gate. The body goes first, also when it is dropped.
-struct Running<M: Method, Place> {
-    body: Option<Prepared<M>>,
-    scope: Scope,
-    place: Option<Place>,
-}
-
-/// Makes the body of a call, with the arguments that it takes; none if the service is another than
-/// it seems. What plugins do meanwhile, they do in the scope of the call.
-#[inline]
-fn body<M: Method>(
-    served: &Arc<Served>,
-    cx: Context,
-    scope: &mut Scope,
-    args: &mut Option<M::Args>,
-) -> Option<Result<Prepared<M>, Box<Stopped<M::Args>>>> {
-    let make =
-        || if wanted() { shown::<M>(served, cx, args) } else { quiet::<M>(served, cx, args) };
-    if served.chain().is_quiet() { make() } else { scope.enter(make) }
-}
-
-/// The same in a span of its own, if somebody wants that.
-#[cold]
-#[inline(never)]
-fn shown<M: Method>(
-    served: &Arc<Served>,
-    mut cx: Context,
-    args: &mut Option<M::Args>,
-) -> Option<Result<Prepared<M>, Box<Stopped<M::Args>>>> {
-    asks(cx.caller().map_or(ALONE, |itself| &itself.name));
-    let Some(serving) = Serving::new(&mut cx, M::INFO) else {
-        return quiet::<M>(served, cx, args);
-    };
-    Some(match serving.enter(|| quiet::<M>(served, cx, args))? {
-        Ok(Prepared::Plain(body)) => Ok(Prepared::Plain(serving.around(body, |_| "replied"))),
-        Ok(Prepared::Hooked(body)) => {
-            let outcome = |ended: &Result<_, _>| if ended.is_ok() { "replied" } else { "refused" };
-            Ok(Prepared::Hooked(serving.around(body, outcome)))
-        }
-        Err(stopped) => {
-            serving.ends("refused");
-            Err(stopped)
-        }
-    })
-}
-
-#[inline]
-fn quiet<M: Method>(
-    served: &Arc<Served>,
-    cx: Context,
-    args: &mut Option<M::Args>,
-) -> Option<Result<Prepared<M>, Box<Stopped<M::Args>>>> {
-    let mut slot = Slot::<M>::new(args.take()?);
-    let input = Input::slot(&mut slot).through(served);
-    match served.dispatch().dispatch(M::INFO.position(), cx, input) {
-        Started::Filled => slot.into_prepared(),
-        Started::Body(_) | Started::Refused(_) | Started::Unknown => None,
-    }
-}
-
-/// How a body ended that gave no reply.
-enum Broken<M: Method> {
-    Panicked(Box<str>),
-    Stopped(Box<Stopped<M::Args>>),
 }
 
 impl<M: Method> Local<M> {
@@ -273,14 +206,14 @@ impl<M: Method> Local<M> {
     fn body(&mut self, cx: Context, scope: &mut Scope) -> Result<Prepared<M>, CallError<Error<M>>> {
         match body::<M>(&self.served, cx, scope, &mut self.args) {
             Some(Ok(body)) => Ok(body),
-            Some(Err(stopped)) => Err(self.stopped(stopped)),
+            Some(Err(stopped)) => Err(self.stopped(*stopped)),
             None => Err(self.incompatible()),
         }
     }
 
     /// What a plugin made of the call. If it did not begin, it may be made elsewhere.
-    fn stopped(&mut self, stopped: Box<Stopped<M::Args>>) -> CallError<Error<M>> {
-        let Stopped { refusal, args, executed } = *stopped;
+    fn stopped(&mut self, stopped: Stopped<M::Args>) -> CallError<Error<M>> {
+        let Stopped { refusal, args, executed } = stopped;
         self.args = args;
         if executed && refusal == Refusal::Expired {
             return CallError::Deadline(self.log(Phase::Run, Outcome::Overran, Executed::Yes));
@@ -319,6 +252,10 @@ impl<M: Method> Local<M> {
     }
 
     fn incompatible(&self) -> CallError<Error<M>> {
+        if self.served.is_closed() {
+            // It has gone since it was looked at.
+            return self.draining();
+        }
         let theirs = self.served.info().at(M::INFO.position());
         CallError::Incompatible {
             ours: ApiKey::from_bytes(M::INFO.key()),
@@ -423,7 +360,7 @@ impl<M: Method> Local<M> {
                         return Poll::Ready(Err(self.panicked(message)));
                     }
                     Err(Broken::Stopped(stopped)) => {
-                        return Poll::Ready(Err(self.stopped(stopped)));
+                        return Poll::Ready(Err(self.stopped(*stopped)));
                     }
                 },
                 Stage::Refused(_) => match std::mem::replace(&mut self.stage, Stage::Done) {
@@ -454,44 +391,5 @@ impl<M: Method> Future for Local<M> {
 impl<M: Method> fmt::Debug for Local<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Local").field("method", &M::INFO.method_name()).finish_non_exhaustive()
-    }
-}
-
-impl<M: Method, Place> Running<M, Place> {
-    /// Polls the body in its scope.
-    ///
-    /// # Errors
-    ///
-    /// Why it ended without a reply.
-    #[inline]
-    fn poll(&mut self, task: &mut task::Context<'_>) -> Result<Poll<Answer<M>>, Broken<M>> {
-        let Some(body) = &mut self.body else { return Ok(Poll::Pending) };
-        let poll = || {
-            catch_unwind(AssertUnwindSafe(|| match body {
-                Prepared::Plain(body) => body.as_mut().poll(task).map(Ok),
-                Prepared::Hooked(body) => body.as_mut().poll(task),
-            }))
-        };
-        match self.scope.enter(poll) {
-            Ok(Poll::Ready(reply)) => {
-                self.body = None;
-                self.scope.end();
-                let reply = reply.map_err(Broken::Stopped)?;
-                Ok(Poll::Ready(M::Shape::split(reply).map_err(CallError::App)))
-            }
-            Ok(Poll::Pending) => Ok(Poll::Pending),
-            Err(panic) => Err(Broken::Panicked(panic_message(panic).into())),
-        }
-    }
-}
-
-impl<M: Method, Place> Drop for Running<M, Place> {
-    /// A body that is still here was given up: whoever watches its context hears of it. What it
-    /// owns is the application's, so its destructors may panic; the caller is not to blame.
-    fn drop(&mut self) {
-        if let Some(body) = self.body.take() {
-            self.scope.cancel();
-            let _ = self.scope.enter(|| catch_unwind(AssertUnwindSafe(|| drop(body))));
-        }
     }
 }

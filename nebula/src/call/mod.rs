@@ -7,6 +7,7 @@
 
 pub(crate) mod all;
 mod api_key;
+pub(crate) mod ask;
 pub(crate) mod attempt;
 pub(crate) mod background;
 pub(crate) mod cast;
@@ -32,6 +33,7 @@ mod spawned;
 mod strategy_tests;
 pub(crate) mod targets;
 pub(crate) mod threshold;
+pub(crate) mod times;
 pub(crate) mod unary;
 pub(crate) mod unicast;
 pub(crate) mod unmet;

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use macula::identity::NodeId;
-use macula::rpc::{Headers, Moved, Request, Term};
+use macula::rpc::{Failure, Headers, Moved, Request, Term};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
@@ -25,15 +25,16 @@ use super::engine::roster::SETTLE;
 use super::inspect::{available, explain};
 use super::options::{EXTENSIONS_DEFAULT, Limits, Options, TIMEOUT_DEFAULT};
 use super::retry::{FailoverMachine, Step};
-use super::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why};
+use super::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why, written};
 use crate::context::Inherited;
 use crate::node::Node;
 use crate::nodes::choices::{Draw, Turns};
 use crate::nodes::inspect::default_selector;
-use crate::nodes::{IntoSelector, Policy};
+use crate::nodes::{IntoSelector, Policy, measures};
 use crate::service::codec::{HEADER, JSON};
 use crate::service::info::{MethodInfo, ServiceInfo, method_id};
 use crate::service::served::Served;
+use crate::trace::call::{Calling, asks, outcome};
 
 /// A call by name that has not been made yet: see [`Node::call_raw`].
 #[must_use = "a call does nothing until it is awaited"]
@@ -100,6 +101,13 @@ impl<'a> RawCall<'a> {
         self
     }
 
+    /// Sends this text along with the call, as [`Call::header`](crate::Call::header) does; one of the 32
+    /// is taken, by the header that says that the call is in JSON.
+    pub fn header(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.options = self.options.header(key, value);
+        self
+    }
+
     /// Asks only nodes that the selector means.
     pub fn on(mut self, selector: impl IntoSelector) -> Self {
         self.options = self.options.on(selector);
@@ -117,8 +125,14 @@ impl<'a> IntoFuture for RawCall<'a> {
     type Output = Result<Value, CallError<Value>>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        async move { Known::of(&self).make().await }.boxed()
+    fn into_future(mut self) -> Self::IntoFuture {
+        self.options = self.options.header(HEADER, JSON);
+        let calling = Calling::by_name(&mut self.options, (&self.service, &self.method));
+        let made = async move { Known::of(&self).make().await }.boxed();
+        match calling {
+            None => made,
+            Some(calling) => calling.around(made, outcome),
+        }
     }
 }
 
@@ -144,6 +158,10 @@ struct Known<'c> {
     local: Option<Arc<Served>>,
     idempotent: bool,
     started: Instant,
+    /// What the handler around it gives it.
+    inherited: Option<Inherited>,
+    /// What is sent along with the arguments.
+    headers: Headers,
 }
 
 /// Whom it may be made to.
@@ -158,6 +176,10 @@ impl<'c> Known<'c> {
         let RawCall { node, service, method, .. } = call;
         let contract = node.contracts().find(service, method);
         let local = node.served(service).filter(|served| here::find(served, method).is_some());
+        let inherited = Inherited::now();
+        let none = Headers::new();
+        let outer = inherited.as_ref().map_or(&none, |inherited| &inherited.handed);
+        let headers = written::headers(&Options::default(), &call.options, outer);
         Self {
             call,
             node,
@@ -166,10 +188,15 @@ impl<'c> Known<'c> {
             local,
             idempotent: contract.is_some_and(|(_, method)| method.is_idempotent()),
             started: Instant::now(),
+            inherited,
+            headers,
         }
     }
 
     async fn make(&self) -> Result<Value, CallError<Value>> {
+        if self.inherited.as_ref().is_some_and(|inherited| inherited.cancelled) {
+            return Err(CallError::Cancelled(Log::default()));
+        }
         let term = self.term();
         if term.deadline() <= self.started {
             return Err(CallError::Deadline(Log::default()));
@@ -206,6 +233,7 @@ impl<'c> Known<'c> {
             if !again {
                 return Err(broken.into_error_of(&named, log));
             }
+            measures::retried(node.name());
             log.push(broken.attempt);
         }
         Err(CallError::Disconnected(log))
@@ -229,15 +257,16 @@ impl<'c> Known<'c> {
             timeout.unwrap_or(TIMEOUT_DEFAULT),
             extensions.unwrap_or(EXTENSIONS_DEFAULT),
         );
-        limits.term(self.started, Inherited::now().map(|inherited| inherited.deadline))
+        limits.term(self.started, self.inherited.as_ref().map(|inherited| inherited.deadline))
     }
 
     /// The arguments as they are sent.
     fn body(&self) -> Result<Bytes, CallError<Value>> {
-        let args = &self.call.args;
-        let written = match args.is_array() {
-            true => serde_json::to_vec(args).map_err(|error| error.to_string()),
-            false => Err("they are no JSON array of one value for each argument".to_owned()),
+        let RawCall { args, options, .. } = self.call;
+        let written = match written::fault(&Options::default(), options) {
+            Some(fault) => Err(fault),
+            None if args.is_array() => serde_json::to_vec(args).map_err(|error| error.to_string()),
+            None => Err("they are no JSON array of one value for each argument".to_owned()),
         };
         written.map(Bytes::from).map_err(|why| {
             CallError::Protocol(Log::from(Attempt {
@@ -346,16 +375,14 @@ impl<'c> Known<'c> {
         term: Term,
         others: bool,
     ) -> Result<Result<Value, Value>, Broken> {
+        asks(&target.name);
         let (began, moved) = (Instant::now(), Moved::default());
-        let mut headers = Headers::new();
-        // It is a key, and the only one.
-        let _ = headers.insert(HEADER, JSON);
         let request = Request {
             method: self.id,
             key,
             body,
             term,
-            headers,
+            headers: self.headers.clone(),
             moved: Some(moved.clone()),
             sent: None,
             leave_if_silent: others && self.idempotent,
@@ -365,35 +392,54 @@ impl<'c> Known<'c> {
         let watched = trouble.watch(choices, (target.id, &*target.name), times);
         let response = self.node.mesh().call_to(target.id, request).await;
         watched.ends(leg::verdict(&response.result), response.term.deadline());
-        let (result, term) = (response.result, response.term);
-        let attempt = |phase, outcome, executed| Attempt {
-            node: Some(target.id),
-            name: Arc::clone(&target.name),
-            path: Path::Direct,
-            phase,
-            elapsed: began.elapsed(),
-            outcome,
-            executed,
-        };
-        let failure = match result {
-            Ok(bytes) => return read(&bytes, term, attempt).map_err(|broken| *broken),
-            Err(failure) => failure,
-        };
-        let executed = leg::executed(failure.executed());
-        let attempt = attempt(leg::phase(&failure), leg::outcome(&failure), executed);
-        Err(Broken { attempt, term, end: End::Failure(failure) })
+        let attempt =
+            |phase, outcome, executed| leg::attempt(target, began, phase, outcome, executed);
+        ended(response.result, response.term, attempt).inspect_err(|broken| {
+            measures::failed(self.node.name(), &broken.attempt.outcome);
+        })
     }
 }
 
-/// Reads what the method returned.
-fn read(
-    bytes: &[u8],
+/// What an attempt has come to.
+fn ended(
+    result: Result<Bytes, Failure>,
     term: Term,
     attempt: impl FnOnce(Phase, Outcome, Executed) -> Attempt,
-) -> Result<Result<Value, Value>, Box<Broken>> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        let outcome = Outcome::Malformed(error.to_string().into());
-        let attempt = attempt(Phase::Reply, outcome, Executed::Yes);
-        Box::new(Broken { attempt, term, end: End::Garbled })
-    })
+) -> Result<Result<Value, Value>, Broken> {
+    let failure = match result {
+        Ok(bytes) => {
+            return serde_json::from_slice(&bytes).map_err(|error| {
+                let outcome = Outcome::Malformed(error.to_string().into());
+                let attempt = attempt(Phase::Reply, outcome, Executed::Yes);
+                Broken { attempt, term, end: End::Garbled }
+            });
+        }
+        Err(failure) => failure,
+    };
+    let executed = leg::executed(failure.executed());
+    let attempt = attempt(leg::phase(&failure), leg::outcome(&failure), executed);
+    Err(Broken { attempt, term, end: End::Failure(failure) })
+}
+
+#[cfg(test)]
+mod tests {
+    use macula::rpc::Lease;
+    use serde_json::json;
+
+    use super::*;
+    use crate::context::Scope;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_nobody_waits_for_makes_no_calls() {
+        let (network, at) = (macula::MemoryNetwork::new(1), "10.0.0.1:1".parse().unwrap());
+        let node = Node::builder("tool").cookie("of a test").memory(network, at);
+        let node = node.start().await.unwrap();
+        let term = Term::fixed(Instant::now() + Duration::from_secs(1));
+        let lease = Lease::new(term);
+        lease.cancel();
+        let mut scope = Scope::new(term, Some(lease), Headers::new());
+        let call = node.call_raw("Users", "find", json!([]));
+        let made = scope.enter(|| call.into_future().now_or_never());
+        assert_eq!(made, Some(Err(CallError::Cancelled(Log::default()))));
+    }
 }

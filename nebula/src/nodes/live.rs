@@ -11,6 +11,7 @@ use macula::directory::{NodeRecord, NodeStatus, View};
 use macula::identity::NodeId;
 use macula::text::Safe;
 
+use super::callers::{Callers, caller};
 use super::conflict::{Spoken, conflicts};
 use super::sample::Sampler;
 use super::trouble::Trouble;
@@ -25,9 +26,6 @@ const PERIOD: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_micros(20);
 /// How many nodes are remembered that were seen once.
 const REMEMBERED: usize = 16_384;
-
-/// The verified identities of living nodes, as handlers are told them.
-pub(crate) type Callers = Arc<ArcSwap<BTreeMap<NodeId, Arc<Caller>>>>;
 
 /// What is known of the nodes, always ready.
 #[derive(Debug)]
@@ -145,7 +143,7 @@ impl Live {
         };
         taken.callers = records.map(known).collect();
         let shown = taken.callers.iter().map(|(node, (_, caller))| (*node, caller.clone()));
-        callers.store(Arc::new(shown.collect()));
+        callers.store(shown.collect());
         taken.view = view;
     }
 
@@ -286,14 +284,6 @@ pub(crate) fn info(
         facts.load = peer.connected.then_some(peer.load);
     }
     facts
-}
-
-fn caller(record: &NodeRecord) -> Arc<Caller> {
-    Arc::new(Caller {
-        id: record.node,
-        name: record.name.as_str().into(),
-        tags: record.tags.iter().map(|tag| tag.as_str().into()).collect(),
-    })
 }
 
 #[cfg(test)]

@@ -54,6 +54,8 @@ mod gauges {
         /// Bytes and messages of each kind.
         sent: [(Counter, Counter); 3],
         dials: Counter,
+        /// Calls that were refused, by the reason.
+        refused: BTreeMap<&'static str, Counter>,
         /// Calls that run or wait, and that wait, by the service.
         services: BTreeMap<&'static str, (Gauge, Gauge)>,
     }
@@ -73,6 +75,7 @@ mod gauges {
                 members: gauge!("nebula_members", "node" => node.clone()),
                 connections: gauge!("nebula_connections", "node" => node.clone()),
                 dials: counter!("nebula_dials_total", "node" => node.clone()),
+                refused: BTreeMap::new(),
                 services: BTreeMap::new(),
                 sent,
                 node,
@@ -89,23 +92,46 @@ mod gauges {
                 messages.absolute(sent.messages);
             }
             self.dials.absolute(traffic.dials);
-            // What has gone has no calls any more.
-            self.services.values().for_each(|(load, queued)| {
-                load.set(0.0);
-                queued.set(0.0);
-            });
-            for served in slots.all() {
-                let service = served.info().service_name();
+            for (reason, count) in mesh.refused_calls() {
                 let node = || self.node.clone();
-                let (load, queued) = self.services.entry(service).or_insert_with(|| {
-                    let load = gauge!("nebula_calls_here", "node" => node(), "service" => service);
+                let counter = self.refused.entry(reason).or_insert_with(
+                    || counter!("nebula_calls_refused_total", "node" => node(), "reason" => reason),
+                );
+                counter.absolute(count);
+            }
+            let served = slots.all();
+            let calls = served.iter().map(|served| {
+                (served.info().service_name(), (served.load() as f64, served.queued() as f64))
+            });
+            self.show(&calls.collect());
+        }
+
+        /// Tells of the calls of each service, how many there are and how many of them wait.
+        fn show(&mut self, here: &BTreeMap<&'static str, (f64, f64)>) {
+            for service in here.keys() {
+                let node = || self.node.clone();
+                self.services.entry(service).or_insert_with(|| {
+                    let load = gauge!("nebula_calls_here", "node" => node(), "service" => *service);
                     let queued =
-                        gauge!("nebula_calls_queued", "node" => node(), "service" => service);
+                        gauge!("nebula_calls_queued", "node" => node(), "service" => *service);
                     (load, queued)
                 });
-                load.set(served.load() as f64);
-                queued.set(served.queued() as f64);
             }
+            for (service, (load, queued)) in &self.services {
+                // What has gone has no calls any more.
+                let (calls, waiting) = here.get(service).copied().unwrap_or_default();
+                load.set(calls);
+                queued.set(waiting);
+            }
+        }
+    }
+
+    /// A node that has stopped has none of it.
+    impl Drop for Gauges {
+        fn drop(&mut self) {
+            self.members.set(0.0);
+            self.connections.set(0.0);
+            self.show(&BTreeMap::new());
         }
     }
 
@@ -121,6 +147,7 @@ mod gauges {
         describe_counter!("nebula_gossip_bytes_total", Unit::Bytes, bytes);
         describe_counter!("nebula_gossip_messages_total", "messages sent for that");
         describe_counter!("nebula_dials_total", "connections that were begun");
+        describe_counter!("nebula_calls_refused_total", "calls of other nodes that were not run");
         describe_counter!("nebula_retries_total", "attempts made since another one failed");
         describe_counter!("nebula_hedges_total", "attempts made since another one was slow");
         describe_counter!(

@@ -5,6 +5,7 @@
 //! is asked first.
 
 mod balance;
+pub(crate) mod callers;
 pub(crate) mod choices;
 pub(crate) mod conflict;
 pub(crate) mod info;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::live::{Live, known};
 use crate::config::{Invalid, Schema};
+use crate::context::Caller;
 use crate::plugin::{Host, Inbound, Plugin, Refusal, Updated};
 use crate::{Children, NodeId, Result, Status};
 
@@ -27,6 +28,10 @@ const MOST: usize = 256;
 /// claim that id. Its name and its tags are what it says of itself: every node that is admitted to
 /// the realm can call itself `web-1` and carry the tag `admin`. Rules by name and tag keep honest
 /// nodes from calling what is not theirs, by mistake; against nodes that lie, name ids.
+///
+/// The calls of a node that has just come may be faster than what it says of itself. Where a rule by
+/// name or tag would be asked next, such a call goes on to another node, or is made again: it has
+/// not been executed.
 ///
 /// Calls from the node that serves are not asked about: who runs in its process could call the
 /// object itself. [`judge_this_node`](Self::judge_this_node) has its name, tags and id asked like
@@ -81,12 +86,29 @@ pub enum Verdict {
     Deny,
 }
 
+/// A verdict, and the rule that says it; none where no rule fits.
+type Judged<'c> = (Verdict, Option<(usize, &'c Rule)>);
+
 impl AuthorizeConfig {
     fn check(&self) -> Result<(), Invalid> {
         match self.rules.len() {
             0..=MOST => Ok(()),
             _ => Err(Invalid::new("rules", "there are at most 256")),
         }
+    }
+
+    /// What is said of this call, and by which rule; nothing if that takes what is not known yet.
+    fn judge(&self, caller: Option<&Caller>, method: &str) -> Option<Judged<'_>> {
+        let is_unknown = caller.is_some_and(|node| node.name.is_empty());
+        for (at, rule) in self.rules.iter().enumerate() {
+            if rule.fits(caller, method) {
+                return Some((rule.verdict(), Some((at, rule))));
+            }
+            if is_unknown && rule.asks_what_is_said(method) {
+                return None;
+            }
+        }
+        Some((self.others, None))
     }
 }
 
@@ -194,15 +216,14 @@ impl Plugin for Authorize {
         if !config.judge_this_node && caller.is_some_and(|node| node.id == call.host().node_id()) {
             return Ok(());
         }
-        let mut rules = config.rules.iter().enumerate();
-        let found = rules.find(|(_, rule)| rule.fits(caller, call.method()));
-        let verdict = found.map_or(config.others, |(_, rule)| rule.verdict());
-        if verdict == Verdict::Allow {
-            return Ok(());
-        }
-        let why = match found {
-            Some((at, rule)) => format!("rule {}, `{rule}`", at + 1),
-            None => "no rule allows it".to_owned(),
+        let why = match config.judge(caller, call.method()) {
+            Some((Verdict::Allow, _)) => return Ok(()),
+            Some((Verdict::Deny, Some((at, rule)))) => format!("rule {}, `{rule}`", at + 1),
+            Some((Verdict::Deny, None)) => "no rule allows it".to_owned(),
+            None => {
+                let why = "the name and the tags of the caller are not known here yet";
+                return Err(Refusal::Unavailable(why.into()));
+            }
         };
         let what = format_args!("`{}/{}`", call.service(), call.method());
         Err(match caller {
@@ -215,5 +236,41 @@ impl Plugin for Authorize {
                 Refusal::Denied(Status::unauthorized(why))
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_judged_by_a_name_that_is_not_known_yet() {
+        let id = NodeId::from_bytes([7; 32]);
+        let (by_id, others) =
+            (format!("allow #{id}"), format!("deny #{}", NodeId::from_bytes([8; 32])));
+        let unknown = Caller { id, name: "".into(), tags: [].into() };
+        let known = Caller { id, name: "web-3".into(), tags: ["web".into()].into() };
+        let (allow, deny) = (Some(Verdict::Allow), Some(Verdict::Deny));
+        // The rules, what becomes of others, and the verdicts on the one and the other.
+        for (rules, others, on_unknown, on_known) in [
+            // These would let it in, and these keep it out.
+            (&["deny @web-3"][..], Verdict::Allow, None, deny),
+            (&["deny &web"], Verdict::Allow, None, deny),
+            (&["allow @web-*"], Verdict::Deny, None, allow),
+            (&["allow &web"], Verdict::Deny, None, allow),
+            (&[&others, "deny &web", &by_id], Verdict::Deny, None, deny),
+            // These do not get as far, or are about another method, or go by no name.
+            (&[&by_id, "deny &web"], Verdict::Deny, allow, allow),
+            (&["deny *: find", "allow &web"], Verdict::Allow, deny, deny),
+            (&["deny &web: put"], Verdict::Allow, allow, allow),
+            (&["allow @*"], Verdict::Deny, allow, allow),
+            (&[&others], Verdict::Allow, allow, allow),
+        ] {
+            let rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+            let config = AuthorizeConfig { rules, others, judge_this_node: false };
+            let judge = |caller| config.judge(Some(caller), "find").map(|(verdict, _)| verdict);
+            assert_eq!((judge(&unknown), judge(&known)), (on_unknown, on_known), "{config:?}");
+            assert!(config.judge(None, "find").is_some(), "it has no name to wait for");
+        }
     }
 }

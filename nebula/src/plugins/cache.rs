@@ -4,11 +4,14 @@ mod lru;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::collections::btree_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use macula::rpc::Headers;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use self::lru::{Bounds, Lru};
 use super::clock::Clock;
@@ -32,6 +35,10 @@ const LONGEST_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 /// Of which methods, must be said: a method that is `idempotent` may be one that writes, and a write
 /// that is answered from here does not happen. Only `idempotent` methods can be kept at all. What a
 /// method returns as `Err` is not kept. Arguments are the same if their encoded forms are.
+///
+/// **Of what travels beside the arguments the cache knows nothing: if a method reads a header of its
+/// call, such as `tenant`, say so with [`vary`](Self::vary), or one tenant gets what was made for
+/// another one.** The same goes for a plugin below that does.
 ///
 /// A reply given again is the old one for as long as [`ttl`](Self::ttl) says. If what a reply is made
 /// of changes, [`clear`](Self::clear) forgets all of them, at once and also those of calls under way.
@@ -67,7 +74,8 @@ struct Inner {
 /// What `[plugins.cache]` may say.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct CacheConfig {
-    /// For how long a reply is given again, in milliseconds: from one to 30 days.
+    /// For how long a reply is given again, in milliseconds: from one to 30 days. A change is one for
+    /// what is kept already, too.
     pub ttl_ms: u64,
     /// Of which methods: their wire names.
     pub methods: Vec<String>,
@@ -79,6 +87,8 @@ pub struct CacheConfig {
     pub max_bytes: u64,
     /// Whether each caller gets only what was made for it.
     pub per_caller: bool,
+    /// The headers that a reply depends on, by their keys in lower case.
+    pub vary: Vec<String>,
     /// Whether of calls of the same method with the same arguments one runs at a time.
     pub single_flight: bool,
 }
@@ -89,11 +99,11 @@ struct Kept {
     replies: Lru<Key, Bytes>,
     /// Rises with each clearing: what began before it is not kept.
     epoch: u64,
-    /// Those that run, if one runs at a time.
-    turns: BTreeMap<Key, Weak<tokio::sync::Mutex<()>>>,
+    /// Those that run, if one runs at a time, and what is cancelled at their ends.
+    turns: BTreeMap<Key, CancellationToken>,
 }
 
-/// Method, caller, and arguments.
+/// Method, caller, headers and arguments.
 type Key = Bytes;
 
 impl CacheConfig {
@@ -108,7 +118,11 @@ impl CacheConfig {
         if !(4096..=MOST_BYTES).contains(&self.max_bytes) {
             return invalid("max_bytes", "it must be from 4096 (4 KiB) to 1099511627776 (1 TiB)");
         }
-        Ok(())
+        let mut headers = Headers::new();
+        match self.vary.iter().try_for_each(|key| headers.insert(key, "")) {
+            Ok(()) => Ok(()),
+            Err(error) => invalid("vary", &error.to_string()),
+        }
     }
 
     /// Whether replies to this call are kept.
@@ -134,6 +148,7 @@ impl Cache {
             capacity: ENTRIES,
             max_bytes: BYTES,
             per_caller: false,
+            vary: Vec::new(),
             single_flight: false,
         };
         Self::of(Live::new(config))
@@ -174,9 +189,17 @@ impl Cache {
         self.with(|config| config.per_caller = true)
     }
 
+    /// Gives a reply again only to calls whose header of this key, which is written in lower case,
+    /// says the same, or is missing as well. There may be several.
+    #[must_use]
+    pub fn vary(self, header: impl Into<String>) -> Self {
+        self.with(|config| config.vary.push(header.into()))
+    }
+
     /// Lets one call run where several are the same: the others wait for its reply. If it does not
-    /// bring one that can be kept, the next one runs. A method that calls itself with its own
-    /// arguments waits for itself, until the deadline.
+    /// bring one that can be kept, those that wait by then run all at once, lest each of them waits
+    /// for all before it. A method that calls itself with its own arguments waits for itself, until
+    /// the deadline.
     #[must_use]
     pub fn single_flight(self) -> Self {
         self.with(|config| config.single_flight = true)
@@ -212,26 +235,35 @@ impl Inner {
 
     /// Answers the call if there is a reply.
     fn answer(&self, call: &mut Inbound<'_>, key: &Key) -> bool {
-        let reply = self.kept().replies.get(key, self.clock.nanos()).cloned();
+        let ttl = self.live.now().ttl_ms.saturating_mul(1_000_000);
+        let reply = self.kept().replies.get(key, self.clock.nanos(), ttl).cloned();
         reply.is_some_and(|reply| call.answer_encoded(&reply).is_ok())
     }
 
-    /// What lets the next call of this key run once it is dropped.
-    async fn turn(&self, key: &Key) -> tokio::sync::OwnedMutexGuard<()> {
-        let turn = {
-            let turns = &mut self.kept().turns;
-            match turns.get(key).and_then(Weak::upgrade) {
-                Some(turn) => turn,
-                None => {
-                    // There are no more of them than calls run, and those of calls that ended go.
-                    turns.retain(|_, turn| turn.strong_count() > 0);
-                    let turn = Arc::new(tokio::sync::Mutex::new(()));
-                    turns.insert(key.clone(), Arc::downgrade(&turn));
-                    turn
-                }
+    /// The turn of this key, or the end of the call that has it.
+    fn turn(&self, key: &Key) -> Result<Turn<'_>, CancellationToken> {
+        match self.kept().turns.entry(key.clone()) {
+            Entry::Occupied(taken) => Err(taken.get().clone()),
+            Entry::Vacant(free) => {
+                free.insert(CancellationToken::new());
+                Ok(Turn { inner: self, key: key.clone() })
             }
-        };
-        turn.lock_owned().await
+        }
+    }
+}
+
+/// Has others of its key wait until it is dropped.
+struct Turn<'c> {
+    inner: &'c Inner,
+    key: Key,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let ended = self.inner.kept().turns.remove(&self.key);
+        if let Some(ended) = ended {
+            ended.cancel();
+        }
     }
 }
 
@@ -242,18 +274,15 @@ impl Kept {
     }
 }
 
-/// Method, caller and arguments in one; none if the arguments refuse to be written.
+/// All that a reply depends on in one; none if the arguments refuse to be written.
 fn key(call: &Inbound<'_>, config: &CacheConfig) -> Option<Key> {
     let args = call.encoded_args()?;
     let caller = if config.per_caller { call.caller().map(|caller| caller.id) } else { None };
     let caller = caller.as_ref().map_or(&[][..], |id| id.as_bytes());
-    let name = [call.service(), "/", call.method()];
+    let vary = config.vary.iter().map(|key| (key, call.header(key)));
     // What varies in length says how long it is, lest two keys look alike.
-    let mut key =
-        Vec::with_capacity(name.iter().map(|part| part.len()).sum::<usize>() + 34 + args.len());
-    name.iter().for_each(|part| key.extend_from_slice(part.as_bytes()));
-    key.extend_from_slice(&[0, caller.len() as u8]);
-    key.extend_from_slice(caller);
+    let known = (call.service(), call.method(), caller, vary.collect::<Vec<_>>());
+    let mut key = postcard::to_extend(&known, Vec::with_capacity(128 + args.len())).ok()?;
     key.extend_from_slice(&args);
     Some(key.into())
 }
@@ -300,7 +329,10 @@ impl Plugin for Cache {
         }
         let mut turn = None;
         if config.single_flight {
-            turn = Some(inner.turn(&key).await);
+            match inner.turn(&key) {
+                Ok(own) => turn = Some(own),
+                Err(ended) => ended.cancelled().await,
+            }
             if inner.answer(&mut call, &key) {
                 return Ok(());
             }
@@ -311,10 +343,10 @@ impl Plugin for Cache {
             && let Some(reply) = call.encoded_reply()
         {
             let now = inner.clock.nanos();
-            let until = now.saturating_add(config.ttl_ms.saturating_mul(1_000_000));
+            let bounds = inner.live.now().bounds();
             let mut kept = inner.kept();
             if kept.epoch == epoch {
-                kept.replies.insert(key, reply, until, config.bounds());
+                kept.replies.insert(key, reply, now, bounds);
             }
         }
         drop(turn);
@@ -340,5 +372,24 @@ fn check_methods(host: &Host, config: &CacheConfig) -> Result<()> {
              `#[api(idempotent)]`",
             method.method_name()
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_leaves_nothing_behind() {
+        let Cache(inner) = Cache::ttl(Duration::from_secs(1));
+        let keys = [Key::from_static(b"one"), Key::from_static(b"two")];
+        let [one, two] = keys.each_ref().map(|key| inner.turn(key).ok().unwrap());
+        let ended = inner.turn(&keys[0]).err().unwrap();
+        assert_eq!((inner.kept().turns.len(), ended.is_cancelled()), (2, false));
+        drop(one);
+        assert!(ended.is_cancelled());
+        assert!(inner.kept().turns.keys().eq([&two.key]));
+        drop((inner.turn(&keys[0]), two));
+        assert!(inner.kept().turns.is_empty());
     }
 }

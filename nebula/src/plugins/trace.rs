@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
-use tracing::field::Empty;
+use tracing::field::{Empty, debug, display};
 use tracing::{Instrument as _, Span};
 
 use super::end::{outcome, reason};
@@ -20,11 +20,18 @@ use crate::{Children, Result};
 /// | field | is |
 /// |---|---|
 /// | `service`, `method` | wire names |
-/// | `caller` | the name of the node that asks, as it announced it; its id; not there without a node |
+/// | `caller` | the name of the node that asks, as it announced it; not there without a node |
 /// | `caller_id` | the first ten digits of its id, which is proved |
+/// | `trace_id`, `span_id` | those of [`Context::trace`](crate::Context::trace), if the call belongs to a trace |
 /// | `outcome` | once it has ended: `replied`, `failed` (the method's own `Err`), `denied`, `overloaded`, `unavailable`, `expired`, `broken` (a plugin failed), `panicked`, `cancelled` |
 /// | `elapsed_us` | how long it ran within this plugin, in microseconds |
 /// | `error` | why, if a plugin refused it |
+///
+/// Without any plugin a node shows a span of each call at the level `debug`, which joins the call to
+/// what its caller shows (`nebula.serve`, in the guide on traces). This one is for one service, of a
+/// level that may be changed while it runs, and says more of the end: how long the call ran, which
+/// plugin's refusal ended it, and whether the reply is the method's own error. Where both are shown,
+/// it stands in the other one, whose ids it says.
 ///
 /// Arguments and replies are never in it. A call that is refused in a `before` hook, or by a plugin
 /// above this one, has no span: each refusal is an event of the same target and level besides.
@@ -104,8 +111,8 @@ macro_rules! at_level {
 
 const TARGET: &str = "nebula::call";
 
-/// The span of a call. Its parent is what is current where the call arrives: nothing for calls from
-/// elsewhere. Whoever knows the caller's trace sets it here, and nowhere else.
+/// The span of a call. Its parent is what is current where the call arrives: the span in which this
+/// node serves the call, if it shows one, else for calls from elsewhere nothing.
 fn span(level: Verbosity, call: &Inbound<'_>) -> Span {
     let (service, method, caller) = (call.service(), call.method(), call.caller());
     let span = at_level!(
@@ -116,15 +123,24 @@ fn span(level: Verbosity, call: &Inbound<'_>) -> Span {
             method,
             caller = Empty,
             caller_id = Empty,
+            trace_id = Empty,
+            span_id = Empty,
             outcome = Empty,
             elapsed_us = Empty,
             error = Empty
         ),
         Span::none()
     );
-    if let (Some(node), false) = (caller, span.is_disabled()) {
+    if span.is_disabled() {
+        return span;
+    }
+    if let Some(node) = caller {
         span.record("caller", &*node.name);
-        span.record("caller_id", tracing::field::debug(node.id));
+        span.record("caller_id", debug(node.id));
+    }
+    if let Some(trace) = call.context().trace() {
+        span.record("trace_id", display(trace.trace_hex()));
+        span.record("span_id", display(trace.span_hex()));
     }
     span
 }

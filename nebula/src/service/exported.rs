@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use macula::rpc::{self, Incoming, Term};
 
 use super::codec::Codec;
 use super::info::ServiceInfo;
 use super::input::{Input, Started};
-use super::served::Served;
-use super::slot::Slot;
-use crate::context::{Caller, Context};
-use crate::nodes::live::Callers;
-use crate::trace::serve::Serving;
-use crate::trace::wanted;
+use super::served::{Gates, Served};
+use super::slot::{Found, Slot};
+use crate::context::Context;
+use crate::nodes::callers::Callers;
+use crate::trace::serve::started;
 
 /// Lets the mesh call the service of a place, whichever form of it is there.
 pub(crate) struct Exported {
     slot: Arc<Slot>,
+    /// Whose it is: calls admitted by them are no calls of a later service in that place.
+    gates: Arc<Gates>,
     /// The index of the method at each position of the exported list.
     indices: Vec<u16>,
     callers: Callers,
@@ -60,6 +60,7 @@ pub(crate) fn export(
     });
     let handler = Exported {
         slot: Arc::clone(slot),
+        gates: Arc::clone(served.gates()),
         indices: info.methods().iter().map(|method| method.position()).collect(),
         callers: callers.clone(),
     };
@@ -69,58 +70,42 @@ pub(crate) fn export(
     service.version(version).class(class).started(started).advertised(advertised)
 }
 
+impl Exported {
+    /// The service in its form of now, if it takes calls.
+    fn open(&self) -> Option<Found<'_>> {
+        self.slot.open().filter(|served| Arc::ptr_eq(served.gates(), &self.gates))
+    }
+}
+
 impl rpc::Handler for Exported {
     fn handle(
         &self,
         call: Incoming,
     ) -> Pin<Box<dyn Future<Output = Result<rpc::Answer, rpc::Fault>> + Send>> {
-        let Some(served) = self.slot.open() else {
-            // It was taken away, or closed, after this call was admitted.
+        let Some(served) = self.open() else {
+            // It was closed, or another one took its place, after this call was admitted.
             return Box::pin(std::future::ready(Err(rpc::Fault::Draining)));
         };
         let codec = match Codec::of(&call.headers) {
             Ok(codec) => codec,
             Err(unread) => return Box::pin(std::future::ready(Err(unread))),
         };
-        let known = self.callers.load().get(&call.caller.node).cloned();
-        // A node whose record is still on its way is known by its key alone.
-        let caller = known.unwrap_or_else(|| {
-            Arc::new(Caller { id: call.caller.node, name: "".into(), tags: [].into() })
-        });
+        let caller = self.callers.get(call.caller.node);
         let term = Term::fixed(call.lease.deadline());
-        let mut cx = Context::new(Some(caller), term, Some(call.lease), call.headers);
+        let cx = Context::new(Some(caller), term, Some(call.lease), call.headers);
         let index = self.indices.get(call.method).copied().unwrap_or(u16::MAX);
         let input = Input::wire(call.body).coded(codec).through(&served);
-        let method = if wanted() { served.info().at(index) } else { None };
-        let Some(serving) = method.and_then(|method| Serving::new(&mut cx, method)) else {
-            return answered(served.dispatch().dispatch(index, cx, input));
-        };
-        match serving.enter(|| served.dispatch().dispatch(index, cx, input)) {
-            Started::Body(body) => serving.around(body, |answer| match answer {
-                Ok(_) => "replied",
-                Err(rpc::Fault::Panicked(_)) => "panicked",
-                Err(_) => "refused",
-            }),
-            started => {
-                serving.ends("refused");
-                answered(started)
+        match started(&served, index, cx, input) {
+            Started::Body(body) => body,
+            Started::Refused(refused) => Box::pin(std::future::ready(Err(refused))),
+            Started::Filled | Started::Unknown => {
+                let text = "the service does not have this method after all";
+                Box::pin(std::future::ready(Err(rpc::Fault::Malformed(text.into()))))
             }
         }
     }
 
     fn refuses(&self, _: usize) -> Option<rpc::Fault> {
-        self.slot.open().is_none().then_some(rpc::Fault::Draining)
-    }
-}
-
-/// What the mesh is given of a call.
-fn answered(started: Started) -> BoxFuture<'static, Result<rpc::Answer, rpc::Fault>> {
-    match started {
-        Started::Body(body) => body,
-        Started::Refused(refused) => Box::pin(std::future::ready(Err(refused))),
-        Started::Filled | Started::Unknown => {
-            let text = "the service does not have this method after all";
-            Box::pin(std::future::ready(Err(rpc::Fault::Malformed(text.into()))))
-        }
+        self.open().is_none().then_some(rpc::Fault::Draining)
     }
 }

@@ -28,7 +28,7 @@ pub use macula::rpc::Fault;
 
 use super::codec::Codec;
 use super::method::{Method, Service as _};
-use super::plugin::run::{Prepared, Stopped, prepare};
+use super::plugin::run::{Beginning, Ending, Prepared, prepare};
 use super::served::Served;
 use crate::context::{Context, Scope};
 
@@ -136,7 +136,7 @@ impl fmt::Debug for Input<'_> {
 /// Where a caller in this process leaves the arguments and finds the body's future.
 pub struct Slot<M: Method> {
     args: Option<M::Args>,
-    body: Option<Result<Prepared<M>, Box<Stopped<M::Args>>>>,
+    body: Option<Beginning<M>>,
 }
 
 impl<M: Method> Slot<M> {
@@ -155,7 +155,7 @@ impl<M: Method> Slot<M> {
 
     /// The body, or why a plugin refused the call.
     #[inline]
-    pub(crate) fn into_prepared(self) -> Option<Result<Prepared<M>, Box<Stopped<M::Args>>>> {
+    pub(crate) fn into_prepared(self) -> Option<Beginning<M>> {
         self.body
     }
 }
@@ -202,7 +202,7 @@ async fn encoded<M: Method>(
 /// The same for a body that a plugin may end.
 async fn encoded_or_stopped<M: Method>(
     scope: Scope,
-    body: impl Future<Output = Result<M::Reply, Box<Stopped<M::Args>>>> + Send,
+    body: impl Future<Output = Ending<M>> + Send,
     codec: Codec,
 ) -> Result<Answer, Fault> {
     let reply = run(scope, body).await?;

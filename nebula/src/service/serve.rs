@@ -3,10 +3,10 @@
 use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::info::ServiceInfo;
-use super::input::{Input, Started};
+use super::input::{Fault, Input, Started};
 use super::method::Service;
 use crate::context::Context;
 
@@ -68,6 +68,8 @@ pub trait Dispatch: Send + Sync + 'static {
     fn contract(&self) -> TypeId;
     /// Starts the method with the index `method`.
     fn dispatch(&self, method: u16, cx: Context, input: Input<'_>) -> Started;
+    /// The same without a hold on the implementation, which takes no calls once it is gone.
+    fn lent(&self) -> Arc<dyn Dispatch>;
 }
 
 impl fmt::Debug for dyn Dispatch {
@@ -92,6 +94,11 @@ struct Erased<S, P> {
     service: PhantomData<fn() -> S>,
 }
 
+struct Lent<S, P> {
+    provider: Weak<P>,
+    service: PhantomData<fn() -> S>,
+}
+
 impl<S: 'static, P: Provides<S>> Dispatch for Erased<S, P> {
     fn info(&self) -> &'static ServiceInfo {
         P::info()
@@ -103,5 +110,30 @@ impl<S: 'static, P: Provides<S>> Dispatch for Erased<S, P> {
 
     fn dispatch(&self, method: u16, cx: Context, input: Input<'_>) -> Started {
         Arc::clone(&self.provider).dispatch(method, cx, input)
+    }
+
+    fn lent(&self) -> Arc<dyn Dispatch> {
+        Arc::new(Lent::<S, P> { provider: Arc::downgrade(&self.provider), service: PhantomData })
+    }
+}
+
+impl<S: 'static, P: Provides<S>> Dispatch for Lent<S, P> {
+    fn info(&self) -> &'static ServiceInfo {
+        P::info()
+    }
+
+    fn contract(&self) -> TypeId {
+        TypeId::of::<S>()
+    }
+
+    fn dispatch(&self, method: u16, cx: Context, input: Input<'_>) -> Started {
+        match self.provider.upgrade() {
+            Some(provider) => provider.dispatch(method, cx, input),
+            None => Started::Refused(Fault::Draining),
+        }
+    }
+
+    fn lent(&self) -> Arc<dyn Dispatch> {
+        Arc::new(Self { provider: Weak::clone(&self.provider), service: PhantomData })
     }
 }

@@ -4,7 +4,7 @@
 use std::any::TypeId;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use macula::rpc::admission::Gate;
 
@@ -24,6 +24,7 @@ const HELD: u8 = 2;
 /// A service and what guards it, in one form: with other plugins it is another one, with the same
 /// gates. Calls from this process and from elsewhere pass the same.
 pub(crate) struct Served {
+    /// Lent: whoever looked this up in time may have it long after the service is gone.
     dispatch: Arc<dyn Dispatch>,
     contract: TypeId,
     gates: Arc<Gates>,
@@ -31,23 +32,25 @@ pub(crate) struct Served {
     chain: Chain,
 }
 
-/// What all forms of a service share.
-struct Gates {
+/// What all forms of a service share, and no other service has.
+pub(crate) struct Gates {
     /// Of the methods that set no bound of their own, and of all when the service sets one.
     shared: Arc<Gate>,
     /// By index, for the methods that do.
     own: Box<[Option<Arc<Gate>>]>,
     /// Of [`CLOSED`] and [`HELD`] those that hold.
     closed: AtomicU8,
+    /// What holds the implementation, until the service is gone.
+    owner: Mutex<Option<Arc<dyn Dispatch>>>,
     /// What its instance says, if it is not what the contract says.
     version: OnceLock<Box<str>>,
 }
 
 impl Served {
     /// Puts gates before a service, as its attributes ask. It takes calls.
-    pub(crate) fn new(dispatch: Arc<dyn Dispatch>) -> Arc<Self> {
-        let contract = dispatch.contract();
-        let gates = Arc::new(Gates::new(dispatch.info()));
+    pub(crate) fn new(service: Arc<dyn Dispatch>) -> Arc<Self> {
+        let (contract, dispatch) = (service.contract(), service.lent());
+        let gates = Arc::new(Gates::new(service));
         Arc::new(Self { dispatch, contract, gates, chain: Chain::default() })
     }
 
@@ -85,6 +88,11 @@ impl Served {
         self.contract == TypeId::of::<S>()
     }
 
+    /// What tells it from every other service, whatever its form.
+    pub(crate) fn gates(&self) -> &Arc<Gates> {
+        &self.gates
+    }
+
     /// The gate that calls of the method with this index pass.
     #[inline]
     pub(crate) fn gate(&self, method: u16) -> &Arc<Gate> {
@@ -119,14 +127,21 @@ impl Served {
         self.gates.closed.fetch_and(!CLOSED, SeqCst);
     }
 
-    /// Takes no new calls until it is [released](Self::release), whether open or not.
+    /// Takes no new calls until it is [resumed](Self::resume), whether open or not.
     pub(crate) fn hold(&self) {
         self.gates.closed.fetch_or(HELD, SeqCst);
     }
 
     /// Takes calls again, if it is open.
-    pub(crate) fn release(&self) {
+    pub(crate) fn resume(&self) {
         self.gates.closed.fetch_and(!HELD, SeqCst);
+    }
+
+    /// Lets go of the implementation, which the calls under way keep until they end.
+    pub(crate) fn release(&self) {
+        let owner = self.gates.owner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // It is the application's: nothing is locked while it is dropped.
+        drop(owner);
     }
 
     /// How many calls wait for their turn.
@@ -155,7 +170,8 @@ impl Served {
 }
 
 impl Gates {
-    fn new(info: &ServiceInfo) -> Self {
+    fn new(service: Arc<dyn Dispatch>) -> Self {
+        let info = service.info();
         let bounds = |running: Option<u32>, queue: Option<u32>| {
             let running = running.unwrap_or(DEFAULT_CONCURRENT);
             (running as usize, queue.unwrap_or(DEFAULT_QUEUE) as usize)
@@ -171,7 +187,8 @@ impl Gates {
             })
         });
         let closed = AtomicU8::new(0);
-        Self { shared, own: own.into(), closed, version: OnceLock::new() }
+        let owner = Mutex::new(Some(service));
+        Self { shared, own: own.into(), closed, owner, version: OnceLock::new() }
     }
 
     fn queued(&self) -> usize {

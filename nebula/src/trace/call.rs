@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::task::Poll;
 
 use futures_util::FutureExt;
@@ -37,31 +38,53 @@ impl Calling {
     #[cold]
     #[inline(never)]
     pub(crate) fn new<M: Method, T>(call: &mut Call<'_, M, T>, kind: &str) -> Option<Self> {
+        let written = [&call.options, &call.shared.options].into_iter().flat_map(Options::written);
+        let said = written.filter_map(|written| written.get(handed::PARENT)).next();
+        let names = (M::INFO.service_name(), M::INFO.method_name());
+        let (calling, own) = Self::begin(kind, names, said, call.shared.within.as_ref())?;
+        own.map(|own| call.options.set_span(own));
+        Some(calling)
+    }
+
+    /// The same of a call by these names with these options.
+    #[cfg(feature = "json")]
+    #[inline]
+    pub(crate) fn by_name(options: &mut Options, names: (&str, &str)) -> Option<Self> {
+        if !wanted() {
+            return None;
+        }
+        let said = options.written().and_then(|written| written.get(handed::PARENT));
+        let (calling, own) = Self::begin("raw", names, said, None)?;
+        own.map(|own| options.set_span(own));
+        Some(calling)
+    }
+
+    /// Begins a span where it was `said` to be, or else, with an identity of its own, below the one
+    /// around it.
+    fn begin(
+        kind: &str,
+        names: (&str, &str),
+        said: Option<&str>,
+        within: Option<&Context>,
+    ) -> Option<(Self, Option<TraceContext>)> {
         if !span_enabled!(target: TARGET, Level::DEBUG) {
             return None;
         }
-        let written = [&call.options, &call.shared.options].into_iter().flat_map(Options::written);
-        let said = written.filter_map(|written| written.get(handed::PARENT)).next();
-        let span = match said {
-            // The call is where it was said to be.
-            Some(said) => {
-                let said = said.parse().ok();
-                span(kind, (M::INFO.service_name(), M::INFO.method_name()), said, None)
-            }
+        let (span, own) = match said {
+            Some(said) => (span(kind, names, said.parse().ok(), None), None),
             None => {
-                let outer = match &call.shared.within {
-                    Some(within) => Context::trace(within),
+                let outer = match within {
+                    Some(within) => within.trace(),
                     None => Inherited::now().and_then(|outer| handed::named(&outer.handed)),
                 };
                 let own = match &outer {
                     Some(outer) => outer.child(random),
                     None => TraceContext::root(random),
                 };
-                call.options.set_span(own);
-                span(kind, (M::INFO.service_name(), M::INFO.method_name()), Some(own), outer)
+                (span(kind, names, Some(own), outer), Some(own))
             }
         };
-        Some(Self { span, attempts: 0, outcome: None })
+        Some((Self { span, attempts: 0, outcome: None }, own))
     }
 
     /// Polls the call inside its span.
@@ -83,14 +106,21 @@ impl Calling {
         self.outcome = Some(outcome);
     }
 
-    /// Has `made` polled inside the span, which says its end.
-    pub(crate) fn around<'a, T: Send + 'a, E: Send + 'a>(
+    /// Polls `made` inside the span to its end.
+    pub(crate) async fn enter<T>(&mut self, made: impl Future<Output = T>) -> T {
+        let mut made = pin!(made);
+        poll_fn(|task| self.poll(|| made.as_mut().poll(task))).await
+    }
+
+    /// Has `made` polled inside the span, which says its end in that word.
+    pub(crate) fn around<'a, T: Send + 'a>(
         mut self,
-        mut made: BoxFuture<'a, Result<T, E>>,
-    ) -> BoxFuture<'a, Result<T, E>> {
+        made: BoxFuture<'a, T>,
+        outcome: fn(&T) -> &'static str,
+    ) -> BoxFuture<'a, T> {
         async move {
-            let ended = poll_fn(|task| self.poll(|| made.poll_unpin(task))).await;
-            self.ends(if ended.is_ok() { "ok" } else { "failed" });
+            let ended = self.enter(made).await;
+            self.ends(outcome(&ended));
             ended
         }
         .boxed()
@@ -127,6 +157,11 @@ fn note(node: &str) {
     if span.metadata().is_some_and(|known| known.target() == TARGET && known.name() == NAME) {
         span.record("node", node);
     }
+}
+
+/// In one word how a call to several nodes ended.
+pub(crate) fn success<T, E>(answer: &Result<T, E>) -> &'static str {
+    if answer.is_ok() { "ok" } else { "failed" }
 }
 
 /// In one word how a call to one node ended.

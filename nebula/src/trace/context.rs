@@ -72,11 +72,11 @@ impl TraceContext {
         self.flags & SAMPLED != 0
     }
 
-    pub(super) fn trace_hex(&self) -> impl fmt::Display {
+    pub(crate) fn trace_hex(&self) -> impl fmt::Display {
         Hex(&self.trace)
     }
 
-    pub(super) fn span_hex(&self) -> impl fmt::Display {
+    pub(crate) fn span_hex(&self) -> impl fmt::Display {
         Hex(&self.span)
     }
 }

@@ -1,19 +1,46 @@
 //! The span of a call on the side that serves it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{self, Poll};
 
 use futures_util::future::BoxFuture;
-use macula::rpc::Headers;
+use macula::rpc::{Fault, Headers};
 use tracing::field::{Empty, display};
 use tracing::{Level, Span, debug_span, span_enabled};
 
-use super::{TraceContext, handed, random};
+use super::{TraceContext, handed, random, wanted};
 use crate::context::{Context, exchange_handed};
 use crate::service::info::MethodInfo;
+use crate::service::input::{Input, Started};
+use crate::service::served::Served;
 
 const TARGET: &str = "nebula::server";
 const NAME: &str = "nebula.serve";
+
+/// Starts a call whose arguments came as bytes, in its span if somebody wants one.
+pub(crate) fn started(
+    served: &Arc<Served>,
+    index: u16,
+    mut cx: Context,
+    input: Input<'_>,
+) -> Started {
+    let method = if wanted() { served.info().at(index) } else { None };
+    let Some(serving) = method.and_then(|method| Serving::new(&mut cx, method)) else {
+        return served.dispatch().dispatch(index, cx, input);
+    };
+    match serving.enter(|| served.dispatch().dispatch(index, cx, input)) {
+        Started::Body(body) => Started::Body(serving.around(body, |answer| match answer {
+            Ok(_) => "replied",
+            Err(Fault::Panicked(_)) => "panicked",
+            Err(_) => "refused",
+        })),
+        started => {
+            serving.ends("refused");
+            started
+        }
+    }
+}
 
 /// The span in which a node serves one call.
 pub(crate) struct Serving {

@@ -188,6 +188,11 @@ async fn a_node_that_stops_is_waited_on_no_longer() {
     tokio::time::sleep(SECOND).await;
     let began = Instant::now();
     cluster.shutdown(&node).await.unwrap();
-    assert_eq!(waiting.await.unwrap().unwrap_err().missing, ["Users"]);
+    let missing = waiting.await.unwrap().unwrap_err();
+    assert_eq!((&missing.missing[..], missing.stopped), (&["Users".into()][..], true));
     assert!(began.elapsed() < 60 * SECOND, "{:?}", began.elapsed());
+    assert!(missing.waited >= SECOND && missing.waited < 61 * SECOND, "{missing}");
+    assert!(missing.to_string().ends_with("this node has been shut down"), "{missing}");
+    let missing = node.wait_for_services(["Users"], SECOND).await.unwrap_err();
+    assert_eq!((missing.waited, missing.stopped), (ZERO, true));
 }

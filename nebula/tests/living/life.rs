@@ -320,3 +320,33 @@ fn what_is_prepared_crosses_threads() {
     check::<Service>();
     check::<ServiceHandle>();
 }
+
+/// As soon as its start has returned, calls are taken: with a clock that runs, and a plugin that has
+/// all hooks.
+#[tokio::test]
+async fn what_is_started_takes_calls() {
+    struct Any(bool);
+    impl Plugin for Any {
+        async fn ready(&self, _: &Host) -> Result<(), String> {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            if self.0 { Ok(()) } else { Err("cold".into()) }
+        }
+    }
+    let mut site = Site::new();
+    let node = site.node("server").await;
+    let client = SumsClient::new(&node);
+    let service = Service::new(Plain::new()).plugin(Any(true)).start_on(&node).await.unwrap();
+    assert!(service.accepts_calls());
+    assert_eq!(client.add(1.0, 1.0).await.unwrap(), 2.0);
+    service.pause("night").await.unwrap();
+    assert!(!service.accepts_calls());
+    service.activate("morning").await.unwrap();
+    assert_eq!(client.add(1.0, 1.0).await.unwrap(), 2.0);
+    service.stop().await.unwrap();
+
+    let cold = Service::new(Plain::new()).plugin(Any(false)).start_on(&node).await.unwrap();
+    assert!(cold.status().accepts_calls() && !cold.accepts_calls());
+    refused(&client).await;
+}

@@ -89,6 +89,8 @@ pub(crate) struct Model {
     items: Vec<Item>,
     limit: Option<u32>,
     size: Option<Size>,
+    /// The size that its plugin was added with.
+    added: Option<Size>,
     pub(crate) admin: Admin,
     up: bool,
     pub(crate) failed: bool,
@@ -104,6 +106,7 @@ impl Model {
             items: Vec::new(),
             limit: None,
             size: None,
+            added: None,
             admin: Admin::Active,
             up: true,
             failed: false,
@@ -184,20 +187,14 @@ impl Model {
             Op::Replace(kind, doing) => self.replace(*kind, *doing),
             Op::Restart(again) => self.restart(again),
             Op::Reconfigure(patch) => self.reconfigure(*patch),
-            Op::Reset => {
-                (self.limit, self.size) = (None, None);
-                Told::Done
-            }
+            Op::Reset => self.configure(None, self.added),
             Op::Pause => {
                 self.admin = Admin::Paused;
-                Told::Done
+                if self.failed { Told::Failed } else { Told::Done }
             }
             Op::Activate => {
                 self.draining = false;
-                let was = std::mem::replace(&mut self.admin, Admin::Active);
-                if self.failed && was == Admin::Active {
-                    return Told::Failed;
-                }
+                self.admin = Admin::Active;
                 if self.up || self.attempt() { Told::Done } else { Told::Failed }
             }
             Op::Deactivate => {
@@ -247,6 +244,7 @@ impl Model {
         let mut next = self.clone();
         next.listed.push(Item { kind, doing, started: false });
         next.size = size.or(next.size);
+        next.added = size.or(next.added);
         self.become_if(next)
     }
 
@@ -268,7 +266,7 @@ impl Model {
         let mut next = self.clone();
         next.listed.retain(|item| name(item.kind) != gone);
         if gone == "p1" {
-            next.size = None;
+            (next.size, next.added) = (None, None);
         }
         self.become_if(next)
     }
@@ -301,9 +299,15 @@ impl Model {
     }
 
     fn reconfigure(&mut self, patch: Patch) -> Told {
-        let Patch::Values(limit, size) = patch else { return Told::Wrong };
+        match patch {
+            Patch::Nonsense => Told::Wrong,
+            Patch::Values(limit, size) => self.configure(limit.or(self.limit), size.or(self.size)),
+        }
+    }
+
+    fn configure(&mut self, limit: Option<u32>, size: Option<Size>) -> Told {
         let before = self.clone();
-        (self.limit, self.size) = (limit.or(self.limit), size.or(self.size));
+        (self.limit, self.size) = (limit, size);
         let is_valid = self.limit() <= 100 && !(self.has(1) && self.wanted().is_none());
         let told = self.up && self.has(1) && self.wanted() != before.wanted();
         let fails = match self.wanted() {

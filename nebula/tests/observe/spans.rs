@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
+use nebula::NodeId;
 use nebula::prelude::*;
 
 use crate::site::Site;
-use crate::world::{InnerClient, MINE, OuterClient, Seeing, Shown, Spans, pass_on};
-
-/// What a span says of the trace: its trace, its own id and the one above.
-fn ids(span: &Shown) -> [&str; 3] {
-    ["trace_id", "span_id", "parent_id"].map(|field| span.get(field))
-}
+use crate::world::{InnerClient, MINE, OuterClient, Seeing, Shown, Spans, ids, pass_on};
 
 /// REQ-12, TR-08: a span on the calling side and one on the serving side, joined by their ids, here
 /// and elsewhere, and the calls inside below them.
@@ -114,8 +110,35 @@ async fn a_call_to_several_is_one_span() {
     assert_eq!(spans.take()[0].get("kind"), "first");
     client.seen().quorum(at_least(2)).await.unwrap();
     assert_eq!(spans.take()[0].get("kind"), "quorum");
-    client.seen().cast().await.unwrap();
-    let shown = spans.take();
-    assert_eq!((shown[0].get("kind"), shown[0].get("outcome")), ("cast", "ok"));
-    assert_eq!(ids(&shown[1])[2], ids(&shown[0])[1]);
+}
+
+/// REQ-12: a one-way call has its span, too, until it has ended in the background.
+#[tokio::test(start_paused = true)]
+async fn a_one_way_call_is_a_span() {
+    let mut site = Site::new();
+    let (first, second) = (site.node("first").await, site.node("second").await);
+    first.serve::<InnerClient>(Seeing).await.unwrap();
+    let spans = Spans::default();
+    for caller in [&first, &second] {
+        let client = InnerClient::new(caller);
+        client.seen().await.unwrap();
+        let _guard = spans.listen();
+        let shown = async || {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            spans.take()
+        };
+        let said = |span: &Shown| {
+            ["kind", "node", "attempts", "outcome"].map(|field| span.get(field).to_owned())
+        };
+        client.seen().cast().await.unwrap();
+        let seen = shown().await;
+        assert_eq!(said(&seen[0]), ["cast", "first", "1", "ok"]);
+        assert_eq!(ids(&seen[1])[2], ids(&seen[0])[1]);
+        client.waits().timeout(Duration::from_millis(10)).cast().await.unwrap();
+        let late = shown().await;
+        assert_eq!(said(&late[0]), ["cast", "first", "1", "deadline"]);
+        let nobody = NodeId::from_bytes([7; 32]);
+        client.seen().to(nobody).cast().await.unwrap_err();
+        assert_eq!(said(&shown().await[0]), ["cast", "", "0", "no_provider"]);
+    }
 }

@@ -1,16 +1,19 @@
 //! A service that calls another one, and what is shown meanwhile.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Once};
 
 use nebula::prelude::*;
 use nebula::{Node, TraceContext};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::layer::{Context as Scope, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Says in which headers a call came: `traceparent` and `tracestate`.
 #[service(global)]
@@ -90,6 +93,11 @@ impl Shown {
     }
 }
 
+/// What a span says of the trace: its trace, its own id and the one above.
+pub(crate) fn ids(span: &Shown) -> [&str; 3] {
+    ["trace_id", "span_id", "parent_id"].map(|field| span.get(field))
+}
+
 /// All spans of a thread.
 #[derive(Clone, Default)]
 pub(crate) struct Spans(Arc<Mutex<Known>>);
@@ -97,13 +105,27 @@ pub(crate) struct Spans(Arc<Mutex<Known>>);
 /// What was shown, and where in it the spans are that are open.
 type Known = (Vec<Shown>, BTreeMap<u64, usize>);
 
+thread_local! {
+    static HERE: RefCell<Option<Spans>> = const { RefCell::new(None) };
+}
+
+/// Ends the listening when it is dropped.
+pub(crate) struct Listening;
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        HERE.set(None);
+    }
+}
+
 impl Spans {
-    /// Listens on this thread as long as the guard is there.
-    pub(crate) fn listen(&self) -> tracing::subscriber::DefaultGuard {
-        let guard = tracing_subscriber::registry().with(self.clone());
-        let guard = tracing::subscriber::set_default(guard);
-        tracing::callsite::rebuild_interest_cache();
-        guard
+    /// Listens on this thread as long as the guard is there. One subscriber serves all tests: of those
+    /// that come and go beside each other, one may miss what another has switched off.
+    pub(crate) fn listen(&self) -> Listening {
+        static ALL: Once = Once::new();
+        ALL.call_once(|| tracing_subscriber::registry().with(Everywhere).init());
+        HERE.set(Some(self.clone()));
+        Listening
     }
 
     /// What was shown since the last time.
@@ -125,29 +147,47 @@ impl Spans {
     }
 }
 
-impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Spans {
+/// Gives each thread's spans to whoever listens there.
+struct Everywhere;
+
+impl Everywhere {
+    fn here<R>(look: impl FnOnce(&Spans) -> R) -> Option<R> {
+        HERE.with_borrow(|here| here.as_ref().map(look))
+    }
+}
+
+impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Everywhere {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>, _: Scope<'_, S>) -> bool {
-        metadata.is_span() && metadata.target().starts_with("nebula::")
+        let wanted = metadata.is_span() && metadata.target().starts_with("nebula::");
+        wanted && Self::here(|_| ()).is_some()
     }
 
     fn on_new_span(&self, span: &Attributes<'_>, id: &Id, scope: Scope<'_, S>) {
-        let mut all = self.all();
         let around = scope.span(id).and_then(|span| span.parent());
-        let around = around.and_then(|span| all.1.get(&span.id().into_u64()).copied());
-        let mut shown = Shown { name: span.metadata().name(), around, ..Shown::default() };
-        span.record(&mut Fields(&mut shown));
-        let at = all.0.len();
-        all.1.insert(id.into_u64(), at);
-        all.0.push(shown);
+        Self::here(|spans| {
+            let mut all = spans.all();
+            let around = around.and_then(|span| all.1.get(&span.id().into_u64()).copied());
+            let mut shown = Shown { name: span.metadata().name(), around, ..Shown::default() };
+            span.record(&mut Fields(&mut shown));
+            let at = all.0.len();
+            all.1.insert(id.into_u64(), at);
+            all.0.push(shown);
+        });
     }
 
     fn on_record(&self, id: &Id, record: &Record<'_>, _: Scope<'_, S>) {
-        self.change(id, |shown| record.record(&mut Fields(shown)));
+        Self::here(|spans| spans.change(id, |shown| record.record(&mut Fields(shown))));
     }
 
     fn on_close(&self, id: Id, _: Scope<'_, S>) {
-        self.change(&id, |shown| shown.closed = true);
-        self.all().1.remove(&id.into_u64());
+        Self::here(|spans| {
+            spans.change(&id, |shown| shown.closed = true);
+            spans.all().1.remove(&id.into_u64());
+        });
     }
 }
 

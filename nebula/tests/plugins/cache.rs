@@ -10,7 +10,7 @@ use nebula::plugins::{Cache, CacheConfig};
 use nebula::prelude::*;
 
 use crate::both::{Both, refused};
-use crate::site::{Site, until};
+use crate::site::{Site, SumsClient, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,6 +29,23 @@ async fn a_reply_is_given_again_until_its_time_is_over() {
         assert_eq!(both.notes.take(), ["add"]);
         tokio::time::sleep(SECOND).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_time_holds_for_what_is_kept() {
+    let both = Both::of(|service| service.plugin(Cache::ttl(60 * SECOND).method("add"))).await;
+    let add = async || {
+        both.far.add(1.0, 2.0).await.unwrap();
+        both.notes.take().len()
+    };
+    assert_eq!((add().await, add().await), (1, 0));
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(add().await, 0);
+    both.service.reconfigure("plugins.cache.ttl_ms = 1000").await.unwrap();
+    assert_eq!((add().await, add().await), (1, 0));
+    both.service.reconfigure("plugins.cache.ttl_ms = 60000").await.unwrap();
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(add().await, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,6 +84,40 @@ async fn callers_share_replies_unless_they_shall_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reply_is_for_those_whose_headers_say_the_same() {
+    let cache = Cache::ttl(60 * SECOND).method("add").vary("tenant").vary("to");
+    let both = Both::of(|service| service.plugin(cache)).await;
+    let headers: [&[(&str, &str)]; 7] = [
+        &[],
+        &[("tenant", "")],
+        &[("tenant", "a")],
+        &[("tenant", "b")],
+        &[("to", "a")],
+        &[("tenant", "ab"), ("to", "c")],
+        &[("tenant", "a"), ("to", "bc")],
+    ];
+    let add = async |client: &SumsClient, headers: &[(&str, &str)]| {
+        let call = client.add(1.0, 2.0);
+        headers.iter().fold(call, |call, (key, value)| call.header(key, value)).await.unwrap();
+        both.notes.take().len()
+    };
+    for (at, client) in both.each().into_iter().enumerate() {
+        for headers in headers {
+            let runs = add(client, headers).await;
+            assert_eq!(runs, 1 - at, "{headers:?}: one reply for all callers that say this");
+            assert_eq!(add(client, headers).await, 0);
+            let other = [headers, &[("other", "x")]].concat();
+            assert_eq!(add(client, &other).await, 0, "nothing depends on it");
+        }
+    }
+    // What was kept by other headers is not taken for it.
+    both.service.reconfigure("plugins.cache.vary = ['other']").await.unwrap();
+    assert_eq!(add(&both.near, &[("other", "a")]).await, 1);
+    both.service.reconfigure("plugins.cache.vary = []").await.unwrap();
+    assert_eq!((add(&both.near, headers[2]).await, add(&both.near, headers[3]).await), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_may_not_be_kept_is_told() {
     let ttl = || Cache::ttl(SECOND);
     for (cache, why) in [
@@ -76,6 +127,7 @@ async fn what_may_not_be_kept_is_told() {
         (Cache::ttl(Duration::ZERO).method("add"), "it must be from 1 to"),
         (ttl().method("add").capacity(0), "it must be from 1 to"),
         (ttl().method("add").max_bytes(0), "4 KiB"),
+        (ttl().method("add").vary("Tenant"), "`a`-`z`"),
     ] {
         let refused = refused(|service| service.plugin(cache)).await;
         assert!(refused.contains(why), "{refused}");
@@ -122,17 +174,20 @@ async fn of_equal_calls_one_runs_at_a_time() {
         count.0.store(0, SeqCst);
         let replies = join_all((0..5).map(|_| client.slow(0).into_future())).await;
         assert!(replies.iter().all(|reply| *reply == Ok(0)), "{replies:?}");
-        // One that fails is not kept, and one that is dropped neither: the next one runs.
+        // One that fails is not kept, and one that is dropped neither: then all that wait run.
         handle.clear();
         count.0.store(0, SeqCst);
         let dropped = tokio::time::timeout(SECOND / 2, client.slow(2).into_future()).await;
         assert!(dropped.is_err());
-        let mut replies = join_all((0..4).map(|_| client.slow(2).into_future())).await;
-        replies.sort_by_key(|reply| reply.is_ok());
-        assert!(
-            matches!(&replies[..], [Err(CallError::App(1)), Ok(2), Ok(2), Ok(2)]),
-            "{replies:?}"
-        );
+        let began = tokio::time::Instant::now();
+        let replies = join_all((0..4).map(|_| client.slow(2).into_future())).await;
+        let failed = replies.iter().filter(|reply| matches!(reply, Err(CallError::App(1))));
+        assert_eq!(failed.count(), 1, "{replies:?}");
+        let mut told: Vec<_> = replies.into_iter().filter_map(Result::ok).collect();
+        told.sort_unstable();
+        assert_eq!(told, [2, 3, 4]);
+        assert!(began.elapsed() < 3 * SECOND, "nobody waits for more than one");
+        assert!(matches!(client.slow(2).await, Ok(2..=4)), "it is kept");
         handle.clear();
     }
 }

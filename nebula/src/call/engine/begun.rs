@@ -3,7 +3,7 @@
 use super::arguments::Arguments;
 use super::order::Order;
 use super::roster::Roster;
-use crate::call::unicast::Ask;
+use crate::call::ask::Ask;
 use crate::node::Node;
 use crate::nodes::choices::Draw;
 use crate::service::method::Method;

@@ -75,10 +75,13 @@ pub(crate) async fn remote<M: Method>(
         sent: sent.clone(),
         leave_if_silent: patience.moves_on && M::INFO.is_idempotent(),
     };
-    let attempt = |phase, outcome, executed| attempt(target, began, phase, outcome, executed);
+    let cancelled_in = |phase, executed| {
+        let attempt = attempt(target, began, phase, Outcome::Cancelled, executed);
+        measures::failed(node.name(), &attempt.outcome);
+        Broken { attempt, term: patience.term, end: End::Cancelled }
+    };
     if watch.is_some_and(CancellationToken::is_cancelled) {
-        let attempt = attempt(Phase::Resolve, Outcome::Cancelled, Executed::No);
-        return Err(Broken { attempt, term: patience.term, end: End::Cancelled });
+        return Err(cancelled_in(Phase::Resolve, Executed::No));
     }
     let (who, times) = ((target.id, &*target.name), (began, patience.term.deadline(), Some(moved)));
     let watched = node.live().trouble().watch(node.choices(), who, times);
@@ -86,12 +89,10 @@ pub(crate) async fn remote<M: Method>(
         biased;
         response = node.mesh().call_to(target.id, request) => response,
         () = cancelled(watch) => {
-            let (phase, executed) = match sent.is_some_and(|sent| sent.yet()) {
-                true => (Phase::Run, Executed::Unknown),
-                false => (Phase::Dial, Executed::No),
-            };
-            let attempt = attempt(phase, Outcome::Cancelled, executed);
-            return Err(Broken { attempt, term: patience.term, end: End::Cancelled });
+            return Err(match sent.is_some_and(|sent| sent.yet()) {
+                true => cancelled_in(Phase::Run, Executed::Unknown),
+                false => cancelled_in(Phase::Dial, Executed::No),
+            });
         }
     };
     watched.ends(verdict(&response.result), response.term.deadline());
@@ -127,7 +128,7 @@ pub(crate) fn ended<M: Method>(
 }
 
 /// An attempt on `target` that `began` then and has ended now.
-fn attempt(
+pub(crate) fn attempt(
     target: &NodeRef,
     began: Instant,
     phase: Phase,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use macula::directory::{NodeRecord, NodeStatus, NodeView, ServiceRecord, View};
 use macula::identity::NodeId;
 
-use crate::call::unicast::Targets;
+use crate::call::ask::Targets;
 use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
 use crate::nodes::{Selector, VersionRequirement};

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::leg;
 use super::order::{Look, Order};
 use super::reach::{Found, Here, Sought, Wanted, Whom};
-use crate::call::unicast::{Ask, Targets};
+use crate::call::ask::{Ask, Targets};
 use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
 use crate::nodes::choices::{Draw, Turns};

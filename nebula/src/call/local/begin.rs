@@ -7,9 +7,13 @@ use std::task::{self, Poll};
 
 use macula::rpc::admission::Pass;
 
-use super::{Broken, Local, Running, Stage, body};
+use super::body::body;
+use super::running::{Broken, Running};
+use super::{Local, Stage};
+use crate::call::ask::Ask;
+use crate::call::times::Times;
 use crate::call::unary::Call;
-use crate::call::unicast::{Answer, Ask, Times};
+use crate::call::unicast::Answer;
 use crate::context::{Context, Scope};
 use crate::node::Node;
 use crate::service::method::Method;
@@ -46,7 +50,7 @@ pub(crate) fn begin<M: Method>(
     let cx = Context::new(node.map(Node::as_caller), times.term(), None, headers);
     let body = match body::<M>(served, cx, &mut scope, &mut call.args) {
         Some(Ok(body)) => body,
-        Some(Err(stopped)) => return Err(refused(call, times, served, node, stopped)),
+        Some(Err(stopped)) => return Err(refused(call, times, served, node, *stopped)),
         None => return Ok(Err(later(call, times, served, node).incompatible())),
     };
     let mut running = Running::<M, _> { body: Some(body), scope, place: Some(place) };
@@ -56,7 +60,7 @@ pub(crate) fn begin<M: Method>(
         Err(Broken::Panicked(message)) => {
             Ok(Err(later(call, times, served, node).panicked(message)))
         }
-        Err(Broken::Stopped(stopped)) => Err(refused(call, times, served, node, stopped)),
+        Err(Broken::Stopped(stopped)) => Err(refused(call, times, served, node, *stopped)),
     }
 }
 
@@ -80,7 +84,7 @@ fn refused<M: Method>(
     times: Times,
     served: &Arc<Served>,
     node: Option<&Node>,
-    stopped: Box<Stopped<M::Args>>,
+    stopped: Stopped<M::Args>,
 ) -> Box<Local<M>> {
     let mut local = later(call, times, served, node);
     local.stage = Stage::Refused(local.stopped(stopped));

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use macula::rpc::admission::Entry;
-use macula::rpc::{Failure, Fault, Headers, Lease, Phase as Stage, Term};
+use macula::rpc::{Failure, Fault, Lease, Phase as Stage, Term};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Known, read};
-use crate::call::engine::leg::{self, Broken, End};
+use super::{Known, ended};
+use crate::call::engine::leg::Broken;
 use crate::call::spawned::spawned;
 use crate::call::{Attempt, Executed, Path};
 use crate::context::{Context, Scope};
@@ -19,6 +19,8 @@ use crate::service::codec::Codec;
 use crate::service::info::MethodInfo;
 use crate::service::input::{Input, Started};
 use crate::service::served::Served;
+use crate::trace::call::asks;
+use crate::trace::serve::started;
 
 /// The method of this wire name.
 pub(super) fn find(served: &Served, method: &str) -> Option<&'static MethodInfo> {
@@ -32,9 +34,12 @@ pub(super) async fn ask(
     body: Bytes,
     term: Term,
 ) -> Result<Result<Value, Value>, Broken> {
+    asks(call.node.name());
     let began = Instant::now();
     let lease = Lease::new(term);
     let result = run(call, served, body, term, &lease).await;
+    // Here it is known that it had begun.
+    let ran = matches!(result, Err(Failure::Deadline { phase: Stage::Run }));
     let attempt = |phase, outcome, executed| Attempt {
         node: Some(call.node.id()),
         name: call.node.name().into(),
@@ -42,19 +47,9 @@ pub(super) async fn ask(
         phase,
         elapsed: began.elapsed(),
         outcome,
-        executed,
+        executed: if ran { Executed::Yes } else { executed },
     };
-    let failure = match result {
-        Ok(bytes) => return read(&bytes, term, attempt).map_err(|broken| *broken),
-        Err(failure) => failure,
-    };
-    let executed = match &failure {
-        // Here it is known that it had begun.
-        Failure::Deadline { phase: Stage::Run } => Executed::Yes,
-        failure => leg::executed(failure.executed()),
-    };
-    let attempt = attempt(leg::phase(&failure), leg::outcome(&failure), executed);
-    Err(Broken { attempt, term, end: End::Failure(failure) })
+    ended(result, term, attempt)
 }
 
 async fn run(
@@ -81,9 +76,10 @@ async fn run(
     }
     // The body goes before its place does.
     let mut place = Some(permit);
-    let cx = Context::new(Some(call.node.as_caller()), term, Some(lease.clone()), Headers::new());
+    let cx =
+        Context::new(Some(call.node.as_caller()), term, Some(lease.clone()), call.headers.clone());
     let input = Input::wire(body).coded(Codec::Json).through(served);
-    let mut body = match served.dispatch().dispatch(method.position(), cx, input) {
+    let mut body = match started(served, method.position(), cx, input) {
         Started::Body(body) => body,
         Started::Refused(fault) => return Err(failure(fault)),
         Started::Filled | Started::Unknown => return Err(Failure::UnknownMethod),

@@ -8,7 +8,7 @@ use super::super::unary::Call;
 use super::super::{Entry, NoTarget, Replies};
 use super::Legs;
 use crate::service::method::{Error, Method, Value};
-use crate::trace::call::several;
+use crate::trace::call::{several, success};
 
 /// A call to every target, which has not been made yet.
 ///
@@ -61,7 +61,7 @@ impl<'a, M: Method> IntoFuture for All<'a, M> {
         .boxed();
         match calling {
             None => made,
-            Some(calling) => calling.around(made),
+            Some(calling) => calling.around(made, success),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::super::unary::Call;
 use super::super::{FirstError, Reply};
 use super::{Legs, Predicate, counts};
 use crate::service::method::{Error, Method, Value};
-use crate::trace::call::several;
+use crate::trace::call::{several, success};
 
 /// A call to every target of which the first success counts, which has not been made yet.
 #[must_use = "a call does nothing until it is awaited"]
@@ -60,7 +60,7 @@ impl<'a, M: Method> IntoFuture for First<'a, M> {
         .boxed();
         match calling {
             None => made,
-            Some(calling) => calling.around(made),
+            Some(calling) => calling.around(made, success),
         }
     }
 }

@@ -32,10 +32,11 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::clocks::{Clock, Clocks};
 
+use super::ask::Ask;
 use super::handle::Place;
 use super::local::{ALONE, Local};
 use super::unary::Call;
-use super::unicast::{Answer, Ask};
+use super::unicast::Answer;
 use super::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why, engine};
 use crate::node::Node;
 use crate::service::info::Stragglers;

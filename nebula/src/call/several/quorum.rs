@@ -8,7 +8,7 @@ use super::super::unary::Call;
 use super::super::{QuorumError, Votes};
 use super::{Legs, Predicate, counts};
 use crate::service::method::{Error, Method, Value};
-use crate::trace::call::several;
+use crate::trace::call::{several, success};
 
 /// A call to every target of which enough must succeed, which has not been made yet.
 #[must_use = "a call does nothing until it is awaited"]
@@ -86,7 +86,7 @@ impl<'a, M: Method> IntoFuture for Quorum<'a, M> {
         .boxed();
         match calling {
             None => made,
-            Some(calling) => calling.around(made),
+            Some(calling) => calling.around(made, success),
         }
     }
 }

@@ -74,7 +74,8 @@ impl Node {
         timeout: Duration,
     ) -> Result<(), MissingServices> {
         let wanted: BTreeSet<String> = services.into_iter().map(Into::into).collect();
-        let over = Instant::now() + timeout.min(TIMEOUT_MAX);
+        let timeout = timeout.min(TIMEOUT_MAX);
+        let began = Instant::now();
         let mut news = News::of(self);
         loop {
             news.mark();
@@ -83,9 +84,11 @@ impl Node {
             if missing.is_empty() {
                 return Ok(());
             }
-            let late = timeout.is_zero() || self.has_stopped();
-            if late || !timeout_at(over, news.come()).await.unwrap_or(false) {
-                return Err(MissingServices { missing, waited: timeout });
+            let stopped = self.has_stopped();
+            let late = timeout.is_zero() || stopped;
+            if late || !timeout_at(began + timeout, news.come()).await.unwrap_or(false) {
+                let waited = if stopped { began.elapsed() } else { timeout };
+                return Err(MissingServices { missing, waited, stopped });
             }
         }
     }
@@ -123,7 +126,7 @@ impl Node {
     /// The instance on this node, if it takes calls.
     fn here(&self, service: &str) -> Option<ServiceInstance> {
         if let Some(known) = self.service(service) {
-            return known.takes_calls().then(|| known.info());
+            return known.accepts_calls().then(|| known.info());
         }
         // What was given to the mesh itself has no life here.
         let view = self.mesh().view();
@@ -138,7 +141,7 @@ impl Node {
         let told = record.into_iter().flat_map(|record| &record.services);
         let mut names: BTreeSet<_> = told.map(|service| service.name.clone()).collect();
         for known in self.local_services() {
-            match known.takes_calls() {
+            match known.accepts_calls() {
                 true => names.insert(known.name().to_owned()),
                 false => names.remove(known.name()),
             };

@@ -14,6 +14,8 @@ pub struct MissingServices {
     pub missing: Vec<String>,
     /// How long they were waited for.
     pub waited: Duration,
+    /// Whether this node has been shut down, so that there was nothing more to wait for.
+    pub stopped: bool,
 }
 
 /// How many of them the sentence names.
@@ -28,11 +30,11 @@ impl fmt::Display for MissingServices {
         if let more @ 1.. = self.missing.len().saturating_sub(MAX_NAMED) {
             write!(f, " and {more} more")?;
         }
-        write!(
-            f,
-            " after {:?}: check that their nodes run and have joined this cluster, or wait longer",
-            self.waited
-        )
+        write!(f, " after {:?}: ", self.waited)?;
+        f.write_str(match self.stopped {
+            false => "check that their nodes run and have joined this cluster, or wait longer",
+            true => "this node has been shut down",
+        })
     }
 }
 
@@ -45,11 +47,16 @@ mod tests {
     #[test]
     fn some_of_many_are_named() {
         let missing = ["a", "b\n", "c", "d", "e"].map(str::to_owned).to_vec();
-        let error = MissingServices { missing, waited: Duration::from_secs(2) };
+        let waited = Duration::from_secs(2);
+        let mut error = MissingServices { missing, waited, stopped: false };
         assert_eq!(
             error.to_string(),
             "no node serves `a`, `b\\n`, `c` and 2 more after 2s: check that their nodes run and \
              have joined this cluster, or wait longer"
         );
+        error.missing.truncate(1);
+        error.stopped = true;
+        let text = "no node serves `a` after 2s: this node has been shut down";
+        assert_eq!(error.to_string(), text);
     }
 }

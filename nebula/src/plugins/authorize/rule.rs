@@ -74,9 +74,16 @@ impl Rule {
 
     /// Whether it is about this call.
     pub(super) fn fits(&self, caller: Option<&Caller>, method: &str) -> bool {
-        let of_method =
-            self.methods.is_empty() || self.methods.iter().any(|pattern| is_like(method, pattern));
-        of_method && self.who.is(caller)
+        self.is_about(method) && self.who.is(caller)
+    }
+
+    /// Whether it is about calls of the method, and goes by what callers say of themselves.
+    pub(super) fn asks_what_is_said(&self, method: &str) -> bool {
+        self.is_about(method) && matches!(self.who, Who::Name(_) | Who::Tag(_))
+    }
+
+    fn is_about(&self, method: &str) -> bool {
+        self.methods.is_empty() || self.methods.iter().any(|pattern| is_like(method, pattern))
     }
 
     /// The methods that are named in full.

@@ -1,6 +1,6 @@
 //! Values that are kept for a time, and of which those not used for longest go first.
 //!
-//! Promise: what [`get`](Lru::get) gives was inserted under that key, last, and its time is not over;
+//! Promise: what [`get`](Lru::get) gives was inserted under that key, last, and is younger than asked;
 //! never are there more entries, or more bytes, than the bounds say that were given last.
 //!
 //! Limits: a bound on entries and one on bytes, in which each entry counts with its key, its value
@@ -38,7 +38,7 @@ pub(super) struct Lru<K, V> {
 struct Entry<V> {
     value: V,
     used: u64,
-    until: u64,
+    inserted: u64,
     bytes: usize,
 }
 
@@ -53,9 +53,9 @@ where
     K: AsRef<[u8]> + Clone + Ord,
     V: AsRef<[u8]>,
 {
-    /// The value of a key, if its time is not over. That is a use of it.
-    pub(super) fn get(&mut self, key: &K, now: u64) -> Option<&V> {
-        if self.entries.get(key)?.until <= now {
+    /// The value of a key, if it was inserted less than `ttl` ago. That is a use of it.
+    pub(super) fn get(&mut self, key: &K, now: u64, ttl: u64) -> Option<&V> {
+        if now.saturating_sub(self.entries.get(key)?.inserted) >= ttl {
             self.remove(key);
             return None;
         }
@@ -67,8 +67,8 @@ where
         Some(&entry.value)
     }
 
-    /// Keeps a value until that time, in the place of the one of its key.
-    pub(super) fn insert(&mut self, key: K, value: V, until: u64, bounds: Bounds) {
+    /// Keeps a value, in the place of the one of its key.
+    pub(super) fn insert(&mut self, key: K, value: V, now: u64, bounds: Bounds) {
         self.remove(&key);
         let bytes = key.as_ref().len() + value.as_ref().len() + OVERHEAD;
         if bytes > bounds.bytes / SHARE {
@@ -76,7 +76,7 @@ where
         }
         self.bytes += bytes;
         self.used.insert(self.next, key.clone());
-        self.entries.insert(key, Entry { value, used: self.next, until, bytes });
+        self.entries.insert(key, Entry { value, used: self.next, inserted: now, bytes });
         self.next += 1;
         self.shrink(bounds);
     }
@@ -116,8 +116,10 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Op {
         Get(u8),
-        /// Key, length of the value, time to live.
-        Insert(u8, usize, u64),
+        /// Key, length of the value.
+        Insert(u8, usize),
+        /// The time to live from now on.
+        Ttl(u64),
         Wait(u64),
         Shrink(usize),
         Clear,
@@ -126,14 +128,15 @@ mod tests {
     fn op() -> impl Strategy<Value = Op> {
         prop_oneof![
             8 => (0..12_u8).prop_map(Op::Get),
-            8 => (0..12_u8, 0..200_usize, 1..50_u64).prop_map(|(k, l, t)| Op::Insert(k, l, t)),
+            8 => (0..12_u8, 0..200_usize).prop_map(|(k, l)| Op::Insert(k, l)),
+            1 => (1..50_u64).prop_map(Op::Ttl),
             4 => (0..20_u64).prop_map(Op::Wait),
             1 => (1..8_usize).prop_map(Op::Shrink),
             1 => Just(Op::Clear),
         ]
     }
 
-    /// The same in a list, the one not used for longest first.
+    /// The same in a list, the one not used for longest first, each with when it was inserted.
     type Model = Vec<(u8, Vec<u8>, u64)>;
 
     fn size(model: &Model) -> usize {
@@ -156,10 +159,12 @@ mod tests {
             bytes in 1500..4000_usize,
         ) {
             let mut bounds = Bounds { entries, bytes };
-            let (mut lru, mut model, mut now) = (Lru::<Vec<u8>, Vec<u8>>::default(), Model::new(), 0);
+            let (mut lru, mut model) = (Lru::<Vec<u8>, Vec<u8>>::default(), Model::new());
+            let (mut now, mut ttl) = (0, 20);
             for (n, op) in ops.into_iter().enumerate() {
                 match op {
                     Op::Wait(time) => now += time,
+                    Op::Ttl(time) => ttl = time,
                     Op::Clear => {
                         lru.clear();
                         model.clear();
@@ -169,20 +174,20 @@ mod tests {
                         lru.shrink(bounds);
                         shrink(&mut model, bounds);
                     }
-                    Op::Insert(key, length, ttl) => {
+                    Op::Insert(key, length) => {
                         let value = vec![n as u8; length];
-                        lru.insert(vec![key], value.clone(), now + ttl, bounds);
+                        lru.insert(vec![key], value.clone(), now, bounds);
                         model.retain(|(known, _, _)| *known != key);
                         if 1 + length + OVERHEAD <= bounds.bytes / SHARE {
-                            model.push((key, value, now + ttl));
+                            model.push((key, value, now));
                         }
                         shrink(&mut model, bounds);
                     }
                     Op::Get(key) => {
                         let at = model.iter().position(|(known, _, _)| *known == key);
                         let found = at.map(|at| model.remove(at));
-                        let found = found.filter(|(_, _, until)| *until > now);
-                        let given = lru.get(&vec![key], now).cloned();
+                        let found = found.filter(|(_, _, inserted)| now - inserted < ttl);
+                        let given = lru.get(&vec![key], now, ttl).cloned();
                         prop_assert_eq!(given, found.as_ref().map(|(_, value, _)| value.clone()));
                         model.extend(found);
                     }

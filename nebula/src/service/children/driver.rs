@@ -20,6 +20,7 @@ use super::intensity::Intensity;
 use super::spec::{Child, Children};
 use super::supervisor::{End, GaveUp, Supervisor, Then};
 use crate::service::input::panic_message;
+use crate::service::lifecycle::after;
 
 /// How long one that was aborted is waited for: it may block its thread, and never come to an end.
 const ABORTED: Duration = Duration::from_secs(1);
@@ -41,28 +42,33 @@ pub(super) fn spawn(
     let slots = children.into_iter().map(|child| Slot { child, run: 0, stop: None }).collect();
     let tasks = FuturesUnordered::new();
     let gave_up = Some(gave_up);
-    let mut driver =
-        Driver { owner, supervisor, slots, tasks, backlog: VecDeque::new(), grace, gave_up };
+    let (backlog, hurry) = (VecDeque::new(), CancellationToken::new());
+    let all = hurry.clone();
+    let mut driver = Driver { owner, supervisor, slots, tasks, backlog, grace, all, gave_up };
     for position in 0..count {
         driver.start(position);
     }
     let stop = CancellationToken::new();
     let task = (count > 0).then(|| Aborted(tokio::spawn(driver.run(stop.clone()))));
-    RunningChildren { stop, task }
+    RunningChildren { stop, hurry, task }
 }
 
 /// Children that run. Dropped, it aborts them.
 pub(crate) struct RunningChildren {
     stop: CancellationToken,
+    /// Tells all that are left to stop, at once.
+    hurry: CancellationToken,
     task: Option<Aborted<()>>,
 }
 
 impl RunningChildren {
-    /// Stops all of them, the last one first, each with its grace. If the future is dropped, those
-    /// that are left are aborted.
-    pub(crate) async fn stop(mut self) {
+    /// Stops all of them, the last one first, each with its grace; those that are left after `limit`
+    /// together, with one grace for all. If the future is dropped, those that are left are aborted.
+    pub(crate) async fn stop(mut self, limit: Duration) {
         self.stop.cancel();
-        if let Some(task) = &mut self.task {
+        let Some(task) = &mut self.task else { return };
+        if timeout(limit, &mut task.0).await.is_err() {
+            self.hurry.cancel();
             let _ = (&mut task.0).await;
         }
     }
@@ -83,6 +89,8 @@ struct Driver {
     /// What ended while something else was waited for.
     backlog: VecDeque<Ended>,
     grace: Duration,
+    /// What the tokens of all runs hang on.
+    all: CancellationToken,
     gave_up: Option<Owner>,
 }
 
@@ -130,7 +138,12 @@ impl Driver {
                 }
             }
         }
+        let mut until = None;
         for position in (0..self.slots.len()).rev() {
+            if self.all.is_cancelled() {
+                let until = *until.get_or_insert_with(|| after(self.grace));
+                self.grace = until.saturating_duration_since(Instant::now());
+            }
             self.stop(position).await;
         }
     }
@@ -138,7 +151,7 @@ impl Driver {
     fn start(&mut self, position: usize) {
         let Some(slot) = self.slots.get_mut(position) else { return };
         slot.run += 1;
-        let token = CancellationToken::new();
+        let token = self.all.child_token();
         let made = catch_unwind(AssertUnwindSafe(|| (slot.child.run)(token.clone())));
         let body = made.unwrap_or_else(|panic| {
             let message = panicked(panic_message(panic));

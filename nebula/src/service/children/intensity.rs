@@ -8,6 +8,8 @@ use tokio::time::Instant;
 
 /// How long the second restart in the window waits. It doubles from there.
 const BASE: Duration = Duration::from_millis(100);
+/// No window is shorter: in one without length nothing would be counted.
+const SHORTEST: Duration = Duration::from_millis(1);
 /// More restarts than this are not counted: more often than that is too often in any window.
 const MOST: u32 = 1000;
 
@@ -22,7 +24,7 @@ pub(crate) struct Intensity {
 impl Intensity {
     /// At most `most` restarts (and never more than 1000) within that time.
     pub(crate) fn new(most: u32, within: Duration) -> Self {
-        Self { most: most.min(MOST), within, restarts: VecDeque::new() }
+        Self { most: most.min(MOST), within: within.max(SHORTEST), restarts: VecDeque::new() }
     }
 
     /// A child is to be started again. Gives how long to wait before that; none if this is once too
@@ -30,7 +32,8 @@ impl Intensity {
     ///
     /// The first restart in the window does not wait, the second 0.1 s, each later one twice as
     /// long, up to a share of the window that leaves room for one too many: waiting must not be
-    /// what keeps a child that always fails below the limit.
+    /// what keeps a child that always fails below the limit. So it is whole milliseconds, which is
+    /// what a timer counts in.
     pub(crate) fn restart(&mut self, now: Instant) -> Option<Duration> {
         while self.restarts.front().is_some_and(|at| now.duration_since(*at) > self.within) {
             self.restarts.pop_front();
@@ -44,7 +47,8 @@ impl Intensity {
             None => Duration::ZERO,
             Some(doublings) => BASE.saturating_mul(2_u32.saturating_pow(doublings)),
         };
-        Some(doubled.min(self.within / self.most.saturating_mul(2)))
+        let wait = doubled.min(self.within / self.most.saturating_mul(2));
+        Some(Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// What was exceeded, in words.
@@ -90,11 +94,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_always_fails_at_once_is_given_up(most: u32, within in 1_u64..100_000) {
+        fn what_always_fails_at_once_is_given_up(most: u32, within in 0_u64..100_000) {
             let mut intensity = Intensity::new(most, Duration::from_millis(within));
             let (mut now, mut restarts) = (start(), 0);
             while let Some(wait) = intensity.restart(now) {
-                now += wait;
+                prop_assert_eq!(wait.subsec_nanos() % 1_000_000, 0);
+                // Some time passes by itself, if less than a timer can tell.
+                now += wait + Duration::from_nanos(500);
                 restarts += 1;
                 prop_assert!(restarts <= most.min(MOST));
             }

@@ -156,7 +156,7 @@ impl Children {
     }
 
     /// How many restarts of all children together are tried within that time: 3 within 5 s unless
-    /// set, never more than 1000. One more, and the service has failed: it is stopped as a whole,
+    /// set, never more than 1000, within 1 ms at least. One more, and the service has failed: it is stopped as a whole,
     /// and started again after a while.
     ///
     /// The first restart is immediate. Others that soon follow wait 0.1 s and then twice as long
@@ -167,7 +167,9 @@ impl Children {
         self
     }
 
-    /// How long each child has to end after it was told to: 5 s unless set.
+    /// How long each child has to end after it was told to: 5 s unless set. They are told one after
+    /// the other; once that has taken 60 s, all that are left are told at once, and have one grace
+    /// together.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;

@@ -12,15 +12,15 @@ use tokio::sync::watch;
 use toml::Table;
 
 use super::error::{ConfigError, Part};
-#[cfg(test)]
 use super::section::AnyConfig;
 use super::state::{Change, Outcome, Sections, State, typed};
 use super::unused::UnusedKey;
-use super::watched::Watched;
+use super::watched::{ENDED, Watched};
 
 /// Holds what is in force; shared by an instance and its plugins.
 pub(crate) struct ConfigCell {
     state: Arc<ArcSwap<State>>,
+    /// Of the state, or [`ENDED`].
     version: watch::Sender<u64>,
 }
 
@@ -86,9 +86,19 @@ impl ConfigCell {
         self.swap(&now, &Arc::new(before.again(now.version + 1)))
     }
 
+    /// Tells who watches that nothing changes any more.
+    pub(crate) fn end(&self) {
+        self.version.send_replace(ENDED);
+    }
+
     /// The configuration of a section, if it has one of this type. Never waits.
     pub(crate) fn get<C: Send + Sync + 'static>(&self, part: &Part) -> Option<Arc<C>> {
         typed(&self.state.load(), part)
+    }
+
+    /// The same of whatever type it has.
+    pub(crate) fn value(&self, part: &Part) -> Option<AnyConfig> {
+        self.state.load().value(part).cloned()
     }
 
     /// The table of a section, after all layers. There may be secrets in it.

@@ -26,6 +26,8 @@ pub(super) const PLUGINS: &str = "plugins";
 #[derive(Clone)]
 pub(crate) struct Given {
     pub(super) layer: Layer,
+    /// Whether it came with a plugin, and goes with it.
+    pub(super) added: bool,
     pub(super) parts: BTreeMap<Part, Node>,
 }
 
@@ -72,15 +74,16 @@ impl Given {
         Self::split(Layer::Runtime, patch.into_node(Layer::Runtime)?)
     }
 
-    /// An update of one plugin at run time, without the tables around it.
+    /// What is given at the start of one plugin, without the tables around it.
     ///
     /// # Errors
     ///
     /// As for [`file`](Self::file).
     pub(crate) fn plugin(name: &Arc<str>, patch: Patch) -> Result<Self, ConfigError> {
-        let node = patch.into_node(Layer::Runtime)?;
+        let layer = Layer::Start;
+        let node = patch.into_node(layer)?;
         let parts = BTreeMap::from([(Part::Plugin(name.clone()), node)]);
-        Ok(Self { layer: Layer::Runtime, parts })
+        Ok(Self { layer, added: true, parts })
     }
 
     fn split(layer: Layer, mut node: Node) -> Result<Self, ConfigError> {
@@ -107,7 +110,7 @@ impl Given {
                 parts.insert(Part::Service, node);
             }
         }
-        Ok(Self { layer, parts })
+        Ok(Self { layer, added: false, parts })
     }
 }
 

@@ -45,6 +45,6 @@ pub use invalid::Invalid;
 pub use layer::{Layer, Origin};
 pub use patch::Patch;
 pub use schema::Schema;
-pub(crate) use section::Section;
+pub(crate) use section::{AnyConfig, Section};
 pub(crate) use state::{Change, Sections};
 pub use watched::Watched;

@@ -100,13 +100,14 @@ impl Section {
         Arc::ptr_eq(&self.check, &other.check)
     }
 
-    /// What all layers together say, from the first to the last.
+    /// What updates come to, from the first to the last, over a base or over what the code says.
     pub(super) fn fold<'a>(
         &self,
         part: &Part,
+        base: Option<&Node>,
         mut updates: impl Iterator<Item = &'a Node>,
     ) -> Result<Node, ConfigError> {
-        updates.try_fold(self.code.clone(), |mut current, update| {
+        updates.try_fold(base.unwrap_or(&self.code).clone(), |mut current, update| {
             match self.merged(part, &current, update)? {
                 Some(merged) => Ok(merged),
                 None => {

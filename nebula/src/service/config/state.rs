@@ -27,8 +27,8 @@ pub(crate) enum Change {
     Layer(Given),
     /// What was said at run time is forgotten.
     Reset,
-    /// Other sections, because there are other plugins. What was said at run time of those that are
-    /// gone is forgotten.
+    /// Other sections, because there are other plugins. What was said of those that are gone, at run
+    /// time or when they were added, is forgotten.
     Sections(Sections),
 }
 
@@ -79,14 +79,16 @@ impl State {
         let (mut layers, mut sections) = (self.layers.clone(), self.sections.clone());
         for change in changes {
             match change {
-                Change::Layer(given) => {
-                    let apart = |part: &_| sections.get(part).is_some_and(Section::has_merge);
-                    layers.set(given, apart)?;
-                }
+                Change::Layer(given) => layers.set(given, &sections)?,
                 Change::Reset => layers.reset(),
                 Change::Sections(new) => {
                     let gone = sections.keys().filter(|part| !new.contains_key(part));
                     gone.for_each(|part| layers.forget(part));
+                    let is_other = |part: &_, section: &Section| {
+                        sections.get(part).is_some_and(|old| !old.is_checked_like(section))
+                    };
+                    let others = new.iter().filter(|(part, section)| is_other(part, section));
+                    others.for_each(|(part, _)| layers.move_over(part));
                     sections = new;
                 }
             }

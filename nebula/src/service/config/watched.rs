@@ -9,6 +9,9 @@ use tokio::sync::watch;
 use super::error::Part;
 use super::state::{State, typed};
 
+/// The version of one whose service has ended.
+pub(super) const ENDED: u64 = u64::MAX;
+
 /// The configuration of a service or a plugin, now and after each change.
 ///
 /// It outlives the service, and does not keep it alive. A clone has seen what the original has.
@@ -44,13 +47,13 @@ impl<C: Send + Sync + 'static> Watched<C> {
     pub async fn changed(&mut self) -> Option<Arc<C>> {
         loop {
             // Before the look, so that a change after it is announced.
-            self.version.mark_unchanged();
+            let ended = *self.version.borrow_and_update() == ENDED;
             let now = self.current();
             if !Arc::ptr_eq(&now, &self.seen) {
                 self.seen = now.clone();
                 return Some(now);
             }
-            if self.version.changed().await.is_err() {
+            if ended || self.version.changed().await.is_err() {
                 return None;
             }
         }

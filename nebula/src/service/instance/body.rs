@@ -4,29 +4,24 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use tokio::time::{Instant, timeout};
 
 use super::Instance;
 use crate::service::lifecycle::ServiceStatus;
 use crate::service::lifecycle::body::{Body, Cause, NotReady, Reporter};
 use crate::service::plugin::Hooks;
+use crate::service::plugin::chain::Link;
 
 impl Body for Instance {
     fn start(&self, reporter: Reporter) -> BoxFuture<'_, Result<(), Cause>> {
         async move {
             let _managing = self.managing.lock().await;
-            let seats = self.seats();
-            for seat in seats.iter().rev() {
-                if let Err(message) = seat.start(&reporter).await {
-                    for seat in &seats {
-                        seat.stop().await;
-                    }
-                    return Err(Cause::new(format!("the plugin `{}`", seat.name()), message));
-                }
+            for seat in self.seats().iter().rev() {
+                let failed = |message| Cause::new(format!("the plugin `{}`", seat.name()), message);
+                self.bring_up(seat, &reporter).await.map_err(failed)?;
             }
             // From here on what is added is started at once; not while the start may still fail.
             self.crew().reporter = Some(reporter);
-            self.release();
+            self.resume();
             Ok(())
         }
         .boxed()
@@ -37,7 +32,7 @@ impl Body for Instance {
             let _managing = self.managing.lock().await;
             self.crew().reporter = None;
             for seat in self.seats() {
-                self.stop_seat(&seat, limit).await;
+                seat.stop(self.whose(), limit).await;
             }
         }
         .boxed()
@@ -71,16 +66,15 @@ impl Body for Instance {
         new: &ServiceStatus,
         limit: Duration,
     ) -> BoxFuture<'_, ()> {
-        let (old, new, until) = (old.clone(), new.clone(), Instant::now() + limit);
+        let (old, new) = (old.clone(), new.clone());
         async move {
-            let mut seats = self.seats();
-            seats.retain(|seat| seat.has(Hooks::STATUS));
-            for (left, seat) in (1..=seats.len() as u32).rev().zip(&seats) {
-                // One that hangs uses up its share of the time, and not that of the others.
-                let share = until.saturating_duration_since(Instant::now()) / left;
-                if timeout(share, seat.status_changed(&old, &new)).await.is_err() {
+            for seat in self.seats().iter().filter(|seat| seat.has(Hooks::STATUS)) {
+                let Link { plugin, host } = &seat.link;
+                let told = async { plugin.status_changed(host, &old, &new).await };
+                // Whatever becomes of it, the others hear of it as well.
+                if let Err(why) = self.whose().call(limit, told).await {
                     tracing::error!(service = %self.name, plugin = %seat.name(),
-                        "a status hook took longer than {share:?} and was given up");
+                        "a status hook did not end: {why}");
                 }
             }
         }
@@ -91,28 +85,12 @@ impl Body for Instance {
         self.seats().iter().any(|seat| seat.has(Hooks::READY))
     }
 
-    fn ready(&self) -> BoxFuture<'_, Vec<NotReady>> {
-        async move {
-            let seats = self.seats();
-            let asked = seats.iter().filter(|seat| seat.has(Hooks::READY)).map(async |seat| {
-                let ready = seat.link.plugin.ready(&seat.link.host).await;
-                ready.err().map(|reason| NotReady::new(seat.name().clone(), reason))
-            });
-            join_all(asked).await.into_iter().flatten().collect()
-        }
-        .boxed()
+    fn ready(&self, limit: Duration) -> BoxFuture<'_, Vec<NotReady>> {
+        self.ask(Hooks::READY, limit, |Link { plugin, host }| plugin.ready(host)).boxed()
     }
 
-    fn drained(&self) -> BoxFuture<'_, Vec<NotReady>> {
-        async move {
-            let seats = self.seats();
-            let asked = seats.iter().filter(|seat| seat.has(Hooks::DRAINED)).map(async |seat| {
-                let drained = seat.link.plugin.drained(&seat.link.host).await;
-                drained.err().map(|reason| NotReady::new(seat.name().clone(), reason))
-            });
-            join_all(asked).await.into_iter().flatten().collect()
-        }
-        .boxed()
+    fn drained(&self, limit: Duration) -> BoxFuture<'_, Vec<NotReady>> {
+        self.ask(Hooks::DRAINED, limit, |Link { plugin, host }| plugin.drained(host)).boxed()
     }
 
     fn idle(&self) -> BoxFuture<'_, ()> {
@@ -126,6 +104,22 @@ impl Body for Instance {
 }
 
 impl Instance {
+    /// Who says no in this hook, and why; all are asked at once, and each answers for itself.
+    async fn ask(
+        &self,
+        hook: Hooks,
+        limit: Duration,
+        ask: impl Fn(&Link) -> BoxFuture<'_, Result<(), String>>,
+    ) -> Vec<NotReady> {
+        let mut seats = self.seats();
+        seats.retain(|seat| seat.has(hook));
+        let asked = seats.iter().map(async |seat| {
+            let said = self.whose().call(limit, async { ask(&seat.link).await }).await;
+            said.flatten().err().map(|reason| NotReady::new(seat.name().clone(), reason))
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
     /// Tells who follows the services of this node.
     fn changed_here(&self) {
         if let Some(node) = self.node.upgrade() {

@@ -71,7 +71,11 @@ pub struct Service {
     patch: Option<Patch>,
     paused: bool,
     grace: Option<Duration>,
+    start_limit: Duration,
 }
+
+/// How long each start hook may take, unless it is said.
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 type Build = Box<dyn FnOnce(&Host) -> Arc<dyn Dispatch> + Send>;
 
@@ -128,6 +132,7 @@ impl Service {
             patch: None,
             paused: false,
             grace: None,
+            start_limit: START_LIMIT,
         }
     }
 
@@ -204,8 +209,15 @@ impl Service {
         self
     }
 
-    /// Starts it on this node, and returns once it runs (or is paused, if it was asked to be). It is
-    /// started also if nobody waits for it any more: [`Node::service`] finds it.
+    /// How long the start of each plugin may take, be it with the service or later: 60 s unless set.
+    pub fn start_limit(mut self, limit: Duration) -> Self {
+        self.start_limit = limit;
+        self
+    }
+
+    /// Starts it on this node, and returns once it runs (or is paused, if it was asked to be). It
+    /// takes calls then, unless a plugin says that it is not [ready](Plugin::ready) yet, which is no
+    /// error. It is started also if nobody waits for it any more: [`Node::service`] finds it.
     ///
     /// # Errors
     ///
@@ -293,6 +305,7 @@ impl Service {
             lifecycle: OnceLock::new(),
             core: OnceLock::new(),
             crew: Mutex::new(Crew::default()),
+            start_limit: self.start_limit,
             managing: tokio::sync::Mutex::new(()),
             left: AtomicBool::new(false),
         });

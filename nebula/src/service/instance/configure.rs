@@ -52,16 +52,16 @@ impl Instance {
         }
         self.hold(&restart);
         for (at, seat) in restart.iter().enumerate() {
-            self.stop_seat(seat, HOOK).await;
+            seat.stop(self.whose(), HOOK).await;
             if let Err(message) = self.bring_up(seat, &reporter).await {
                 self.config().roll_back(committed)?;
                 let restarted = restart.get(..at).unwrap_or_default();
                 self.take_back(told.iter(), restarted, &reporter).await?;
-                self.release();
+                self.resume();
                 return Err(ServiceError::Plugin { name: seat.name().to_string(), message });
             }
         }
-        self.release();
+        self.resume();
         Ok(())
     }
 
@@ -76,7 +76,7 @@ impl Instance {
     ) -> Result<(), ServiceError> {
         for seat in told {
             if restarted.iter().any(|other| Arc::ptr_eq(other, seat)) {
-                self.stop_seat(seat, HOOK).await;
+                seat.stop(self.whose(), HOOK).await;
             }
             if !seat.is_up() {
                 let started = self.bring_up(seat, reporter).await;
@@ -91,7 +91,7 @@ impl Instance {
 
     async fn updated(&self, seat: &Seat) -> Result<Updated, String> {
         let Link { plugin, host } = &seat.link;
-        let updated = self.whose().call(HOOK, plugin.updated(host)).await?;
+        let updated = self.whose().call(HOOK, async { plugin.updated(host).await }).await?;
         updated.map_err(|error| format!("{error:#}"))
     }
 }

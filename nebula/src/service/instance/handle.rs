@@ -55,11 +55,6 @@ impl ServiceHandle {
         self.instance.profile.instance(self.instance.node_id, self.status())
     }
 
-    /// Whether calls find it open: the gates, which its status runs ahead of or behind.
-    pub(crate) fn takes_calls(&self) -> bool {
-        self.instance.takes_calls()
-    }
-
     /// Its state. Never waits.
     pub fn status(&self) -> Arc<ServiceStatus> {
         self.lifecycle.status()
@@ -80,9 +75,10 @@ impl ServiceHandle {
         self.instance.cell().admin()
     }
 
-    /// Whether it takes calls. Costs one load.
+    /// Whether calls find it open: it runs, does not drain, and all plugins are ready. Costs two
+    /// loads.
     pub fn accepts_calls(&self) -> bool {
-        self.instance.cell().accepts_calls()
+        self.instance.takes_calls()
     }
 
     /// Whether it is in any state but failed.
@@ -95,7 +91,9 @@ impl ServiceHandle {
         self.lifecycle.readiness().await
     }
 
-    /// Asks for another state, says why, and waits until it is reached.
+    /// Asks for another state, says why, and waits until it is reached. One that is to be active is
+    /// there when it runs and its plugins have been asked whether they are ready: it takes calls
+    /// then, unless one said no.
     ///
     /// # Errors
     ///
@@ -108,7 +106,8 @@ impl ServiceHandle {
         Ok(self.lifecycle.set_admin(admin, reason).await?)
     }
 
-    /// Has it take calls. A paused service goes on with what it has started.
+    /// Has it take calls. A paused service goes on with what it has started; one that has failed is
+    /// started at once.
     ///
     /// # Errors
     ///
@@ -121,7 +120,8 @@ impl ServiceHandle {
     ///
     /// # Errors
     ///
-    /// As [`set_admin`](Self::set_admin).
+    /// As [`set_admin`](Self::set_admin). One that has failed is not paused; but it is not started
+    /// again until it is activated.
     pub async fn pause(&self, reason: impl Into<Arc<str>>) -> Result<(), ServiceError> {
         self.set_admin(Admin::Paused, reason).await
     }
@@ -146,9 +146,9 @@ impl ServiceHandle {
     }
 
     /// Drains it for its grace period, stops all that it has started, and takes it off the node for
-    /// good. What implements it is dropped then, unless it was the first of its name on the node:
-    /// that one is kept until the node goes. What must end with the service belongs into its
-    /// [`extensions`](Self::extensions).
+    /// good. What implements it is dropped then, as soon as no call is under way. Of the first service
+    /// of its name on the node, the plugins that it began with are kept until the node goes: what must
+    /// end with the service belongs into its [`extensions`](Self::extensions).
     ///
     /// # Errors
     ///
@@ -225,7 +225,8 @@ impl ServiceHandle {
         self.add(Arc::new(plugin), None).await
     }
 
-    /// The same with values for its section of the configuration.
+    /// The same with values for its section of the configuration, which are forgotten with the plugin
+    /// and not by [`reset_config`](Self::reset_config).
     ///
     /// # Errors
     ///

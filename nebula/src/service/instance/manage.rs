@@ -16,7 +16,7 @@ use crate::service::plugin::chain::Link;
 use crate::service::plugin::erased::Erased;
 use crate::service::plugin::order::resolve;
 
-/// How long one hook may take in an operation.
+/// How long one hook may take in an operation, other than a start.
 pub(super) const HOOK: Duration = Duration::from_secs(60);
 
 /// Held by the one operation that changes a service at a time.
@@ -124,17 +124,26 @@ impl Instance {
             .iter()
             .map(|plugin| seat_of(plugin).unwrap_or_else(|| self.seat(plugin)))
             .collect();
-        let committed = self.config.commit(planned)?;
+        let leaving: Vec<_> = before
+            .iter()
+            .filter(|seat| !seats.iter().any(|kept| Arc::ptr_eq(kept, seat)))
+            .collect();
+        let stay = || leaving.iter().for_each(|seat| seat.link.host.let_go());
+        leaving.iter().for_each(|seat| seat.link.host.keep());
+        let committed = self.config.commit(planned).inspect_err(|_| stay())?;
         if let Some(reporter) = reporter {
-            let new: Vec<_> = seats.iter().filter(|seat| !seat.is_up()).cloned().collect();
+            // One that was there and is down has failed, and starts again with the service.
+            let is_new = |seat: &&Arc<Seat>| !before.iter().any(|known| Arc::ptr_eq(known, seat));
+            let new: Vec<_> = seats.iter().filter(is_new).cloned().collect();
             for seat in new.iter().rev() {
                 if let Err(message) = self.bring_up(seat, &reporter).await {
                     for seat in new.iter().filter(|_| !cfg!(mutant = "refused_plugins_stay_up")) {
-                        self.stop_seat(seat, HOOK).await;
+                        seat.stop(self.whose(), HOOK).await;
                     }
                     if !cfg!(mutant = "refused_plugin_is_configured") {
                         self.config.roll_back(committed)?;
                     }
+                    stay();
                     return Err(ServiceError::Plugin { name: seat.name().to_string(), message });
                 }
             }
@@ -148,8 +157,8 @@ impl Instance {
             // Its node is gone since the first of them was started.
             seats.iter().for_each(|seat| seat.abandon());
         }
-        for gone in before.iter().filter(|seat| !seats.iter().any(|kept| Arc::ptr_eq(kept, seat))) {
-            self.stop_seat(gone, HOOK).await;
+        for gone in leaving {
+            gone.stop(self.whose(), HOOK).await;
         }
         drop(turn);
         self.refresh().await;
@@ -165,28 +174,21 @@ impl Instance {
         let reporter = crew.reporter.as_ref().filter(|_| seat.is_up());
         let Some(reporter) = reporter else { return Ok(()) };
         self.hold(std::slice::from_ref(seat));
-        self.stop_seat(seat, HOOK).await;
+        seat.stop(self.whose(), HOOK).await;
         let started = self.bring_up(seat, reporter).await;
         started.map_err(|message| self.given_up(seat, reporter, message))?;
-        self.release();
+        self.resume();
         Ok(())
     }
 
     /// Starts one plugin.
     pub(super) async fn bring_up(&self, seat: &Seat, reporter: &Reporter) -> Result<(), String> {
-        let started = self.whose().call(HOOK, seat.start(reporter)).await;
+        let started = seat.start(self.whose(), self.start_limit, reporter).await;
         if self.has_left() {
             seat.abandon();
             return Err("its node is gone".to_owned());
         }
-        started.and_then(|started| started)
-    }
-
-    /// Stops one plugin, if it is started.
-    pub(super) async fn stop_seat(&self, seat: &Seat, limit: Duration) {
-        if let Err(reason) = self.whose().call(limit, seat.stop()).await {
-            tracing::warn!(service = %self.name, plugin = %seat.name(), %reason, "a plugin did not stop well");
-        }
+        started
     }
 
     /// The service fails for a plugin that was stopped to be started again, and does not start.

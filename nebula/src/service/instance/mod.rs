@@ -19,6 +19,7 @@ mod seat;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use macula::Mesh;
 
@@ -60,6 +61,8 @@ pub(crate) struct Instance {
     /// The service with its gates; its plugins are in the slot.
     core: OnceLock<Arc<Served>>,
     crew: Mutex<Crew>,
+    /// How long each start hook may take.
+    start_limit: Duration,
     /// Held while plugins or the configuration change, or are started or stopped.
     managing: tokio::sync::Mutex<()>,
     /// It is not on its node any more. Whoever has the name there now is another one.
@@ -138,10 +141,15 @@ impl Instance {
     /// Nobody finds it any more, here or elsewhere. Its name is still its own.
     fn take_off(&self) {
         self.slot.clear();
+        self.config.end();
+        // What it shared and owns is gone before another one has its name.
+        self.extensions.clear();
+        if let Some(core) = self.core.get() {
+            core.release();
+        }
         if let Some(mesh) = self.mesh().filter(|_| self.global) {
             mesh.remove_service(&self.name);
         }
-        self.extensions.clear();
     }
 
     /// Whether it takes calls.
@@ -155,6 +163,7 @@ impl Instance {
         if let Some(core) = self.core.get() {
             core.close();
         }
+        self.config.end();
         self.seats().iter().for_each(|seat| seat.abandon());
     }
 
@@ -163,7 +172,7 @@ impl Instance {
     }
 
     /// Has no call begin while one of these is started again, if calls pass it, until
-    /// [`release`](Self::release). Nobody else does so meanwhile: what restarts plugins has the turn.
+    /// [`resume`](Self::resume). Nobody else does so meanwhile: what restarts plugins has the turn.
     fn hold(&self, seats: &[Arc<Seat>]) {
         let passed = [Hooks::BEFORE, Hooks::AROUND, Hooks::AFTER];
         let is_passed = |seat: &Arc<Seat>| passed.iter().any(|hook| seat.has(*hook));
@@ -173,9 +182,9 @@ impl Instance {
     }
 
     /// All plugins are up again: whether calls begin is for the lifecycle alone to say.
-    fn release(&self) {
+    fn resume(&self) {
         if let Some(core) = self.core.get() {
-            core.release();
+            core.resume();
         }
     }
 

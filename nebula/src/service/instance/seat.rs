@@ -1,15 +1,12 @@
 //! A plugin in its place in a service: started or not, with its children.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use futures_util::FutureExt;
+use std::time::Duration;
 
 use crate::service::children::{GaveUp, RunningChildren};
-use crate::service::input::panic_message;
-use crate::service::lifecycle::ServiceStatus;
 use crate::service::lifecycle::body::Reporter;
+use crate::service::lifecycle::hooks::Service as Whose;
 use crate::service::plugin::Hooks;
 use crate::service::plugin::chain::Link;
 
@@ -40,12 +37,20 @@ impl Seat {
         self.link.plugin.hooks().has(hook)
     }
 
-    /// Starts it with its children, whose failure is told to `reporter`. Between its hook and its
-    /// entry here nothing is awaited.
-    pub(super) async fn start(&self, reporter: &Reporter) -> Result<(), String> {
+    /// Starts it with its children, whose failure is told to `reporter`. Between its hook, which may
+    /// take that long, and its entry here nothing is awaited.
+    pub(super) async fn start(
+        &self,
+        whose: Whose,
+        limit: Duration,
+        reporter: &Reporter,
+    ) -> Result<(), String> {
         let Link { plugin, host } = &self.link;
         let children = match self.has(Hooks::START) {
-            true => plugin.start(host).await.map_err(|error| format!("{error:#}"))?,
+            true => {
+                let started = whose.call(limit, async { plugin.start(host).await }).await?;
+                started.map_err(|error| format!("{error:#}"))?
+            }
             false => Default::default(),
         };
         let (name, reporter) = (Arc::clone(self.name()), reporter.clone());
@@ -66,47 +71,33 @@ impl Seat {
                 Ok(())
             }
             Err(error) => {
-                self.stop_plugin().await;
+                self.stop_plugin(whose, limit).await;
                 Err(error.to_string())
             }
         }
     }
 
-    /// Stops it and then its children, if it is started.
-    pub(super) async fn stop(&self) {
+    /// Stops it and then its children, if it is started. Its hook may take that long; each child has
+    /// its grace after that.
+    pub(super) async fn stop(&self, whose: Whose, limit: Duration) {
         // Taken at once, so that it is stopped once.
         let Some(children) = self.take() else { return };
-        self.stop_plugin().await;
-        children.stop().await;
+        self.stop_plugin(whose, limit).await;
+        children.stop(limit).await;
     }
 
-    async fn stop_plugin(&self) {
+    async fn stop_plugin(&self, whose: Whose, limit: Duration) {
         let Link { plugin, host } = &self.link;
         if !self.has(Hooks::STOP) {
             return;
         }
         // Whatever becomes of it, the others are stopped as well.
-        let stopped = AssertUnwindSafe(plugin.stop(host)).catch_unwind().await;
-        let reason = match stopped {
+        let reason = match whose.call(limit, async { plugin.stop(host).await }).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => format!("{error:#}"),
-            Err(panic) => format!("it panicked: {}", panic_message(panic)),
+            Err(why) => why,
         };
         tracing::warn!(service = host.service(), plugin = %self.name(), %reason, "a plugin did not stop well");
-    }
-
-    /// Tells it of a change of the service's status.
-    pub(super) async fn status_changed(&self, old: &ServiceStatus, new: &ServiceStatus) {
-        let Link { plugin, host } = &self.link;
-        if !self.has(Hooks::STATUS) {
-            return;
-        }
-        // Whatever becomes of it, the others hear of it as well.
-        let told = AssertUnwindSafe(plugin.status_changed(host, old, new)).catch_unwind().await;
-        if let Err(panic) = told {
-            let message = panic_message(panic);
-            tracing::error!(service = host.service(), plugin = %self.name(), %message, "a status hook panicked");
-        }
     }
 
     pub(super) fn is_up(&self) -> bool {

@@ -15,19 +15,17 @@ pub(crate) const SERVICE: &str = "service";
 
 /// A service with its plugins, as its driver sees it.
 ///
-/// The driver calls `start` and `stop` in turn, never two of them at once. All futures but those of
-/// `stop` may be dropped at any await: that of `start` at its limit, the others whenever nobody
-/// waits any more. A panic in any of them is contained.
+/// The driver calls `start` and `stop` in turn, never two of them at once, and awaits both to their
+/// end; the other futures may be dropped at any await. Each hook of a plugin is bounded and contained
+/// for itself.
 pub(crate) trait Body: Send + Sync + 'static {
-    /// Starts everything, bottom-up. If it fails, it stops what it has started, children included,
-    /// before it returns. What gives up later is told to `reporter`.
-    ///
-    /// Whatever has been started is written down before the next await: if this panics or exceeds
-    /// its limit, `stop` is called, and stops what has been started by then.
+    /// Starts everything, bottom-up. If it fails, `stop` is called, and stops what has been started
+    /// by then. What gives up later is told to `reporter`.
     fn start(&self, reporter: Reporter) -> BoxFuture<'_, Result<(), Cause>>;
 
     /// Stops top-down what was started, each once, and leaves the rest alone. `limit` is the time of
-    /// each single hook: one that takes longer costs none of the others its own.
+    /// each single hook: one that takes longer costs none of the others its own. Children have their
+    /// own graces.
     fn stop(&self, limit: Duration) -> BoxFuture<'_, ()>;
 
     /// Offers the service to the cluster.
@@ -36,7 +34,7 @@ pub(crate) trait Body: Send + Sync + 'static {
     /// Takes the offer back.
     fn withdraw(&self);
 
-    /// Calls the status hooks of all plugins, top-down; always all of them, within `limit` together.
+    /// Calls the status hooks of all plugins, top-down; always all of them, each within `limit`.
     fn changed(
         &self,
         old: &ServiceStatus,
@@ -47,11 +45,13 @@ pub(crate) trait Body: Send + Sync + 'static {
     /// Whether anybody has something to say in `ready`. If not, it is never asked.
     fn watches_readiness(&self) -> bool;
 
-    /// Who is not ready to take calls, and why; nobody means ready. Called only while running.
-    fn ready(&self) -> BoxFuture<'_, Vec<NotReady>>;
+    /// Who is not ready to take calls, and why; nobody means ready. Called only while running. Who
+    /// does not answer within `limit` is not ready.
+    fn ready(&self, limit: Duration) -> BoxFuture<'_, Vec<NotReady>>;
 
-    /// Who still has work that began before the service drained, and which.
-    fn drained(&self) -> BoxFuture<'_, Vec<NotReady>>;
+    /// Who still has work that began before the service drained, and which. Who does not answer
+    /// within `limit` still has.
+    fn drained(&self, limit: Duration) -> BoxFuture<'_, Vec<NotReady>>;
 
     /// Waits until no call runs or waits to run.
     fn idle(&self) -> BoxFuture<'_, ()>;

@@ -1,10 +1,7 @@
 //! Where the status of one service is kept: written by its driver, read by everybody.
 //!
-//! Promise: reading takes no lock. What the path of a call needs is one byte.
-//!
-//! Protocol: a call takes its place in the gate first and reads [`StatusCell::accepts_calls`] then;
-//! the driver writes first and asks then whether any call is in the gate. Both sides are ordered
-//! sequentially, so either the call sees that it is refused or the driver sees the call.
+//! Promise: reading takes no lock. Calls do not read it: whether they are taken, the gates of the
+//! [service](crate::service::served) say, which its body opens and closes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,11 +14,9 @@ use tokio::sync::watch;
 use super::status::{Admin, Running, ServiceStatus};
 use crate::events::Teller;
 
-/// The byte: three bits of `Running`, two of `Admin`, one for draining.
+/// The byte: three bits of `Running`, two of `Admin`.
 const RUNNING: u8 = 0b111;
 const ADMIN_AT: u8 = 3;
-const ADMIN: u8 = 0b11;
-const DRAINING: u8 = 0b10_0000;
 
 /// The status of one service.
 pub(crate) struct StatusCell {
@@ -60,12 +55,6 @@ impl StatusCell {
         }
     }
 
-    /// Whether calls are taken: running, and not draining.
-    #[inline]
-    pub(crate) fn accepts_calls(&self) -> bool {
-        self.word.load(SeqCst) & (RUNNING | DRAINING) == Running::Running as u8
-    }
-
     /// What the service is.
     #[inline]
     pub(crate) fn running(&self) -> Running {
@@ -76,7 +65,7 @@ impl StatusCell {
     /// What it is asked to be.
     #[inline]
     pub(crate) fn admin(&self) -> Admin {
-        let number = self.word.load(SeqCst) >> ADMIN_AT & ADMIN;
+        let number = self.word.load(SeqCst) >> ADMIN_AT;
         Admin::ALL.get(usize::from(number)).copied().unwrap_or(Admin::Inactive)
     }
 
@@ -105,8 +94,7 @@ impl fmt::Debug for StatusCell {
 }
 
 fn word(status: &ServiceStatus) -> u8 {
-    let draining = if status.draining { DRAINING } else { 0 };
-    status.running as u8 | (status.admin as u8) << ADMIN_AT | draining
+    status.running as u8 | (status.admin as u8) << ADMIN_AT
 }
 
 #[cfg(test)]
@@ -125,7 +113,6 @@ mod tests {
                     let status = ServiceStatus { admin, running, draining, ..fresh.clone() };
                     cell.set(Arc::new(status.clone()));
                     assert_eq!((cell.admin(), cell.running()), (admin, running));
-                    assert_eq!(cell.accepts_calls(), status.accepts_calls());
                     assert_eq!(*cell.status(), status);
                     assert!(watch.has_changed().unwrap());
                     assert_eq!(**watch.borrow_and_update(), status);

@@ -233,9 +233,9 @@ impl Driver {
         if !self.machine.wants_readiness() {
             self.readiness.stop();
         } else if self.readiness.is_stopped() {
-            let Context { body, service, settings, .. } = &self.context;
+            let Context { body, settings, .. } = &self.context;
             if body.watches_readiness() {
-                self.readiness.watch(Arc::clone(body), *service, Arc::clone(settings));
+                self.readiness.watch(Arc::clone(body), Arc::clone(settings));
             } else {
                 self.readiness.rest();
                 self.step(Event::Ready(true)).await;
@@ -256,7 +256,9 @@ impl Driver {
 
     /// Answers those whose service has got where they wanted it, or will not.
     fn answer(&mut self) {
-        let (status, settled) = (self.machine.status(), self.machine.settled());
+        let status = self.machine.status();
+        // Until its hooks have said whether it is ready, it has not got to where it runs.
+        let settled = self.machine.settled() && !self.readiness.is_unanswered();
         let over = |(goal, _): &mut (Goal, Reply)| match goal {
             Goal::Ended(_) => false,
             Goal::Admin(admin, _) => settled || *admin != status.admin,
@@ -279,25 +281,25 @@ impl Context {
         }
         let limit = self.settings.hook_limit;
         let hooks = async { self.body.changed(old, &new, limit).await };
-        if let Err(why) = self.service.call(limit, hooks).await {
+        if let Err(why) = self.service.contain(hooks).await {
             tracing::error!(service = %name, "a status hook did not end: {why}");
         }
     }
 
     async fn start(&self, reporter: Reporter) -> Result<(), Cause> {
         let hooks = async { self.body.start(reporter).await };
-        match self.service.call(self.settings.start_limit, hooks).await {
-            Ok(outcome) => outcome,
-            Err(why) => {
-                // It was left half-way.
-                self.stop().await;
-                Err(Cause::new(SERVICE, format!("a start hook did not end: {why}")))
-            }
+        let started = self.service.contain(hooks).await.unwrap_or_else(|why| {
+            Err(Cause::new(SERVICE, format!("a start hook did not end: {why}")))
+        });
+        if started.is_err() {
+            // It was left half-way.
+            self.stop().await;
         }
+        started
     }
 
     async fn stop(&self) {
-        // Not bounded as a whole: what was not reached by then would never be stopped.
+        // What was not reached at the end of a limit would never be stopped: each has its own.
         let hooks = async { self.body.stop(self.settings.stop_limit).await };
         if let Err(why) = self.service.contain(hooks).await {
             let name = &self.settings.name;
@@ -322,10 +324,8 @@ fn verdict(goal: &Goal, status: &ServiceStatus) -> Result<(), LifecycleError> {
     };
     match &status.error {
         _ if superseded => Err(LifecycleError::Superseded),
-        Some(failure) if matches!(goal, Goal::Started) || status.admin == Admin::Active => {
-            Err(LifecycleError::Failed(failure.clone()))
-        }
-        _ => Ok(()),
+        Some(failure) => Err(LifecycleError::Failed(failure.clone())),
+        None => Ok(()),
     }
 }
 

@@ -7,8 +7,8 @@ use super::status::Failure;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LifecycleError {
-    /// It was to be active, and failed. It is started again by itself, for as long as it is asked
-    /// to be active.
+    /// It failed, and is neither active nor paused. It is started again by itself, for as long as it
+    /// is asked to be active.
     #[error("the service is failed: {0}")]
     Failed(Failure),
     /// The service has been stopped for good, or is about to be. Nothing was changed.

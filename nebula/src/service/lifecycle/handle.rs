@@ -27,13 +27,11 @@ pub(crate) struct Settings {
     pub(crate) paused: bool,
     /// How long calls and drain hooks are waited for before a stop.
     pub(crate) grace: Duration,
-    /// How long all start hooks together may take, and each stop hook. What takes longer is given
-    /// up: a start has failed then.
-    pub(crate) start_limit: Duration,
+    /// How long each stop hook may take, and all children of a plugin before they are hurried.
     pub(crate) stop_limit: Duration,
-    /// How long the status hooks may take for one change.
+    /// How long each status hook may take for one change.
     pub(crate) hook_limit: Duration,
-    /// How long the readiness hooks may take.
+    /// How long each readiness hook may take.
     pub(crate) ready_limit: Duration,
     /// How often they are asked while the service runs and is ready.
     pub(crate) ready_period: Duration,
@@ -46,7 +44,6 @@ impl Settings {
             name: name.into(),
             paused: false,
             grace: Duration::from_secs(10),
-            start_limit: Duration::from_secs(60),
             stop_limit: Duration::from_secs(60),
             hook_limit: Duration::from_secs(5),
             ready_limit: Duration::from_secs(1),
@@ -105,17 +102,18 @@ impl Lifecycle {
 
     /// Starts the service, or pauses it at once if the settings say so; if it has been asked for
     /// anything before, this only waits. Ends when the service runs or is paused, or with the
-    /// failure when it has failed; it is then tried again, unless it is stopped.
+    /// failure when it has failed; it is then tried again, unless it is stopped. That it runs, its
+    /// readiness hooks have been asked by then, and it takes calls unless they said no.
     pub(crate) async fn start(&self) -> Result<(), LifecycleError> {
         self.ask(|reply| Command::Reach(Goal::Started, reply)).await
     }
 
     /// Asks for another status, and waits until it is reached: running or failed, paused, stopped.
     /// What it is asked for already, a service has reached, or is about to: nothing changes, but
-    /// that a service that was drained takes calls again when it is activated.
+    /// that a service that was drained takes calls again when it is activated, and that one that has
+    /// failed is started at once.
     ///
-    /// A failed service that is not asked to be active any more stays failed until it is stopped or
-    /// activated; that is no error.
+    /// A failed service that is asked to be paused stays failed until it is stopped or activated.
     pub(crate) async fn set_admin(
         &self,
         admin: Admin,
@@ -173,9 +171,7 @@ impl Lifecycle {
         if self.service().within_hook() {
             return not("asked in one of its own hooks, which cannot wait for others".into());
         }
-        let limit = self.settings.ready_limit;
-        let asked = self.service().call(limit, async { body.ready().await }).await;
-        asked.unwrap_or_else(|why| not(format!("its readiness hooks: {why}")))
+        body.ready(self.settings.ready_limit).await
     }
 
     /// The status. This takes no lock.

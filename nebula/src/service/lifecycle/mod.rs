@@ -21,5 +21,6 @@ mod reconcile;
 mod status;
 
 pub use body::NotReady;
+pub(crate) use drain::after;
 pub use error::LifecycleError;
 pub use status::{Admin, Failure, Running, ServiceStatus, UnknownStatus};

@@ -209,12 +209,13 @@ impl Machine {
     }
 
     /// Asked for what it is asked for already, a service changes nothing, but that it takes calls
-    /// again if it was drained.
+    /// again if it was drained, and does not wait to be tried again if it failed.
     fn ask(&mut self, admin: Admin, reason: Arc<str>) {
         if admin == Admin::Active {
             self.draining = false;
         }
-        if admin == self.admin {
+        let again = admin == Admin::Active && self.running == Running::Failed;
+        if admin == self.admin && !again {
             return;
         }
         (self.admin, self.reason) = (admin, reason);

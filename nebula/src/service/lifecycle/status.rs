@@ -59,7 +59,7 @@ impl FromStr for Admin {
 pub enum Running {
     /// Its start hooks run, or are about to; or it comes back from a pause.
     Starting,
-    /// Started, and taking calls, unless it drains.
+    /// Started, and taking calls, unless it drains or a plugin is not ready.
     Running,
     /// On its way from running to paused.
     Pausing,
@@ -162,7 +162,9 @@ impl ServiceStatus {
         }
     }
 
-    /// Whether calls are taken.
+    /// Whether calls are taken, as far as the state says it: it runs and does not drain. While a
+    /// plugin is not [ready](crate::plugin::Plugin::ready) they are refused all the same:
+    /// [`ServiceHandle::accepts_calls`](crate::ServiceHandle::accepts_calls) knows of that.
     pub fn accepts_calls(&self) -> bool {
         self.running == Running::Running && !self.draining
     }
@@ -190,7 +192,7 @@ impl fmt::Display for ServiceStatus {
 
 /// Why a service is [`Failed`](Running::Failed).
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{} failed at attempt {attempt}: {}", Safe(.who), Safe(.message))]
+#[error("{} failed at attempt {attempt}: {}{}", Safe(.who), Safe(.message), again(*.since, *.retry_at))]
 #[non_exhaustive]
 pub struct Failure {
     /// The part that failed: a plugin by its name, or `service`.
@@ -200,10 +202,16 @@ pub struct Failure {
     /// When it failed.
     pub since: SystemTime,
     /// How many times in a row it has failed now, from 1. Counted anew after a minute of running,
-    /// and whenever the operator asks for something else.
+    /// and whenever the operator asks for something else, or for a start at once.
     pub attempt: u32,
     /// When it is started again. None if it is not, since it is not asked to be active.
     pub retry_at: Option<SystemTime>,
+}
+
+/// When it is tried again, if that is known.
+fn again(since: SystemTime, retry_at: Option<SystemTime>) -> String {
+    let wait = retry_at.and_then(|at| at.duration_since(since).ok());
+    wait.map(|wait| format!(" (it is started again after {wait:.1?})")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -258,5 +266,8 @@ mod tests {
         });
         let said = "failed: plugin `db` failed at attempt 2: no\\nroute";
         assert_eq!(status.to_string(), said);
+        let error = status.error.as_mut().unwrap();
+        error.retry_at = Some(SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(2040));
+        assert_eq!(status.to_string(), format!("{said} (it is started again after 2.0s)"));
     }
 }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
+use arc_swap::ArcSwapOption;
+
 use crate::config::Watched;
-use crate::service::config::Part;
+use crate::service::config::{AnyConfig, Part};
 use crate::service::extensions::Extensions;
 use crate::service::info::MethodInfo;
 use crate::service::instance::Instance;
@@ -21,12 +23,26 @@ pub struct Host {
     node: NodeId,
     /// Whose configuration it gives.
     part: Part,
+    /// The one that a plugin keeps which is on its way out; calls under way pass it still.
+    kept: Arc<ArcSwapOption<Option<AnyConfig>>>,
 }
 
 impl Host {
     pub(crate) fn new(instance: &Arc<Instance>, part: Part) -> Self {
         let (service, node) = (Arc::clone(instance.name()), instance.node_id());
-        Self { instance: Arc::downgrade(instance), service, node, part }
+        Self { instance: Arc::downgrade(instance), service, node, part, kept: Arc::default() }
+    }
+
+    /// What it gives is what is in force now, whatever is said of its name later.
+    pub(crate) fn keep(&self) {
+        let instance = self.instance.upgrade();
+        let now = instance.map(|instance| instance.config().value(&self.part));
+        self.kept.store(now.map(Arc::new));
+    }
+
+    /// What it gives is what is in force again.
+    pub(crate) fn let_go(&self) {
+        self.kept.store(None);
     }
 
     /// The name of the plugin; of the service, where it is its own host.
@@ -64,8 +80,12 @@ impl Host {
     }
 
     /// The configuration in force, if it is of this type: of a plugin its own section, of a service
-    /// what is around the sections of its plugins. Never waits.
+    /// what is around the sections of its plugins. A plugin that is taken out or replaced keeps its
+    /// last one. Never waits.
     pub fn config<C: Send + Sync + 'static>(&self) -> Option<Arc<C>> {
+        if let Some(kept) = &*self.kept.load() {
+            return kept.as_ref().as_ref().and_then(|value| Arc::clone(value).downcast().ok());
+        }
         self.instance.upgrade()?.config().get(&self.part)
     }
 

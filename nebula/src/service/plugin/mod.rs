@@ -79,6 +79,9 @@ pub trait Plugin: Send + Sync + 'static {
 
     /// Brings it up, after those that it comes after. What it returns is supervised until it stops.
     ///
+    /// It may take 60 s, unless the service [says otherwise](crate::Service::start_limit); after that
+    /// it is dropped, and has failed.
+    ///
     /// # Errors
     ///
     /// The service has failed then: what was started before is stopped, and all is tried again
@@ -89,7 +92,8 @@ pub trait Plugin: Send + Sync + 'static {
     }
 
     /// Takes it down, before those that it comes after: once for each start that succeeded. Its
-    /// children are stopped after it.
+    /// children are stopped after it. It may take 60 s; after that it is dropped, and counts as
+    /// stopped.
     ///
     /// # Errors
     ///
@@ -100,7 +104,8 @@ pub trait Plugin: Send + Sync + 'static {
     }
 
     /// Whether it is ready for calls. Asked every second while the service runs; one that is not
-    /// ready is offered to nobody.
+    /// ready is offered to nobody. It may take 1 s; after that it is dropped, and counts as not
+    /// ready.
     ///
     /// # Errors
     ///
@@ -120,7 +125,8 @@ pub trait Plugin: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Hears of each change of the service's status, always and in order.
+    /// Hears of each change of the service's status, always and in order. The service goes on when
+    /// all have heard of it; each may take 5 s, after which it is dropped.
     fn status_changed(
         &self,
         host: &Host,
@@ -131,7 +137,8 @@ pub trait Plugin: Send + Sync + 'static {
         async {}
     }
 
-    /// Its section of the configuration has changed; the new one is in force.
+    /// Its section of the configuration has changed; the new one is in force. It may take 60 s; after
+    /// that it is dropped, and has failed.
     ///
     /// # Errors
     ///

@@ -28,10 +28,16 @@ pub(crate) enum Prepared<M: Method> {
     /// No plugin has to do with it any more.
     Plain(BoxFuture<'static, M::Reply>),
     /// A plugin may end it in place of the method.
-    Hooked(BoxFuture<'static, Result<M::Reply, Box<Stopped<M::Args>>>>),
+    Hooked(BoxFuture<'static, Ending<M>>),
 }
 
-/// A call that a plugin ended without a reply.
+/// A body, unless a plugin ended the call at once.
+pub(crate) type Beginning<M> = Result<Prepared<M>, Box<Stopped<<M as Method>::Args>>>;
+
+/// What a body comes to that a plugin may end.
+pub(crate) type Ending<M> = Result<<M as Method>::Reply, Box<Stopped<<M as Method>::Args>>>;
+
+/// A call that a plugin ended without a reply. It is boxed, since hardly any call comes to it.
 pub(crate) struct Stopped<A> {
     pub(crate) refusal: Refusal,
     /// The arguments, if the method has not taken them.
@@ -52,7 +58,7 @@ pub(crate) fn prepare<M, F, Fut>(
     args: M::Args,
     body: F,
     elsewhere: bool,
-) -> Result<Prepared<M>, Box<Stopped<M::Args>>>
+) -> Beginning<M>
 where
     M: Method,
     F: FnOnce(Context, M::Args) -> Fut + Send + 'static,
@@ -90,7 +96,7 @@ async fn lasting<M, F, Fut>(
     args: M::Args,
     body: F,
     elsewhere: bool,
-) -> Result<M::Reply, Box<Stopped<M::Args>>>
+) -> Ending<M>
 where
     M: Method,
     F: FnOnce(Context, M::Args) -> Fut + Send + 'static,

@@ -77,7 +77,7 @@ async fn they_run_when_started_and_are_stopped_in_reverse() {
     let running = start(with(Children::new(), &journal, &names, &fails));
     assert_eq!(journal.read(), "a+ b+ c+");
     sleep(SECOND).await;
-    running.stop().await;
+    running.stop(60 * SECOND).await;
     assert_eq!(journal.read(), "c- b- a-");
     sleep(SECOND).await;
     assert_eq!(journal.read(), "");
@@ -103,7 +103,7 @@ async fn one_that_fails_is_started_again_with_those_its_strategy_names() {
         fails.lock().unwrap().push("b");
         sleep(SECOND).await;
         assert_eq!(journal.read(), said, "{strategy:?}");
-        running.stop().await;
+        running.stop(60 * SECOND).await;
     }
 }
 
@@ -126,7 +126,7 @@ async fn an_error_and_a_panic_are_failures_and_an_end_is_none() {
         let running = start(counted(ends));
         sleep(SECOND).await;
         assert_eq!(runs.load(SeqCst), expected);
-        running.stop().await;
+        running.stop(60 * SECOND).await;
     }
     // Also where the future is made.
     let (failed, told) = oneshot::channel();
@@ -138,7 +138,7 @@ async fn an_error_and_a_panic_are_failures_and_an_end_is_none() {
     });
     let running = children.start("mails", |why| failed.send(why).unwrap()).unwrap();
     assert_eq!(told.await.unwrap().message, "it panicked: oh");
-    running.stop().await;
+    running.stop(60 * SECOND).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,7 +160,7 @@ async fn too_many_failures_are_told_once_and_the_others_go_on_until_stopped() {
     assert_eq!((began.elapsed().as_millis() / 10, runs.load(SeqCst)), (30, 4));
     sleep(60 * SECOND).await;
     assert_eq!((journal.read().as_str(), runs.load(SeqCst)), ("a+", 4));
-    running.stop().await;
+    running.stop(60 * SECOND).await;
     assert_eq!(journal.read(), "a-");
 }
 
@@ -186,7 +186,7 @@ async fn one_that_does_not_end_is_aborted_after_its_grace() {
         });
     let running = start(children.grace(2 * SECOND));
     let began = Instant::now();
-    running.stop().await;
+    running.stop(60 * SECOND).await;
     // Each has its own grace.
     assert_eq!(began.elapsed().as_secs(), 3);
     assert_eq!(journal.read(), "deaf gone polite-");
@@ -224,7 +224,7 @@ async fn a_stop_that_nobody_waits_for_aborts() {
         }
     });
     let running = start(children);
-    assert!(timeout(SECOND, running.stop()).await.is_err());
+    assert!(timeout(SECOND, running.stop(60 * SECOND)).await.is_err());
     sleep(MS).await;
     assert_eq!(journal.read(), "a gone");
 }
@@ -238,7 +238,7 @@ async fn a_stop_does_not_wait_for_restarts() {
     // The second restart waits a tenth of a second.
     sleep(60 * MS).await;
     assert_eq!(journal.read(), "a+ a+");
-    running.stop().await;
+    running.stop(60 * SECOND).await;
     sleep(SECOND).await;
     assert_eq!(journal.read(), "");
 }
@@ -252,6 +252,6 @@ async fn how_many_there_may_be() {
     assert_eq!(error.to_string(), "1025 children are too many: a plugin may have 1024");
     let running = many(1024).start("mails", |_| {}).unwrap();
     sleep(MS).await;
-    running.stop().await;
-    start(Children::new()).stop().await;
+    running.stop(60 * SECOND).await;
+    start(Children::new()).stop(60 * SECOND).await;
 }

@@ -73,8 +73,7 @@ fn updates_add_up_as_they_were_made() {
     let sections = BTreeMap::from([(part.clone(), section(&part, &code))]);
     let cell = ConfigCell::new(vec![Change::Sections(sections)]).unwrap();
     for text in texts {
-        let given = Given::plugin(&"free".into(), text.into()).unwrap();
-        change(&cell, vec![Change::Layer(given)]).unwrap();
+        change(&cell, vec![runtime(&format!("plugins.free.{text}"))]).unwrap();
     }
     assert_eq!(cell.table(&part), Some("a.c = 1".parse().unwrap()));
 }
@@ -126,6 +125,23 @@ fn a_plugins_own_merge_runs_for_each_layer_and_is_final() {
     assert_eq!(sum(&cell), 6);
     change(&cell, vec![Change::Reset]).unwrap();
     assert_eq!(sum(&cell), 121);
+}
+
+/// Updates that are not kept apart any more still count, until they are forgotten.
+#[test]
+fn there_may_be_any_number_of_updates_with_a_merge() {
+    let cell = ConfigCell::new(vec![Change::Sections(adding())]).unwrap();
+    let note: String = (0..300).map(|key| format!("plugins.sum.k{key} = 1\n")).collect();
+    for times in 1..=200 {
+        let patch = format!("plugins.sum.plus = 1\n{}", if times > 100 { &note } else { "" });
+        change(&cell, vec![runtime(&patch)]).unwrap();
+        assert_eq!(sum(&cell), 1 + times);
+    }
+    // Of another section in its place it is said as well.
+    change(&cell, vec![Change::Sections(adding())]).unwrap();
+    assert_eq!(sum(&cell), 201);
+    change(&cell, vec![Change::Reset]).unwrap();
+    assert_eq!(sum(&cell), 1);
 }
 
 /// CFG-9: the refusal of a merge is returned, and nothing has changed.

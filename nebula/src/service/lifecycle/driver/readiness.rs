@@ -6,10 +6,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
-use crate::service::lifecycle::body::{Body, NotReady, SERVICE};
+use crate::service::lifecycle::body::{Body, NotReady};
 use crate::service::lifecycle::drain::after;
 use crate::service::lifecycle::handle::Settings;
-use crate::service::lifecycle::hooks::Service;
 
 /// How soon a service that is not ready is asked again at first. It doubles, up to the usual
 /// period.
@@ -28,7 +27,6 @@ pub(super) enum Readiness {
 
 pub(super) struct Watching {
     body: Arc<dyn Body>,
-    service: Service,
     settings: Arc<Settings>,
     /// What is asked, or waits to be asked.
     asking: BoxFuture<'static, Vec<NotReady>>,
@@ -50,6 +48,11 @@ impl Readiness {
         matches!(self, Self::Stopped)
     }
 
+    /// Whether the hooks are asked, and have not said anything yet.
+    pub(super) fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Watching(Watching { last: None, .. }))
+    }
+
     pub(super) fn stop(&mut self) {
         *self = Self::Stopped;
     }
@@ -59,10 +62,10 @@ impl Readiness {
     }
 
     /// Asks at once, and again and again.
-    pub(super) fn watch(&mut self, body: Arc<dyn Body>, service: Service, settings: Arc<Settings>) {
-        let asking = ask(&body, service, &settings, Instant::now());
+    pub(super) fn watch(&mut self, body: Arc<dyn Body>, settings: Arc<Settings>) {
+        let asking = ask(&body, &settings, Instant::now());
         let (last, pause) = (None, SOON);
-        *self = Self::Watching(Watching { body, service, settings, asking, last, pause });
+        *self = Self::Watching(Watching { body, settings, asking, last, pause });
     }
 
     /// The next answer; never, while nobody has anything to say. Nothing is lost when the future is
@@ -73,8 +76,8 @@ impl Readiness {
         let period = watching.settings.ready_period;
         let pause = if waiting.is_empty() { period } else { watching.pause.min(period) };
         watching.pause = if waiting.is_empty() { SOON } else { pause.saturating_mul(2) };
-        let Watching { body, service, settings, .. } = watching;
-        watching.asking = ask(body, *service, settings, after(pause));
+        let Watching { body, settings, .. } = watching;
+        watching.asking = ask(body, settings, after(pause));
         let changed = watching.last.as_ref() != Some(&waiting);
         watching.last = Some(waiting.clone());
         News { waiting, changed }
@@ -83,16 +86,12 @@ impl Readiness {
 
 fn ask(
     body: &Arc<dyn Body>,
-    service: Service,
     settings: &Settings,
     at: Instant,
 ) -> BoxFuture<'static, Vec<NotReady>> {
     let (body, limit) = (Arc::clone(body), settings.ready_limit);
     Box::pin(async move {
         sleep_until(at).await;
-        match service.call(limit, async { body.ready().await }).await {
-            Ok(waiting) => waiting,
-            Err(why) => vec![NotReady::new(SERVICE, format!("its readiness hooks: {why}"))],
-        }
+        body.ready(limit).await
     })
 }

@@ -15,7 +15,6 @@ pub(super) enum Start {
     Works,
     Fails,
     Panics,
-    Hangs,
     /// Takes a second.
     Slow,
 }
@@ -89,7 +88,6 @@ impl Body for Fake {
                 Start::Works => {}
                 Start::Fails => return Err(Cause::new("db", "no route")),
                 Start::Panics => panic!("oh"),
-                Start::Hangs => std::future::pending().await,
                 Start::Slow => tokio::time::sleep(SECOND).await,
             }
             Ok(())
@@ -116,13 +114,18 @@ impl Body for Fake {
         self.note("withdraw");
     }
 
-    fn changed(&self, old: &ServiceStatus, new: &ServiceStatus, _: Duration) -> BoxFuture<'_, ()> {
+    fn changed(
+        &self,
+        old: &ServiceStatus,
+        new: &ServiceStatus,
+        limit: Duration,
+    ) -> BoxFuture<'_, ()> {
         self.note(format!("{}>{}", old.running, new.running));
         let hook = *self.hook.lock().unwrap();
         let lifecycle = self.lifecycle.lock().unwrap().clone();
         async move {
             if let (Some(hook), Some(lifecycle)) = (hook, lifecycle) {
-                hook(lifecycle).await;
+                let _ = tokio::time::timeout(limit, hook(lifecycle)).await;
             }
         }
         .boxed()
@@ -132,13 +135,13 @@ impl Body for Fake {
         self.watches.load(SeqCst)
     }
 
-    fn ready(&self) -> BoxFuture<'_, Vec<NotReady>> {
+    fn ready(&self, _: Duration) -> BoxFuture<'_, Vec<NotReady>> {
         self.asked.fetch_add(1, SeqCst);
         let waiting = self.waiting.lock().unwrap().clone();
         async { waiting }.boxed()
     }
 
-    fn drained(&self) -> BoxFuture<'_, Vec<NotReady>> {
+    fn drained(&self, _: Duration) -> BoxFuture<'_, Vec<NotReady>> {
         let busy = self.busy.lock().unwrap().clone();
         async { busy }.boxed()
     }

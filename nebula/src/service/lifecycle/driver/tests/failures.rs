@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 
 use super::body::{Hook, Start};
 use super::*;
+use crate::service::lifecycle::Failure;
 
 #[tokio::test(start_paused = true)]
 async fn a_start_that_fails_says_so_and_is_tried_again_with_backoff() {
@@ -16,7 +17,7 @@ async fn a_start_that_fails_says_so_and_is_tried_again_with_backoff() {
     let LifecycleError::Failed(failure) = users.start().await.unwrap_err() else { panic!() };
     assert_eq!((&*failure.who, &*failure.message, failure.attempt), ("db", "no route", 1));
     assert!(failure.retry_at.is_some());
-    assert_eq!(fake.log(), "stopped>starting start starting>failed");
+    assert_eq!(fake.log(), "stopped>starting start stop starting>failed");
     assert!(!users.status().is_live());
     reaches(&users, Running::Running).await;
     // 1 + 2 + 4 seconds, ± 10 %.
@@ -31,9 +32,10 @@ async fn asked_for_what_it_fails_to_be_it_says_so() {
     let fake = Fake::starting([Start::Fails]);
     let users = service(&fake);
     let failed = users.start().await.unwrap_err();
-    assert_eq!(users.set_admin(Admin::Active, "please").await, Err(failed));
-    // Not to be active is no failure, and nothing is tried any more.
-    assert_eq!(users.set_admin(Admin::Paused, "later").await, Ok(()));
+    // Failed is not paused either; but nothing is tried any more.
+    let LifecycleError::Failed(failed) = failed else { panic!() };
+    let untried = LifecycleError::Failed(Failure { retry_at: None, ..failed });
+    assert_eq!(users.set_admin(Admin::Paused, "later").await, Err(untried));
     fake.log();
     tokio::time::sleep(1000 * SECOND).await;
     assert_eq!(fake.log(), "");
@@ -42,15 +44,33 @@ async fn asked_for_what_it_fails_to_be_it_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_that_panics_or_hangs_is_a_failure_and_what_it_left_is_stopped() {
-    for (start, why) in [
-        (Start::Panics, "a start hook did not end: it panicked: oh"),
-        (Start::Hangs, "a start hook did not end: it took longer than 60s and was given up"),
+async fn activated_what_has_failed_is_started_at_once() {
+    let fake = Fake::starting([Start::Fails, Start::Fails, Start::Fails]);
+    let users = service(&fake);
+    users.start().await.unwrap_err();
+    let began = Instant::now();
+    for attempts in 1..3 {
+        let LifecycleError::Failed(failed) =
+            users.set_admin(Admin::Active, "please").await.unwrap_err()
+        else {
+            panic!()
+        };
+        assert!(failed.attempt == 1 && failed.retry_at.is_some(), "{attempts}: {failed}");
+    }
+    assert_eq!(users.set_admin(Admin::Active, "please").await, Ok(()));
+    assert_eq!((began.elapsed(), &*users.status().reason), (Duration::ZERO, "please"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_start_that_failed_or_panicked_has_left_is_stopped() {
+    for (start, who, why) in [
+        (Start::Panics, "service", "a start hook did not end: it panicked: oh"),
+        (Start::Fails, "db", "no route"),
     ] {
         let fake = Fake::starting([start]);
         let users = service(&fake);
         let LifecycleError::Failed(failure) = users.start().await.unwrap_err() else { panic!() };
-        assert_eq!((&*failure.who, &*failure.message), ("service", why));
+        assert_eq!((&*failure.who, &*failure.message), (who, why));
         assert_eq!(fake.log(), "stopped>starting start stop starting>failed");
         reaches(&users, Running::Running).await;
     }

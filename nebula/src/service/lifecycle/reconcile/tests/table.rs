@@ -182,6 +182,7 @@ const TABLE: &[Row] = &[
         "active failed",
         &["active", "ok", "ready", "child"],
         &[
+            ("active", "[active]"),
             ("paused", "[paused]"),
             ("inactive", "[inactive]"),
             ("drain", "[active draining]"),
@@ -213,6 +214,7 @@ const TABLE: &[Row] = &[
         "active failed",
         &["active", "err"],
         &[
+            ("active", "failed>starting start"),
             ("paused", "[paused]"),
             ("inactive", "failed>stopping stopping>stopped"),
             ("drain", "[active draining]"),
