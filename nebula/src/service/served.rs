@@ -127,13 +127,13 @@ impl Served {
         self.gates.closed.fetch_and(!CLOSED, SeqCst);
     }
 
-    /// Takes no new calls until it is [released](Self::release), whether open or not.
+    /// Takes no new calls until it is [resumed](Self::resume), whether open or not.
     pub(crate) fn hold(&self) {
         self.gates.closed.fetch_or(HELD, SeqCst);
     }
 
     /// Takes calls again, if it is open.
-    pub(crate) fn release(&self) {
+    pub(crate) fn resume(&self) {
         self.gates.closed.fetch_and(!HELD, SeqCst);
     }
 

@@ -55,20 +55,21 @@ pub(crate) async fn call(
         }
         let (name, since) = (format!("{who} {number}"), world.note());
         let ended = jobs.job().header(CALL, &name).timeout(40 * HELD).await;
-        let mut seen = world.seen();
-        let passed = seen.calls.remove(&name).unwrap_or_default();
-        match ended {
-            Ok(()) if seen.lists[since..].contains(&passed) => {
-                served.fetch_add(1, SeqCst);
-            }
-            Err(error) if error.executed() == Executed::No && passed.is_empty() => {}
-            ended => {
-                let there = seen.lists[since..].to_vec();
-                let wrong = format!("{name} ended {ended:?}: passed {passed:?} of {there:?}");
-                seen.wrong.push(wrong);
+        {
+            let mut seen = world.seen();
+            let passed = seen.calls.remove(&name).unwrap_or_default();
+            match ended {
+                Ok(()) if seen.lists[since..].contains(&passed) => {
+                    served.fetch_add(1, SeqCst);
+                }
+                Err(error) if error.executed() == Executed::No && passed.is_empty() => {}
+                ended => {
+                    let there = seen.lists[since..].to_vec();
+                    let wrong = format!("{name} ended {ended:?}: passed {passed:?} of {there:?}");
+                    seen.wrong.push(wrong);
+                }
             }
         }
-        drop(seen);
         sleep(PAUSE).await;
     }
 }

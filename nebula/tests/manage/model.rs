@@ -187,13 +187,10 @@ impl Model {
             Op::Replace(kind, doing) => self.replace(*kind, *doing),
             Op::Restart(again) => self.restart(again),
             Op::Reconfigure(patch) => self.reconfigure(*patch),
-            Op::Reset => {
-                (self.limit, self.size) = (None, self.added);
-                Told::Done
-            }
+            Op::Reset => self.configure(None, self.added),
             Op::Pause => {
                 self.admin = Admin::Paused;
-                if self.failed { Told::Refused } else { Told::Done }
+                if self.failed { Told::Failed } else { Told::Done }
             }
             Op::Activate => {
                 self.draining = false;
@@ -302,9 +299,15 @@ impl Model {
     }
 
     fn reconfigure(&mut self, patch: Patch) -> Told {
-        let Patch::Values(limit, size) = patch else { return Told::Wrong };
+        match patch {
+            Patch::Nonsense => Told::Wrong,
+            Patch::Values(limit, size) => self.configure(limit.or(self.limit), size.or(self.size)),
+        }
+    }
+
+    fn configure(&mut self, limit: Option<u32>, size: Option<Size>) -> Told {
         let before = self.clone();
-        (self.limit, self.size) = (limit.or(self.limit), size.or(self.size));
+        (self.limit, self.size) = (limit, size);
         let is_valid = self.limit() <= 100 && !(self.has(1) && self.wanted().is_none());
         let told = self.up && self.has(1) && self.wanted() != before.wanted();
         let fails = match self.wanted() {

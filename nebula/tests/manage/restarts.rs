@@ -16,6 +16,9 @@ use crate::site::{Notes, Plain, Site, SumsClient, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// How long a slow plugin takes to stop, and to start.
+const TAKES: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Deserialize, Serialize)]
 struct Starts {
     /// Whether it starts.
@@ -23,7 +26,7 @@ struct Starts {
     size: u32,
 }
 
-/// Takes a second to stop, and another one to start.
+/// Takes its time to stop and to start.
 #[derive(Default)]
 struct Slow(AtomicBool);
 
@@ -35,7 +38,7 @@ impl Plugin for Slow {
     }
 
     async fn start(&self, host: &Host) -> nebula::Result<Children> {
-        sleep(SECOND).await;
+        sleep(TAKES).await;
         if host.config::<Starts>().is_some_and(|starts| !starts.well) {
             return Err(nebula::Error::msg("not well"));
         }
@@ -45,7 +48,7 @@ impl Plugin for Slow {
 
     async fn stop(&self, _: &Host) -> nebula::Result<()> {
         self.0.store(false, SeqCst);
-        sleep(SECOND).await;
+        sleep(TAKES).await;
         Ok(())
     }
 
@@ -71,13 +74,13 @@ fn reconfigure(service: &ServiceHandle, said: &'static str) -> Asked {
 }
 
 async fn is_refused(client: &SumsClient) {
-    let refused = client.add(1.0, 2.0).timeout(SECOND / 10).await.unwrap_err();
+    let refused = client.add(1.0, 2.0).timeout(SECOND).await.unwrap_err();
     assert_eq!(refused.executed(), Executed::No);
     assert!(matches!(refused, CallError::NoProvider(_)), "{refused}");
 }
 
 async fn is_served(client: &SumsClient) {
-    assert_eq!(client.add(1.0, 2.0).timeout(SECOND / 10).await.unwrap(), 3.0);
+    assert_eq!(client.add(1.0, 2.0).timeout(SECOND).await.unwrap(), 3.0);
 }
 
 /// While a plugin that calls pass is stopped and started, no call begins; whether calls begin
@@ -99,9 +102,9 @@ async fn no_call_passes_a_plugin_that_is_started_again() {
 
     for asked in [restart(&service), reconfigure(&service, "plugins.Slow.size = 2")] {
         // The one after the other.
-        sleep(SECOND / 2).await;
+        sleep(TAKES / 2).await;
         both(false).await;
-        sleep(SECOND).await;
+        sleep(TAKES).await;
         both(false).await;
         asked.await.unwrap().unwrap();
     }
@@ -109,19 +112,19 @@ async fn no_call_passes_a_plugin_that_is_started_again() {
     assert_eq!(service.running(), Running::Running);
 
     let asked = restart(&service);
-    sleep(SECOND / 2).await;
+    sleep(TAKES / 2).await;
     service.pause("meanwhile").await.unwrap();
     asked.await.unwrap().unwrap();
     both(false).await;
     let asked = restart(&service);
-    sleep(SECOND / 2).await;
+    sleep(TAKES / 2).await;
     service.activate("meanwhile").await.unwrap();
     both(false).await;
     asked.await.unwrap().unwrap();
     both(true).await;
 
     let asked = reconfigure(&service, "plugins.Slow.well = false");
-    sleep(5 * SECOND / 2).await;
+    sleep(5 * TAKES / 2).await;
     // What it had before is being put back.
     both(false).await;
     assert!(matches!(asked.await.unwrap(), Err(ServiceError::Plugin { .. })));
@@ -146,7 +149,7 @@ async fn calls_go_elsewhere_while_a_plugin_is_started_again() {
     let who = async || -> NodeId { client.whoami().await.unwrap() };
     assert_eq!(who().await, nodes[0].id());
     let asked = restart(&services[0]);
-    sleep(SECOND / 2).await;
+    sleep(TAKES / 2).await;
     assert_eq!(who().await, nodes[1].id());
     asked.await.unwrap().unwrap();
     assert_eq!(who().await, nodes[0].id());
@@ -164,7 +167,7 @@ async fn what_is_added_while_a_start_fails_is_no_part_of_that() {
         const HOOKS: Hooks = Hooks::START.and(Hooks::BEFORE);
 
         async fn start(&self, _: &Host) -> nebula::Result<Children> {
-            sleep(SECOND).await;
+            sleep(TAKES).await;
             match self.0.swap(true, SeqCst) {
                 // Without a word on the screen.
                 true => std::panic::resume_unwind(Box::new("once is enough")),
@@ -194,7 +197,7 @@ async fn what_is_added_while_a_start_fails_is_no_part_of_that() {
             service.activate("again").await
         },
         async {
-            sleep(SECOND / 2).await;
+            sleep(TAKES / 2).await;
             service.add_plugin(Slow::default()).await
         }
     );

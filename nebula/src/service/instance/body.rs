@@ -21,7 +21,7 @@ impl Body for Instance {
             }
             // From here on what is added is started at once; not while the start may still fail.
             self.crew().reporter = Some(reporter);
-            self.release();
+            self.resume();
             Ok(())
         }
         .boxed()

@@ -57,11 +57,11 @@ impl Instance {
                 self.config().roll_back(committed)?;
                 let restarted = restart.get(..at).unwrap_or_default();
                 self.take_back(told.iter(), restarted, &reporter).await?;
-                self.release();
+                self.resume();
                 return Err(ServiceError::Plugin { name: seat.name().to_string(), message });
             }
         }
-        self.release();
+        self.resume();
         Ok(())
     }
 

@@ -177,7 +177,7 @@ impl Instance {
         seat.stop(self.whose(), HOOK).await;
         let started = self.bring_up(seat, reporter).await;
         started.map_err(|message| self.given_up(seat, reporter, message))?;
-        self.release();
+        self.resume();
         Ok(())
     }
 

@@ -141,14 +141,14 @@ impl Instance {
     /// Nobody finds it any more, here or elsewhere. Its name is still its own.
     fn take_off(&self) {
         self.slot.clear();
-        if let Some(mesh) = self.mesh().filter(|_| self.global) {
-            mesh.remove_service(&self.name);
-        }
         self.config.end();
         // What it shared and owns is gone before another one has its name.
         self.extensions.clear();
         if let Some(core) = self.core.get() {
             core.let_go();
+        }
+        if let Some(mesh) = self.mesh().filter(|_| self.global) {
+            mesh.remove_service(&self.name);
         }
     }
 
@@ -172,7 +172,7 @@ impl Instance {
     }
 
     /// Has no call begin while one of these is started again, if calls pass it, until
-    /// [`release`](Self::release). Nobody else does so meanwhile: what restarts plugins has the turn.
+    /// [`resume`](Self::resume). Nobody else does so meanwhile: what restarts plugins has the turn.
     fn hold(&self, seats: &[Arc<Seat>]) {
         let passed = [Hooks::BEFORE, Hooks::AROUND, Hooks::AFTER];
         let is_passed = |seat: &Arc<Seat>| passed.iter().any(|hook| seat.has(*hook));
@@ -182,9 +182,9 @@ impl Instance {
     }
 
     /// All plugins are up again: whether calls begin is for the lifecycle alone to say.
-    fn release(&self) {
+    fn resume(&self) {
         if let Some(core) = self.core.get() {
-            core.release();
+            core.resume();
         }
     }
 
