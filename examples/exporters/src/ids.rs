@@ -15,7 +15,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracer, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// A tracer that takes the ids of a span from its fields, if it has them. Its provider must draw ids
+/// A tracer that takes the ids of nebula's spans from their fields. Its provider must draw ids
 /// with [`Ids`].
 #[derive(Clone, Debug)]
 pub struct NebulaTracer(pub SdkTracer);
@@ -23,6 +23,9 @@ pub struct NebulaTracer(pub SdkTracer);
 /// Gives a span of nebula the ids that it has, and others new ones.
 #[derive(Debug, Default)]
 pub struct Ids(RandomIdGenerator);
+
+/// The spans of nebula that have ids, on the side that calls and on the one that serves.
+const NAMES: [&str; 2] = ["nebula.call", "nebula.serve"];
 
 /// What the fields of a span say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,6 +73,10 @@ impl Tracer for NebulaTracer {
 impl Known {
     /// Takes the ids out of the attributes: they are told as what they are.
     fn take(builder: &mut SpanBuilder) -> Option<Self> {
+        // Spans of others may have fields of these names.
+        if !NAMES.contains(&&*builder.name) {
+            return None;
+        }
         let attributes = builder.attributes.as_mut()?;
         let mut take = |field| take(attributes, field);
         let (trace, span, parent) = (take("trace_id"), take("span_id"), take("parent_id"));
@@ -112,5 +119,98 @@ impl IdGenerator for Ids {
 
     fn new_span_id(&self) -> SpanId {
         KNOWN.get().map_or_else(|| self.0.new_span_id(), |known| known.span)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData};
+
+    use super::*;
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const OTHER: &str = "11111111111111111111111111111111";
+
+    fn tracer() -> NebulaTracer {
+        let provider = SdkTracerProvider::builder().with_id_generator(Ids::default()).build();
+        NebulaTracer(provider.tracer("test"))
+    }
+
+    fn built(
+        kind: SpanKind,
+        fields: &[(&'static str, &'static str)],
+        around: &Context,
+    ) -> SpanData {
+        let fields = fields.iter().map(|(field, value)| KeyValue::new(*field, *value));
+        let name = match kind {
+            SpanKind::Client => "nebula.call",
+            SpanKind::Server => "nebula.serve",
+            _ => "visit",
+        };
+        let builder = SpanBuilder::from_name(name).with_kind(kind).with_attributes(fields);
+        tracer().build_with_context(builder, around).exported_data().unwrap()
+    }
+
+    /// A span of this trace, whose id is 7.
+    fn around(trace: &str) -> Context {
+        let (trace, span) = (TraceId::from_hex(trace).unwrap(), SpanId::from(7));
+        let span = SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::NONE);
+        Context::new().with_remote_span_context(span)
+    }
+
+    fn ids(data: &SpanData) -> (String, u64, u64) {
+        let number = |id: SpanId| u64::from_be_bytes(id.to_bytes());
+        let (context, parent) = (&data.span_context, number(data.parent_span_id));
+        (context.trace_id().to_string(), number(context.span_id()), parent)
+    }
+
+    #[test]
+    fn ids_are_those_of_the_fields() {
+        let fields = [
+            ("method", "left"),
+            ("trace_id", TRACE),
+            ("span_id", "00000000000000ab"),
+            ("parent_id", "00000000000000cd"),
+        ];
+        let data = built(SpanKind::Server, &fields, &Context::new());
+        assert_eq!(ids(&data), (TRACE.to_owned(), 0xab, 0xcd));
+        assert!(data.parent_span_is_remote && data.span_context.is_sampled());
+        assert_eq!(data.attributes, [KeyValue::new("method", "left")]);
+        // What serves is below its call, also where that is around it.
+        assert_eq!(ids(&built(SpanKind::Server, &fields, &around(TRACE))).2, 0xcd);
+        let data = built(SpanKind::Client, &fields, &around(TRACE));
+        assert_eq!(ids(&data), (TRACE.to_owned(), 0xab, 7));
+        assert!(data.links.is_empty());
+    }
+
+    #[test]
+    fn a_span_of_another_trace_is_linked() {
+        let fields = [("trace_id", TRACE), ("span_id", "00000000000000ab")];
+        let data = built(SpanKind::Client, &fields, &around(OTHER));
+        assert_eq!(ids(&data), (TRACE.to_owned(), 0xab, 0));
+        let links: Vec<_> = data.links.iter().map(|link| link.span_context.trace_id()).collect();
+        assert_eq!(links, [TraceId::from_hex(OTHER).unwrap()]);
+    }
+
+    #[test]
+    fn other_spans_get_new_ids() {
+        let whole = [("trace_id", TRACE), ("span_id", "00000000000000ab")];
+        let wrong = [("trace_id", TRACE), ("span_id", "none")];
+        for (kind, fields) in [
+            (SpanKind::Internal, &whole[..]),
+            (SpanKind::Internal, &[]),
+            (SpanKind::Client, &[]),
+            (SpanKind::Client, &wrong),
+        ] {
+            let is_own = kind == SpanKind::Internal;
+            let data = built(kind.clone(), fields, &around(OTHER));
+            let (trace, span, parent) = ids(&data);
+            assert_eq!((trace.as_str(), parent), (OTHER, 7));
+            assert!(span != 0xab && span != 7);
+            assert!(!is_own || data.attributes.len() == fields.len());
+            let (trace, _, parent) = ids(&built(kind, fields, &Context::new()));
+            assert!(trace != OTHER && trace != TRACE && parent == 0);
+        }
     }
 }

@@ -19,6 +19,8 @@ const REALM: &str = "exporters";
 async fn main() -> nebula::Result<()> {
     let args = Args::read(std::env::args().skip(1))?;
     let endpoint = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok();
+    // As OpenTelemetry has it, an empty variable is as good as none.
+    let endpoint = endpoint.filter(|endpoint| !endpoint.is_empty());
     let spans = endpoint.as_deref().map(Spans::to).transpose().map_err(told)?;
     let log = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::registry()
