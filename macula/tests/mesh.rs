@@ -10,8 +10,7 @@ use bytes::Bytes;
 use macula::identity::Cookie;
 use macula::rpc::admission::Gate;
 use macula::rpc::{
-    Answer, Executed, Failure, Fault, Handler, Headers, Incoming, Method, Request, Response,
-    Service, Term,
+    Answer, Executed, Failure, Fault, Handler, Incoming, Method, Response, Service, Term,
 };
 use macula::{Limits, MemberEvent, MemoryNetwork, Mesh, MeshBuilder};
 use tokio::sync::Semaphore;

@@ -19,11 +19,11 @@ use macula::directory::{Field, RecordError};
 use macula::identity::Cookie;
 use macula::rpc::admission::Gate;
 use macula::rpc::{
-    Answer, Executed, Failure, Fault, Handler, Headers, Incoming, Method, Request, Service, Term,
+    Answer, Executed, Failure, Fault, Handler, Headers, Incoming, Method, Request, Service,
 };
 use macula::{MemoryNetwork, Mesh, MeshBuilder, ServeError};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use common::{KEY, PATIENCE, request, until};
 

@@ -5,6 +5,7 @@ mod again;
 mod begin;
 mod check;
 mod roles;
+mod settings;
 mod table;
 
 use std::collections::BTreeSet;
@@ -15,13 +16,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use macula::identity::{Cookie, SecretKey};
 use macula::rpc::MAX_EXTENSIONS;
-use macula::{Io, Limits, MemoryNetwork, Mesh, MeshBuilder};
+use macula::{Io, Limits, MemoryNetwork};
 use tokio::sync::watch;
 
 use crate::Result;
-use crate::boot::Roles;
 use crate::call::background::Background;
 use crate::call::engine::known::Known;
 use crate::call::retry::RetryBudget;
@@ -43,12 +42,9 @@ use crate::service::services::Services;
 use crate::service::slot::Slots;
 use begin::begin;
 use check::check;
+use settings::{Secret, Settings};
 use table::table;
 
-/// How long a node waits for running calls when it shuts down, unless told otherwise.
-const GRACE_DEFAULT: Duration = Duration::from_secs(10);
-/// How long a node tries to join others before it starts alone, unless told otherwise.
-const JOIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// Retries per thousand calls, and at once: an outage may fail many calls in one moment.
 const RETRY_PERMILLE: u32 = 200;
 const RETRY_RESERVE: u32 = 1000;
@@ -62,67 +58,9 @@ pub struct NodeBuilder {
     living: Vec<Service>,
 }
 
-/// Everything about a node to be but its services.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) name: String,
-    pub(crate) tags: Vec<String>,
-    pub(crate) realm: Option<String>,
-    pub(crate) cookie: Option<Secret>,
-    pub(crate) identity: Option<PathBuf>,
-    /// Instead of a file: the key, and the number of this life of the node.
-    pub(crate) key: Option<(SecretKey, u64)>,
-    pub(crate) listen: Option<SocketAddr>,
-    pub(crate) advertise: Option<SocketAddr>,
-    pub(crate) seeds: Vec<String>,
-    pub(crate) seed_files: Vec<PathBuf>,
-    pub(crate) seeds_from_env: bool,
-    pub(crate) local_discovery: bool,
-    pub(crate) runtime_dir: Option<PathBuf>,
-    pub(crate) memory: Option<(MemoryNetwork, SocketAddr)>,
-    pub(crate) limits: Option<Limits>,
-    pub(crate) io: Io,
-    pub(crate) topology: Option<Topology>,
-    pub(crate) default_timeout: Option<Duration>,
-    pub(crate) policy: Option<Policy>,
-    pub(crate) random_seed: Option<u64>,
-    pub(crate) max_extensions: Option<u32>,
-    pub(crate) join_timeout: Duration,
-    pub(crate) grace: Duration,
-    pub(crate) roles: Option<Roles>,
-    pub(crate) generic_on_mismatch: bool,
-}
-
 impl NodeBuilder {
     pub(crate) fn new(name: String) -> Self {
-        let settings = Settings {
-            name,
-            tags: Vec::new(),
-            realm: None,
-            cookie: None,
-            identity: None,
-            key: None,
-            listen: None,
-            advertise: None,
-            seeds: Vec::new(),
-            seed_files: Vec::new(),
-            seeds_from_env: true,
-            local_discovery: true,
-            runtime_dir: None,
-            memory: None,
-            limits: None,
-            io: Io::default(),
-            topology: None,
-            default_timeout: None,
-            policy: None,
-            random_seed: None,
-            max_extensions: None,
-            join_timeout: JOIN_TIMEOUT_DEFAULT,
-            grace: GRACE_DEFAULT,
-            roles: None,
-            generic_on_mismatch: false,
-        };
-        Self { settings, services: Vec::new(), living: Vec::new() }
+        Self { settings: Settings::new(name), services: Vec::new(), living: Vec::new() }
     }
 
     /// Adds a tag, for selectors to choose by: 1 to 64 bytes without white space, quotes, hidden
@@ -331,7 +269,7 @@ impl NodeBuilder {
             living.clear();
         }
         let callers = Callers::default();
-        let mut mesh = mesh_builder(&settings)?;
+        let mut mesh = settings.mesh()?;
         let slots = Arc::new(Slots::default());
         for (name, served) in &services {
             let slot = slots.slot(name);
@@ -395,63 +333,11 @@ impl NodeBuilder {
     }
 }
 
-/// What the settings mean for the mesh underneath.
-fn mesh_builder(settings: &Settings) -> Result<MeshBuilder> {
-    let mut mesh =
-        Mesh::builder(&settings.name).join_timeout(settings.join_timeout).io(settings.io);
-    mesh = settings.tags.iter().fold(mesh, MeshBuilder::tag);
-    mesh = settings.seeds.iter().fold(mesh, MeshBuilder::seed);
-    mesh = settings.seed_files.iter().fold(mesh, MeshBuilder::seed_file);
-    mesh = mesh.seeds_from_env(settings.seeds_from_env);
-    if let Some(realm) = &settings.realm {
-        mesh = mesh.realm(realm);
-    }
-    if let Some(Secret(cookie)) = &settings.cookie {
-        let cookie = Cookie::new(cookie.as_bytes()).map_err(|error| Error::msg(error.to_string()));
-        mesh = mesh.cookie(cookie?);
-    }
-    if let Some(path) = &settings.identity {
-        mesh = mesh.identity_file(path);
-    }
-    if let Some((key, life)) = &settings.key {
-        mesh = mesh.identity_in_life(key.clone(), *life);
-    }
-    if let Some(listen) = settings.listen {
-        mesh = mesh.listen(listen);
-    }
-    if let Some(advertise) = settings.advertise {
-        mesh = mesh.advertise(advertise);
-    }
-    if let Some(dir) = &settings.runtime_dir {
-        mesh = mesh.runtime_dir(dir);
-    }
-    if let Some((network, addr)) = &settings.memory {
-        mesh = mesh.memory(network.clone(), *addr);
-    }
-    if let Some(topology) = &settings.topology {
-        mesh = mesh.topology(topology.hash().to_bytes());
-    }
-    if let Some(limits) = &settings.limits {
-        mesh = mesh.limits(limits.clone());
-    }
-    Ok(mesh.local_discovery(settings.local_discovery && settings.memory.is_none()))
-}
-
 impl fmt::Debug for NodeBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NodeBuilder")
             .field("settings", &self.settings)
             .field("services", &self.services)
             .finish()
-    }
-}
-
-/// A text that is never printed.
-#[derive(Clone)]
-pub(crate) struct Secret(pub(crate) String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
     }
 }

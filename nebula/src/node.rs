@@ -46,8 +46,8 @@ const STOPPING: Duration = Duration::from_secs(5);
 
 /// A running node: serves what it was given, and makes calls for its clients.
 ///
-/// A clone is another handle of the same node. Dropping the last one does not say good-bye to
-/// anybody: [`shutdown`](Self::shutdown) does.
+/// A clone is another handle of the same node. Dropping the last one ends nothing: the node runs, and
+/// so do its services with all that their plugins have started, until [`shutdown`](Self::shutdown).
 #[derive(Clone)]
 pub struct Node {
     shared: Arc<Shared>,

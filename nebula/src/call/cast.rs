@@ -49,7 +49,9 @@ impl<'a, M: Method> IntoFuture for Cast<'a, M> {
                 None => begin(self.0).await?,
                 Some(mut calling) => {
                     let begun = calling.enter(begin(self.0)).await;
-                    calling.ends(outcome(&begun));
+                    if begun.is_err() {
+                        calling.ends(outcome(&begun));
+                    }
                     let (call, node) = begun?;
                     // The span goes along with the call.
                     (Unicast::remote(calling.around(call.boxed(), outcome)), node)

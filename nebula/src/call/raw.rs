@@ -5,6 +5,7 @@
 //! is asked, into the types of its method, whatever their shape there.
 
 mod here;
+mod there;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use macula::identity::NodeId;
-use macula::rpc::{Failure, Headers, Moved, Request, Term};
+use macula::rpc::{Failure, Headers, Term};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
@@ -34,7 +35,7 @@ use crate::nodes::{IntoSelector, Policy, measures};
 use crate::service::codec::{HEADER, JSON};
 use crate::service::info::{MethodInfo, ServiceInfo, method_id};
 use crate::service::served::Served;
-use crate::trace::call::{Calling, asks, outcome};
+use crate::trace::call::{Calling, outcome};
 
 /// A call by name that has not been made yet: see [`Node::call_raw`].
 #[must_use = "a call does nothing until it is awaited"]
@@ -218,7 +219,10 @@ impl<'c> Known<'c> {
             }
             let made = match (&self.local, targets.itself == Some(at)) {
                 (Some(served), true) => here::ask(self, served, body.clone(), term).await,
-                _ => self.ask(target, key, body.clone(), term, targets.nodes.len() > 1).await,
+                _ => {
+                    let others = targets.nodes.len() > 1;
+                    there::ask(self, target, key, body.clone(), term, others).await
+                }
             };
             let broken = match made {
                 Ok(Ok(value)) => return Ok(value),
@@ -365,39 +369,6 @@ impl<'c> Known<'c> {
         let ours = || self.contract.map(|(_, method)| method.key());
         known.map(|provider| provider.key).or_else(ours).unwrap_or_default()
     }
-
-    /// Asks a node over the mesh.
-    async fn ask(
-        &self,
-        target: &NodeRef,
-        key: [u8; 8],
-        body: Bytes,
-        term: Term,
-        others: bool,
-    ) -> Result<Result<Value, Value>, Broken> {
-        asks(&target.name);
-        let (began, moved) = (Instant::now(), Moved::default());
-        let request = Request {
-            method: self.id,
-            key,
-            body,
-            term,
-            headers: self.headers.clone(),
-            moved: Some(moved.clone()),
-            sent: None,
-            leave_if_silent: others && self.idempotent,
-        };
-        let times = (began, term.deadline(), Some(moved));
-        let (trouble, choices) = (self.node.live().trouble(), self.node.choices());
-        let watched = trouble.watch(choices, (target.id, &*target.name), times);
-        let response = self.node.mesh().call_to(target.id, request).await;
-        watched.ends(leg::verdict(&response.result), response.term.deadline());
-        let attempt =
-            |phase, outcome, executed| leg::attempt(target, began, phase, outcome, executed);
-        ended(response.result, response.term, attempt).inspect_err(|broken| {
-            measures::failed(self.node.name(), &broken.attempt.outcome);
-        })
-    }
 }
 
 /// What an attempt has come to.
@@ -405,20 +376,20 @@ fn ended(
     result: Result<Bytes, Failure>,
     term: Term,
     attempt: impl FnOnce(Phase, Outcome, Executed) -> Attempt,
-) -> Result<Result<Value, Value>, Broken> {
+) -> Result<Result<Value, Value>, Box<Broken>> {
     let failure = match result {
         Ok(bytes) => {
             return serde_json::from_slice(&bytes).map_err(|error| {
                 let outcome = Outcome::Malformed(error.to_string().into());
                 let attempt = attempt(Phase::Reply, outcome, Executed::Yes);
-                Broken { attempt, term, end: End::Garbled }
+                Box::new(Broken { attempt, term, end: End::Garbled })
             });
         }
         Err(failure) => failure,
     };
     let executed = leg::executed(failure.executed());
     let attempt = attempt(leg::phase(&failure), leg::outcome(&failure), executed);
-    Err(Broken { attempt, term, end: End::Failure(failure) })
+    Err(Box::new(Broken { attempt, term, end: End::Failure(failure) }))
 }
 
 #[cfg(test)]

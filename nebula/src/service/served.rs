@@ -138,7 +138,7 @@ impl Served {
     }
 
     /// Lets go of the implementation, which the calls under way keep until they end.
-    pub(crate) fn release(&self) {
+    pub(crate) fn let_go(&self) {
         let owner = self.gates.owner.lock().unwrap_or_else(PoisonError::into_inner).take();
         // It is the application's: nothing is locked while it is dropped.
         drop(owner);

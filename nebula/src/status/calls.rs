@@ -46,8 +46,8 @@ impl IntoStatus for NoTarget {
     }
 }
 
-/// The status of the methods' own errors if all nodes that answered gave the same code and none
-/// succeeded; else `service_not_available`.
+/// The status of the methods' own errors if all nodes that were asked, and waited for, gave one of
+/// the same code; else `service_not_available`.
 impl<T, E: IntoStatus + Display> IntoStatus for FirstError<T, E> {
     fn status(&self) -> Status {
         match unanimous_of_first(self) {
@@ -64,8 +64,8 @@ impl<T, E: IntoStatus + Display> IntoStatus for FirstError<T, E> {
     }
 }
 
-/// The status of the methods' own errors if all nodes that answered gave the same code and none
-/// succeeded; else `timeout` or `service_not_available`. A quorum of 0 is internal.
+/// The status of the methods' own errors if all nodes that were asked, and waited for, gave one of
+/// the same code; else `timeout` or `service_not_available`. A quorum of 0 is internal.
 impl<T, E: IntoStatus + Display> IntoStatus for QuorumError<T, E> {
     fn status(&self) -> Status {
         match unanimous_of_quorum(self) {

@@ -42,7 +42,9 @@ impl Calling {
         let said = written.filter_map(|written| written.get(handed::PARENT)).next();
         let names = (M::INFO.service_name(), M::INFO.method_name());
         let (calling, own) = Self::begin(kind, names, said, call.shared.within.as_ref())?;
-        own.map(|own| call.options.set_span(own));
+        if let Some(own) = own {
+            call.options.set_span(own);
+        }
         Some(calling)
     }
 
@@ -55,7 +57,9 @@ impl Calling {
         }
         let said = options.written().and_then(|written| written.get(handed::PARENT));
         let (calling, own) = Self::begin("raw", names, said, None)?;
-        own.map(|own| options.set_span(own));
+        if let Some(own) = own {
+            options.set_span(own);
+        }
         Some(calling)
     }
 

@@ -73,12 +73,11 @@ async fn a_plugin_that_leaves_keeps_its_configuration() {
     let service = Service::new(Plain::new()).plugin(round(2, false));
     let service = service.start_on(&node).await.unwrap();
     let client = SumsClient::new(&node);
-    let call = async || {
+    let call = || {
         let client = client.clone();
-        let call = tokio::spawn(async move { client.add(1.0, 2.0).await });
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        call
+        tokio::spawn(async move { client.add(1.0, 2.0).await })
     };
+    let begun = || tokio::time::sleep(Duration::from_millis(100));
     let goes_on = async |call: tokio::task::JoinHandle<Result<f64, _>>| {
         go.add_permits(1);
         let _: f64 = call.await.unwrap().map_err(|_: nebula::CallError| ()).unwrap();
@@ -87,17 +86,20 @@ async fn a_plugin_that_leaves_keeps_its_configuration() {
     service.reconfigure("plugins.round.decimals = 3").await.unwrap();
     // It is not replaced after all: what it gives is what is in force.
     service.replace_plugin(round(9, true)).await.unwrap_err();
-    let under_way = call().await;
+    let under_way = call();
+    begun().await;
     service.reconfigure("plugins.round.decimals = 4").await.unwrap();
     assert_eq!(goes_on(under_way).await, ["4"]);
 
-    let under_way = call().await;
+    let under_way = call();
+    begun().await;
     service.replace_plugin(round(5, false)).await.unwrap();
     service.reconfigure("plugins.round.decimals = 6").await.unwrap();
     assert_eq!(notes.take(), ["4"], "it stops with it");
     assert_eq!(goes_on(under_way).await, ["4"]);
 
-    let under_way = call().await;
+    let under_way = call();
+    begun().await;
     service.remove_plugin("round").await.unwrap();
     assert_eq!(notes.take(), ["6"], "it stops with it");
     assert_eq!(goes_on(under_way).await, ["6"]);

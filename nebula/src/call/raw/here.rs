@@ -49,7 +49,7 @@ pub(super) async fn ask(
         outcome,
         executed: if ran { Executed::Yes } else { executed },
     };
-    ended(result, term, attempt)
+    ended(result, term, attempt).map_err(|broken| *broken)
 }
 
 async fn run(

@@ -145,7 +145,7 @@ impl Instance {
         // What it shared and owns is gone before another one has its name.
         self.extensions.clear();
         if let Some(core) = self.core.get() {
-            core.release();
+            core.let_go();
         }
         if let Some(mesh) = self.mesh().filter(|_| self.global) {
             mesh.remove_service(&self.name);

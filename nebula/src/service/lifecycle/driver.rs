@@ -2,7 +2,9 @@
 
 mod readiness;
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
@@ -99,13 +101,13 @@ struct Driver {
 enum Input {
     Event(Event),
     Readiness(News),
-    /// None when all handles are gone.
-    Command(Option<Command>),
+    Command(Command),
+    /// Somebody does not wait any more.
+    Left,
 }
 
 impl Driver {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        let mut handles = true;
         while !self.finished {
             let retry = self.machine.retry_at();
             let input = tokio::select! {
@@ -114,22 +116,18 @@ impl Driver {
                 cause = gave_up(&mut self.reports) => Input::Event(Event::ChildFailed(cause)),
                 () = due(retry) => Input::Event(Event::RetryDue),
                 news = self.readiness.next() => Input::Readiness(news),
-                command = commands.recv(), if handles && self.waiters.len() < WAITERS => {
+                Some(command) = commands.recv(), if self.waiters.len() < WAITERS => {
                     Input::Command(command)
                 }
+                () = left(&mut self.waiters), if self.waiters.len() >= WAITERS => Input::Left,
             };
             match input {
                 Input::Event(event) => self.on(event).await,
                 Input::Readiness(news) => self.asked(news).await,
-                Input::Command(Some(command)) => self.take(command).await,
-                Input::Command(None) => handles = false,
+                Input::Command(command) => self.take(command).await,
+                Input::Left => {}
             }
             self.answer();
-            // What nobody can ever start again need not be driven.
-            let stopped = self.machine.status().running == Running::Stopped;
-            if !handles && stopped && self.machine.settled() {
-                return;
-            }
         }
         commands.close();
         while let Ok(command) = commands.try_recv() {
@@ -259,7 +257,8 @@ impl Driver {
         let status = self.machine.status();
         // Until its hooks have said whether it is ready, it has not got to where it runs.
         let settled = self.machine.settled() && !self.readiness.is_unanswered();
-        let over = |(goal, _): &mut (Goal, Reply)| match goal {
+        let over = |(goal, reply): &mut (Goal, Reply)| match goal {
+            _ if reply.is_closed() => true,
             Goal::Ended(_) => false,
             Goal::Admin(admin, _) => settled || *admin != status.admin,
             Goal::Started => settled,
@@ -339,6 +338,15 @@ async fn ended(work: &mut Option<BoxFuture<'static, Event>>) -> Event {
         }
         None => std::future::pending().await,
     }
+}
+
+/// Until one of them does not wait any more.
+async fn left(waiters: &mut [(Goal, Reply)]) {
+    poll_fn(|task| match waiters.iter_mut().any(|(_, reply)| reply.poll_closed(task).is_ready()) {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+    .await;
 }
 
 /// The first report, once.

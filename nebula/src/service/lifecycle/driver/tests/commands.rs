@@ -3,7 +3,8 @@
 use std::pin::pin;
 
 use futures_util::FutureExt;
-use futures_util::future::{join, join3};
+use futures_util::future::{join, join_all, join3};
+use tokio::time::timeout;
 
 use super::body::Start;
 use super::*;
@@ -99,14 +100,15 @@ async fn a_caller_that_goes_away_changes_nothing() {
     watch.wait_for(|status| status.accepts_calls()).await.unwrap();
 }
 
+/// Those who have given up take no place of those who wait.
 #[tokio::test(start_paused = true)]
-async fn one_that_nobody_can_start_is_not_driven() {
-    let fake = Fake::new();
+async fn callers_that_go_away_leave_their_places() {
+    let fake = Fake::starting([Start::Slow]);
     let users = service(&fake);
-    *fake.lifecycle.lock().unwrap() = None;
-    drop(users);
-    tokio::time::sleep(MS).await;
-    assert_eq!(Arc::strong_count(&fake), 1);
+    let gone = timeout(SECOND / 2, join_all((0..2 * WAITERS).map(|_| users.start()))).await;
+    assert!(gone.is_err());
+    let drained = timeout(SECOND / 4, users.drain(SECOND)).await.expect("it is heard");
+    assert_eq!(drained, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,7 +236,7 @@ async fn more_callers_than_places_are_all_answered() {
     let fake = Fake::starting([Start::Slow]);
     let users = service(&fake);
     let all = (0..3 * WAITERS).map(|_| users.start());
-    let all = futures_util::future::join_all(all).await;
+    let all = join_all(all).await;
     assert!(all.iter().all(Result::is_ok));
     assert_eq!(fake.log(), "stopped>starting start starting>running advertise");
 }

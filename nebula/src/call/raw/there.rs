@@ -1,0 +1,45 @@
+//! A call by name of a service of another node.
+
+use bytes::Bytes;
+use macula::rpc::{Moved, Request, Term};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Known, ended};
+use crate::call::NodeRef;
+use crate::call::engine::leg::{self, Broken};
+use crate::nodes::measures;
+use crate::trace::call::asks;
+
+/// Asks a node over the mesh; `others` may be asked after it.
+pub(super) async fn ask(
+    call: &Known<'_>,
+    target: &NodeRef,
+    key: [u8; 8],
+    body: Bytes,
+    term: Term,
+    others: bool,
+) -> Result<Result<Value, Value>, Broken> {
+    asks(&target.name);
+    let (began, moved) = (Instant::now(), Moved::default());
+    let request = Request {
+        method: call.id,
+        key,
+        body,
+        term,
+        headers: call.headers.clone(),
+        moved: Some(moved.clone()),
+        sent: None,
+        leave_if_silent: others && call.idempotent,
+    };
+    let (node, times) = (call.node, (began, term.deadline(), Some(moved)));
+    let trouble = node.live().trouble();
+    let watched = trouble.watch(node.choices(), (target.id, &*target.name), times);
+    let response = node.mesh().call_to(target.id, request).await;
+    watched.ends(leg::verdict(&response.result), response.term.deadline());
+    let attempt = |phase, outcome, executed| leg::attempt(target, began, phase, outcome, executed);
+    ended(response.result, response.term, attempt).map_err(|broken| {
+        measures::failed(node.name(), &broken.attempt.outcome);
+        *broken
+    })
+}
