@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use nebula::prelude::*;
-use nebula::{Context, Executed};
+use nebula::{CallError, Context, Executed};
 use tokio::time::sleep;
 
 use crate::odds::World;
@@ -55,21 +55,31 @@ pub(crate) async fn call(
         }
         let (name, since) = (format!("{who} {number}"), world.note());
         let ended = jobs.job().header(CALL, &name).timeout(40 * HELD).await;
-        {
-            let mut seen = world.seen();
-            let passed = seen.calls.remove(&name).unwrap_or_default();
-            match ended {
-                Ok(()) if seen.lists[since..].contains(&passed) => {
-                    served.fetch_add(1, SeqCst);
-                }
-                Err(error) if error.executed() == Executed::No && passed.is_empty() => {}
-                ended => {
-                    let there = seen.lists[since..].to_vec();
-                    let wrong = format!("{name} ended {ended:?}: passed {passed:?} of {there:?}");
-                    seen.wrong.push(wrong);
-                }
-            }
-        }
+        judge(world, &name, since, ended, served);
         sleep(PAUSE).await;
+    }
+}
+
+/// Whether a call passed plugins that the service had together between its beginning and its end, or
+/// was refused and passed none.
+fn judge(
+    world: &World,
+    name: &str,
+    since: usize,
+    ended: Result<(), CallError>,
+    served: &AtomicU32,
+) {
+    let mut seen = world.seen();
+    let passed = seen.calls.remove(name).unwrap_or_default();
+    match ended {
+        Ok(()) if seen.lists[since..].contains(&passed) => {
+            served.fetch_add(1, SeqCst);
+        }
+        Err(error) if error.executed() == Executed::No && passed.is_empty() => {}
+        ended => {
+            let there = seen.lists[since..].to_vec();
+            let wrong = format!("{name} ended {ended:?}: passed {passed:?} of {there:?}");
+            seen.wrong.push(wrong);
+        }
     }
 }
