@@ -27,6 +27,7 @@ use crate::call::retry::RetryBudget;
 use crate::context::Caller;
 use crate::declared::{self, Notice, Told};
 use crate::error::Error;
+use crate::intercept::Interceptor;
 use crate::node::{Node, Shared};
 use crate::nodes::callers::Callers;
 use crate::nodes::choices::Choices;
@@ -183,6 +184,13 @@ impl NodeBuilder {
         self
     }
 
+    /// Has all calls of this node shown to `interceptor` before they leave and when they have ended; of
+    /// several, in the order in which they are given here.
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        self.settings.interceptors = self.settings.interceptors.with(interceptor);
+        self
+    }
+
     /// Sets the seed of all random choices that calls from this node make: which nodes they ask in
     /// which order, and how long they wait between attempts. On one platform and release, the
     /// same calls in the same order, on nodes of the same names that fare the same, then choose
@@ -316,6 +324,7 @@ impl NodeBuilder {
             callers,
             told: Told::new(settings.topology),
             default_timeout: settings.default_timeout,
+            interceptors: settings.interceptors.clone(),
             policy: settings.policy,
             max_extensions: settings.max_extensions,
             background: Background::default(),

@@ -71,6 +71,7 @@ mod declared;
 mod error;
 mod events;
 mod exhausted;
+pub mod intercept;
 mod node;
 pub mod nodes;
 pub mod plugins;

@@ -25,6 +25,7 @@ use crate::context::Caller;
 use crate::declared::Told;
 use crate::error::Error;
 use crate::events::{Bus, Events};
+use crate::intercept::Interceptors;
 use crate::nodes::callers::Callers;
 use crate::nodes::choices::Choices;
 use crate::nodes::live::Live;
@@ -81,6 +82,7 @@ pub(crate) struct Shared {
     pub(crate) told: Told,
     pub(crate) contracts: Contracts,
     pub(crate) default_timeout: Option<Duration>,
+    pub(crate) interceptors: Interceptors,
     pub(crate) policy: Option<Policy>,
     pub(crate) max_extensions: Option<u32>,
     pub(crate) background: Background,
@@ -356,6 +358,11 @@ impl Node {
     /// What it serves itself.
     pub(crate) fn served_here(&self) -> Vec<Arc<Served>> {
         self.shared.slots.all()
+    }
+
+    /// Who looks at its calls.
+    pub(crate) fn interceptors(&self) -> &Interceptors {
+        &self.shared.interceptors
     }
 
     /// The time limit of its calls when nothing nearer sets one.

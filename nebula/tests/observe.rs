@@ -3,6 +3,8 @@
 
 #[path = "observe/events.rs"]
 mod events;
+#[path = "observe/intercept.rs"]
+mod intercept;
 #[path = "observe/measures.rs"]
 mod measures;
 #[path = "observe/raw.rs"]

@@ -11,6 +11,7 @@ use macula::{Io, Limits, MemoryNetwork, Mesh, MeshBuilder};
 use crate::Result;
 use crate::boot::Roles;
 use crate::error::Error;
+use crate::intercept::Interceptors;
 use crate::nodes::{Policy, Topology};
 
 /// How long a node waits for running calls when it shuts down, unless told otherwise.
@@ -40,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) io: Io,
     pub(crate) topology: Option<Topology>,
     pub(crate) default_timeout: Option<Duration>,
+    pub(crate) interceptors: Interceptors,
     pub(crate) policy: Option<Policy>,
     pub(crate) random_seed: Option<u64>,
     pub(crate) max_extensions: Option<u32>,
@@ -71,6 +73,7 @@ impl Settings {
             io: Io::default(),
             topology: None,
             default_timeout: None,
+            interceptors: Interceptors::default(),
             policy: None,
             random_seed: None,
             max_extensions: None,

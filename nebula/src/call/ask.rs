@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::CallError;
 use super::handle::{Place, Shared};
 use super::local::Local;
-use super::times::{Times, unwritable};
+use super::times::{Times, unsendable};
 use super::unary::{Call, Pick, Target};
 use crate::context::Context;
 use crate::declared::Declared;
@@ -83,7 +83,7 @@ impl<'a, M: Method> Ask<'a, M> {
 
     /// The same for a call that has its deadline, of which nothing is left then.
     pub(crate) fn of(call: &mut Call<'a, M>, times: Times) -> Self {
-        let (refused, policy) = (times.refused().or_else(|| unwritable(call)), policy(call));
+        let (refused, policy) = (times.refused().or_else(|| unsendable(call)), policy(call));
         let headers = times.headers(call);
         let shared = call.shared;
         let target = std::mem::replace(&mut call.target, Target::Unsaid);

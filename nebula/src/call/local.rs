@@ -35,7 +35,6 @@ use crate::node::Node;
 use crate::nodes::{Policy, VersionRequirement};
 use crate::service::method::{Error, Method};
 use crate::service::plugin::Refusal;
-use crate::service::plugin::refusal::broken;
 use crate::service::plugin::run::{Prepared, Stopped};
 use crate::service::served::Served;
 
@@ -224,17 +223,7 @@ impl<M: Method> Local<M> {
             return CallError::Panicked { message, log };
         }
         let log = |outcome| self.log(Phase::Queue, outcome, Executed::No);
-        match refusal {
-            Refusal::Denied(status) => CallError::Denied(log(Outcome::Denied(Some(status)))),
-            Refusal::Overloaded { retry_after } => {
-                CallError::Overloaded { retry_after, log: log(Outcome::Overloaded) }
-            }
-            Refusal::Unavailable(reason) => CallError::NoProvider(self.nobody(&reason)),
-            Refusal::Expired => CallError::Deadline(log(Outcome::TimedOut)),
-            Refusal::Failed(message) => {
-                CallError::Denied(log(Outcome::Denied(Some(broken(message)))))
-            }
-        }
+        refusal.into_error(log, |reason| self.nobody(reason))
     }
 
     fn draining(&self) -> CallError<Error<M>> {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::written::Written;
 use crate::nodes::{IntoSelector, Policy, Selector, VersionRequirement};
 use crate::service::info::Stragglers;
+use crate::service::plugin::Refusal;
 use crate::trace::TraceContext;
 
 /// The longest time limit of a call; longer ones are cut to it.
@@ -39,6 +40,8 @@ struct More {
     policy: Option<Policy>,
     stragglers: Option<Stragglers>,
     written: Written,
+    /// Why an interceptor does not let the call out.
+    refused: Option<Refusal>,
 }
 
 impl Options {
@@ -68,7 +71,7 @@ impl Options {
     /// before. A key is a lower-case token of at most 64 bytes, a value any text of at most 1024;
     /// 32 of them and 4 KiB in all. With any other a call fails before anything is sent.
     pub fn header(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        self.more().written.insert(key.as_ref(), value.as_ref());
+        self.write(key.as_ref(), value.as_ref());
         self
     }
 
@@ -129,6 +132,18 @@ impl Options {
     #[inline]
     pub(crate) fn written(&self) -> Option<&Written> {
         self.more.as_deref().map(|more| &more.written)
+    }
+
+    pub(crate) fn write(&mut self, key: &str, value: &str) {
+        self.more().written.insert(key, value);
+    }
+
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        self.more().refused = Some(refusal);
+    }
+
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        self.more.as_ref()?.refused.as_ref()
     }
 
     /// The call has this span, which its headers say unless they say another one.

@@ -26,6 +26,7 @@ use super::engine::roster::SETTLE;
 use super::inspect::{available, explain};
 use super::options::{EXTENSIONS_DEFAULT, Limits, Options, TIMEOUT_DEFAULT};
 use super::retry::{FailoverMachine, Step};
+use super::times::refused;
 use super::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why, written};
 use crate::context::Inherited;
 use crate::node::Node;
@@ -128,7 +129,12 @@ impl<'a> IntoFuture for RawCall<'a> {
 
     fn into_future(mut self) -> Self::IntoFuture {
         self.options = self.options.header(HEADER, JSON);
-        let calling = Calling::by_name(&mut self.options, (&self.service, &self.method));
+        let calling = Calling::by_name(
+            self.node,
+            &mut self.options,
+            (&self.service, &self.method),
+            &mut self.args,
+        );
         let made = async move { Known::of(&self).make().await }.boxed();
         match calling {
             None => made,
@@ -201,6 +207,10 @@ impl<'c> Known<'c> {
         let term = self.term();
         if term.deadline() <= self.started {
             return Err(CallError::Deadline(Log::default()));
+        }
+        let names = (&*self.call.service, &*self.call.method);
+        if let Some(refused) = refused(&self.call.options, names) {
+            return Err(refused);
         }
         let body = self.body()?;
         let targets = self.find(term.deadline()).await.map_err(CallError::NoProvider)?;

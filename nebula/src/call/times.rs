@@ -5,8 +5,9 @@ use std::time::Duration;
 use macula::rpc::{Headers, Term};
 use tokio::time::Instant;
 
+use super::options::Options;
 use super::unary::Call;
-use super::{Attempt, CallError, Executed, Log, Outcome, Path, Phase, written};
+use super::{Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why, written};
 use crate::context::{Context, Inherited};
 use crate::service::method::Method;
 
@@ -71,21 +72,38 @@ impl Times {
     }
 }
 
-/// Why a call cannot be sent, if what is written on it cannot.
+/// Why a call cannot be sent: an interceptor has refused it, or what is written on it cannot be.
 #[inline]
-pub(crate) fn unwritable<M: Method>(call: &Call<'_, M>) -> Option<CallError> {
-    written::fault(&call.shared.options, &call.options).map(unwritten)
+pub(crate) fn unsendable<M: Method>(call: &Call<'_, M>) -> Option<CallError> {
+    let (client, options) = (&call.shared.options, &call.options);
+    if client.is_plain() && options.is_plain() {
+        return None;
+    }
+    let names = (M::INFO.service_name(), M::INFO.method_name());
+    refused(options, names).or_else(|| written::fault(client, options).map(unwritten))
+}
+
+/// What the caller gets of a call that an interceptor has refused.
+#[inline(never)]
+pub(crate) fn refused<E>(options: &Options, names: (&str, &str)) -> Option<CallError<E>> {
+    let nobody = |reason: &str| Why::new(names.0, names.1).fault(reason);
+    Some(options.refusal()?.clone().into_error(not_sent, nobody))
 }
 
 #[cold]
 fn unwritten(why: String) -> CallError {
-    CallError::Protocol(Log::from(Attempt {
+    CallError::Protocol(not_sent(Outcome::Unwritable(why.into())))
+}
+
+/// What is known of a call of which nothing was sent.
+fn not_sent(outcome: Outcome) -> Log {
+    Log::from(Attempt {
         node: None,
         name: "".into(),
         path: Path::Local,
         phase: Phase::Resolve,
         elapsed: Duration::ZERO,
-        outcome: Outcome::Unwritable(why.into()),
+        outcome,
         executed: Executed::No,
-    }))
+    })
 }

@@ -14,7 +14,7 @@ use super::engine;
 use super::engine::straight::{self, Next, Straight};
 use super::handle::{Place, Shared};
 use super::local::{self, Local};
-use super::times::{Times, unwritable};
+use super::times::{Times, unsendable};
 use super::unary::{Call, Target};
 use crate::declared::Declared;
 use crate::node::Node;
@@ -22,8 +22,7 @@ use crate::nodes::Policy;
 use crate::service::method::{Error, Method, Value};
 use crate::service::served::Served;
 use crate::service::slot::Found;
-use crate::trace::call::{Calling, outcome};
-use crate::trace::wanted;
+use crate::trace::call::{Calling, noticed, outcome};
 
 /// What an awaited call of the method `M` gives.
 pub(crate) type Answer<M> = Result<Value<M>, CallError<Error<M>>>;
@@ -38,12 +37,12 @@ enum State<'a, M: Method> {
     /// On its way to another node, with nothing unusual so far.
     Straight(Box<Straight<'a, M>>),
     Remote(BoxFuture<'a, Answer<M>>),
-    /// In a span.
+    /// In a span, or before an interceptor.
     Shown(Box<Shown<'a, M>>),
     Done,
 }
 
-/// A call whose span somebody wants.
+/// A call of which somebody wants to hear.
 struct Shown<'a, M: Method> {
     call: Unicast<'a, M>,
     calling: Calling,
@@ -72,7 +71,7 @@ impl<M: Method> Future for Unicast<'_, M> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
-        if wanted() {
+        if noticed() {
             self.show();
         }
         self.poll_quietly(task)
@@ -80,7 +79,8 @@ impl<M: Method> Future for Unicast<'_, M> {
 }
 
 impl<M: Method> Unicast<'_, M> {
-    /// Begins the span of a call that has not begun, if somebody wants it.
+    /// Shows a call that has not begun to those who intercept it, and begins its span, if somebody
+    /// wants that.
     #[cold]
     #[inline(never)]
     fn show(&mut self) {
@@ -163,7 +163,7 @@ fn start<'a, M: Method>(
     task: &mut task::Context<'_>,
 ) -> Result<Answer<M>, State<'a, M>> {
     let times = Times::of(call);
-    if let Some(refused) = times.refused().or_else(|| unwritable(call)) {
+    if let Some(refused) = times.refused().or_else(|| unsendable(call)) {
         return Ok(Err(refused.widen()));
     }
     let shared: &'a Shared = call.shared;

@@ -1,5 +1,7 @@
-//! The span of a call on the side that makes it.
+//! What is told of a call on the side that makes it: its span, and what interceptors hear.
 
+#[cfg(feature = "json")]
+use std::any::Any;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -11,17 +13,23 @@ use tracing::field::{Empty, display};
 use tracing::{Level, Span, debug_span, span_enabled};
 
 use super::{TraceContext, handed, random, wanted};
+use crate::call::handle::Place;
 use crate::call::options::Options;
 use crate::call::{Call, CallError};
 use crate::context::{Context, Inherited};
+use crate::intercept::{Outgoing, Seen, anybody};
+#[cfg(feature = "json")]
+use crate::node::Node;
 use crate::service::method::Method;
 
 const TARGET: &str = "nebula::client";
 const NAME: &str = "nebula.call";
 
-/// The span of one call, from its first poll to its end.
+/// What is told of one call, from its first poll to its end: its span, and what those are told who
+/// intercept it.
 pub(crate) struct Calling {
     span: Span,
+    seen: Option<Box<Seen>>,
     /// How many attempts have been made.
     attempts: u32,
     outcome: Option<&'static str>,
@@ -33,48 +41,74 @@ thread_local! {
 }
 
 impl Calling {
-    /// Begins the span of a call, which goes by this `kind`, if somebody wants it. The call is below
-    /// it from then on.
+    /// Shows a call, which goes by this `kind`, to those who intercept it, and begins its span, if
+    /// somebody wants either. The call is below the span from then on.
     #[cold]
     #[inline(never)]
-    pub(crate) fn new<M: Method, T>(call: &mut Call<'_, M, T>, kind: &str) -> Option<Self> {
+    pub(crate) fn new<M: Method, T>(call: &mut Call<'_, M, T>, kind: &'static str) -> Option<Self> {
+        let seen = match &call.shared.place {
+            Place::Alone(_) => None,
+            Place::Node { node, .. } => node.interceptors().see(
+                kind,
+                Outgoing {
+                    names: (M::INFO.service_name(), M::INFO.method_name()),
+                    kind,
+                    options: &mut call.options,
+                    usual: Some(&call.shared.options),
+                    args: call.args.as_mut().map(|args| args as _),
+                },
+            ),
+        };
         let written = [&call.options, &call.shared.options].into_iter().flat_map(Options::written);
         let said = written.filter_map(|written| written.get(handed::PARENT)).next();
         let names = (M::INFO.service_name(), M::INFO.method_name());
-        let (calling, own) = Self::begin(kind, names, said, call.shared.within.as_ref())?;
+        let (span, own) = Self::begin(kind, names, said, call.shared.within.as_ref());
         if let Some(own) = own {
             call.options.set_span(own);
         }
-        Some(calling)
+        Self::of(span, seen)
     }
 
     /// The same of a call by these names with these options.
     #[cfg(feature = "json")]
     #[inline]
-    pub(crate) fn by_name(options: &mut Options, names: (&str, &str)) -> Option<Self> {
-        if !wanted() {
+    pub(crate) fn by_name(
+        node: &Node,
+        options: &mut Options,
+        names: (&str, &str),
+        args: &mut serde_json::Value,
+    ) -> Option<Self> {
+        if !noticed() {
             return None;
         }
+        let args: Option<&mut dyn Any> = Some(args);
+        let call = Outgoing { names, kind: "raw", options: &mut *options, usual: None, args };
+        let seen = node.interceptors().see("raw", call);
         let said = options.written().and_then(|written| written.get(handed::PARENT));
-        let (calling, own) = Self::begin("raw", names, said, None)?;
+        let (span, own) = Self::begin("raw", names, said, None);
         if let Some(own) = own {
             options.set_span(own);
         }
-        Some(calling)
+        Self::of(span, seen)
+    }
+
+    fn of(span: Span, seen: Option<Box<Seen>>) -> Option<Self> {
+        let noticed = !span.is_none() || seen.is_some();
+        noticed.then_some(Self { span, seen, attempts: 0, outcome: None })
     }
 
     /// Begins a span where it was `said` to be, or else, with an identity of its own, below the one
-    /// around it.
+    /// around it. None if nobody wants it.
     fn begin(
         kind: &str,
         names: (&str, &str),
         said: Option<&str>,
         within: Option<&Context>,
-    ) -> Option<(Self, Option<TraceContext>)> {
+    ) -> (Span, Option<TraceContext>) {
         if !span_enabled!(target: TARGET, Level::DEBUG) {
-            return None;
+            return (Span::none(), None);
         }
-        let (span, own) = match said {
+        match said {
             Some(said) => (span(kind, names, said.parse().ok(), None), None),
             None => {
                 let outer = match within {
@@ -87,8 +121,7 @@ impl Calling {
                 };
                 (span(kind, names, Some(own), outer), Some(own))
             }
-        };
-        Some((Self { span, attempts: 0, outcome: None }, own))
+        }
     }
 
     /// Polls the call inside its span.
@@ -135,14 +168,24 @@ impl Drop for Calling {
     fn drop(&mut self) {
         self.span.record("attempts", self.attempts);
         // Nobody waited for its end any more.
-        self.span.record("outcome", self.outcome.unwrap_or("dropped"));
+        let outcome = self.outcome.unwrap_or("dropped");
+        self.span.record("outcome", outcome);
+        if let Some(seen) = self.seen.take() {
+            seen.ends(outcome);
+        }
     }
 }
 
-/// Begins the span of a call to several nodes, or one way, if somebody wants it.
+/// Whether there may be somebody who wants to hear of calls.
 #[inline]
-pub(crate) fn several<M: Method>(call: &mut Call<'_, M>, kind: &str) -> Option<Calling> {
-    if wanted() { Calling::new(call, kind) } else { None }
+pub(crate) fn noticed() -> bool {
+    wanted() || anybody()
+}
+
+/// What is told of a call to several nodes, or one way, if somebody wants to hear of it.
+#[inline]
+pub(crate) fn several<M: Method>(call: &mut Call<'_, M>, kind: &'static str) -> Option<Calling> {
+    if noticed() { Calling::new(call, kind) } else { None }
 }
 
 /// The call that is polled now asks a node of this name.

@@ -8,6 +8,7 @@ use macula::rpc::Fault;
 use macula::text::Safe;
 
 use crate::Status;
+use crate::call::{CallError, Log, Outcome, Why};
 
 /// Why a plugin ends a call without a reply of the method.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,6 +54,24 @@ impl Refusal {
         }
     }
 
+    /// The same for a caller in this process, of a call that has not been executed: `log` says what
+    /// came of it, and `nobody` why there was nobody to ask.
+    pub(crate) fn into_error<E>(
+        self,
+        log: impl FnOnce(Outcome) -> Log,
+        nobody: impl FnOnce(&str) -> Why,
+    ) -> CallError<E> {
+        match self {
+            Self::Denied(status) => CallError::Denied(log(Outcome::Denied(Some(status)))),
+            Self::Overloaded { retry_after } => {
+                CallError::Overloaded { retry_after, log: log(Outcome::Overloaded) }
+            }
+            Self::Unavailable(reason) => CallError::NoProvider(nobody(&reason)),
+            Self::Expired => CallError::Deadline(log(Outcome::TimedOut)),
+            Self::Failed(message) => CallError::Denied(log(Outcome::Denied(Some(broken(message))))),
+        }
+    }
+
     /// What it comes to once the method has run: nothing that could be tried again.
     pub(crate) fn after_the_method(&self) -> String {
         let why = match self {
@@ -88,6 +107,6 @@ impl From<Status> for Refusal {
 }
 
 /// The status of a call that did not get past a plugin which failed.
-pub(crate) fn broken(message: String) -> Status {
+fn broken(message: String) -> Status {
     Status::new("internal_error", 500, message).internal()
 }
