@@ -7,6 +7,7 @@ use std::time::Duration;
 use nebula::plugin::{Around, Hooks, Inbound, Plugin, Refusal};
 use nebula::prelude::*;
 use nebula::{Executed, Service};
+use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::site::{Notes, Plain, Site, SumsClient, until};
@@ -60,14 +61,19 @@ async fn a_call_that_waited_passes_the_plugins_of_now() {
     let calls = [near.clone(), near, far].map(|client| {
         tokio::spawn(async move { client.turn().timeout(60 * SECOND).await.unwrap() })
     });
+    let by_name = tokio::spawn({
+        let server = server.clone();
+        async move { server.call_raw("Turns", "turn", json!([])).timeout(60 * SECOND).await }
+    });
     // Virtual time: all of them are here by then.
     tokio::time::sleep(SECOND).await;
-    assert_eq!(notes.take().len(), 1, "one runs, and two wait");
+    assert_eq!(notes.take().len(), 1, "one runs, and three wait");
     service.remove_plugin("Counts").await.unwrap();
-    ends.add_permits(3);
+    ends.add_permits(4);
     for call in calls {
         assert_eq!(call.await.unwrap(), 7);
     }
+    assert_eq!(by_name.await.unwrap().unwrap(), json!(7));
     assert!(notes.take().is_empty(), "a plugin that had gone saw a call");
 }
 

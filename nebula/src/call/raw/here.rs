@@ -74,6 +74,9 @@ async fn run(
         // It was closed while this waited for its turn.
         return Err(Failure::Draining);
     }
+    // Its plugins may be others by now.
+    let now = call.node.served(&call.call.service).filter(|now| now.is_form_of(served));
+    let served = now.as_ref().unwrap_or(served);
     // The body goes before its place does.
     let mut place = Some(permit);
     let cx =
