@@ -71,7 +71,8 @@ pub(crate) async fn start(builder: MeshBuilder) -> Result<Arc<Inner>, StartError
         addr: builder.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         source,
     })?;
-    let addr = builder.advertise.unwrap_or_else(|| reachable(bound, &seeds));
+    let addr =
+        builder.advertise.unwrap_or_else(|| reachable(bound, &seeds, builder.listen.is_some()));
     let me = Member { id: key.id(), addr, generation };
     let record = NodeRecord {
         node: me.id,
@@ -270,8 +271,10 @@ fn default_listen(lists: &SeedLists) -> (SocketAddr, Option<SocketAddr>) {
 }
 
 /// The address to tell others. A node that listens on all addresses tells the one that the
-/// system would use towards its seeds, or else towards the world; asking sends nothing.
-fn reachable(bound: SocketAddr, seeds: &[Seed]) -> SocketAddr {
+/// system would use towards its seeds, or else towards the world; asking sends nothing. Unless it was
+/// said that it shall listen so, some seed is on another machine or may come to be, and that of the own
+/// machine is no answer as long as there is another.
+fn reachable(bound: SocketAddr, seeds: &[Seed], said: bool) -> SocketAddr {
     if !bound.ip().is_unspecified() {
         return bound;
     }
@@ -288,6 +291,7 @@ fn reachable(bound: SocketAddr, seeds: &[Seed]) -> SocketAddr {
     let source = towards
         .filter(|target| bound.is_ipv6() || target.is_ipv4())
         .filter_map(source_towards)
+        .filter(|ip| said || !ip.is_loopback())
         .find(|ip| !ip.is_unspecified() && !is_of_one_link(*ip));
     SocketAddr::new(source.unwrap_or(loopback), bound.port())
 }
@@ -342,12 +346,16 @@ mod tests {
     #[test]
     fn it_tells_an_address_of_a_family_that_it_hears() {
         let bound: SocketAddr = "127.0.0.1:7".parse().unwrap();
-        assert_eq!(reachable(bound, &[]), bound);
+        assert_eq!(reachable(bound, &[], true), bound);
         let far = |text: &str| Seed::parse(text, "").unwrap();
-        let four = reachable("0.0.0.0:7".parse().unwrap(), &[far("[::1]:9"), far("127.0.0.1:9")]);
+        let four =
+            reachable("0.0.0.0:7".parse().unwrap(), &[far("[::1]:9"), far("127.0.0.1:9")], true);
         assert_eq!(four, bound);
-        let six = reachable("[::]:7".parse().unwrap(), &[far("127.0.0.1:9")]);
+        let six = reachable("[::]:7".parse().unwrap(), &[far("127.0.0.1:9")], true);
         assert_eq!(six, bound);
+        // Seeds of the own machine do not count where another one is meant.
+        let all = "0.0.0.0:7".parse().unwrap();
+        assert_eq!(reachable(all, &[far("127.0.0.1:9")], false), reachable(all, &[], false));
         assert!(is_of_one_link("fe80::1".parse().unwrap()));
         assert!(!is_of_one_link("fd00::1".parse().unwrap()));
     }

@@ -16,7 +16,7 @@ use crate::quiet::{Kind, Who};
 use crate::rpc::Answer;
 use crate::rpc::server::Asked;
 use crate::transport::link::{Inbound, Link, Violation};
-use crate::wire::Message;
+use crate::wire::{Message, Status};
 
 impl Inbound for Inner {
     fn message(
@@ -85,6 +85,10 @@ impl Inbound for Inner {
 
     fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    fn refused(&self, status: Status) {
+        self.refused.note(status);
     }
 
     fn may_say(&self, kind: Kind, peer: NodeId) -> Option<u64> {

@@ -69,7 +69,7 @@ impl Link {
             if let Some(call) = frames.too_long_call(max_body + limits::FRAME_OVERHEAD) {
                 // Whether it is stopped before its end makes no difference any more.
                 let _ = stream.stop(CLOSE_DONE);
-                return self.refuse_body(call, max_body, inbound.load());
+                return self.refuse_body(call, max_body, inbound);
             }
             if let Some(frame) = frames.next_frame()? {
                 return inbound.message(self, Message::decode(frame)?, &mut Instant::now());
@@ -82,12 +82,13 @@ impl Link {
         &self,
         call: Result<u64, u64>,
         limit: usize,
-        load: u16,
+        inbound: &dyn Inbound,
     ) -> Result<(), Violation> {
         match call {
             Ok(request) => {
                 let status = Status::RequestTooLarge { limit: limit as u64 };
-                let reply = Answer::default().reply(request, load, status);
+                inbound.refused(status);
+                let reply = Answer::default().reply(request, inbound.load(), status);
                 self.answer(&reply)
             }
             Err(reply) => {

@@ -30,7 +30,7 @@ use crate::quiet::Kind;
 use crate::rpc::health::Health;
 use crate::rpc::inflight::InFlight;
 use crate::rpc::{Failure, Response};
-use crate::wire::{FrameBuffer, Message, WireError};
+use crate::wire::{FrameBuffer, Message, Status, WireError};
 
 use clock::Clock;
 use failed::Failed;
@@ -133,6 +133,8 @@ pub(crate) trait Inbound: Send + Sync + 'static {
     fn limits(&self) -> &Limits;
     /// Whether a line may be written about this peer now, and how many like it were left out.
     fn may_say(&self, kind: Kind, peer: NodeId) -> Option<u64>;
+    /// A request was refused with this status before anybody looked into it.
+    fn refused(&self, status: Status);
     /// What replies say of the load of this node.
     fn load(&self) -> u16;
 }

@@ -43,8 +43,8 @@ impl<'a, M: Method> IntoFuture for Cast<'a, M> {
     type IntoFuture = BoxFuture<'a, Result<(), CallError>>;
 
     fn into_future(mut self) -> Self::IntoFuture {
-        let calling = several(&mut self.0, "cast");
         async move {
+            let calling = several(&mut self.0, "cast");
             let (call, node) = match calling {
                 None => begin(self.0).await?,
                 Some(mut calling) => {

@@ -163,7 +163,8 @@ impl<M: Method> Local<M> {
         self.args.take()
     }
 
-    /// After a wait for its turn, the plugins of the service may be others.
+    /// After a wait, for its turn or for others that were asked first, the plugins of the service may
+    /// be others.
     fn look_again(&mut self) {
         let now = self.node.as_ref().and_then(Node::serving::<M::Api>);
         if let Some(now) = now.filter(|now| now.is_form_of(&self.served)) {
@@ -320,7 +321,10 @@ impl<M: Method> Local<M> {
                     let deadline = self.term.deadline();
                     let left = || deadline.saturating_duration_since(Instant::now());
                     match self.served.gate(M::INFO.position()).enter_for(left) {
-                        Entry::Admitted(permit) => self.run(permit)?,
+                        Entry::Admitted(permit) => {
+                            self.look_again();
+                            self.run(permit)?;
+                        }
                         Entry::Queued(waiting) => self.stage = Stage::Queued(waiting),
                         Entry::Refused { retry_after } => {
                             let log = self.log(Phase::Queue, Outcome::Overloaded, Executed::No);

@@ -36,7 +36,7 @@ use crate::nodes::{IntoSelector, Policy, measures};
 use crate::service::codec::{HEADER, JSON};
 use crate::service::info::{MethodInfo, ServiceInfo, method_id};
 use crate::service::served::Served;
-use crate::trace::call::{Calling, outcome};
+use crate::trace::call::{Calling, outcome, told};
 
 /// A call by name that has not been made yet: see [`Node::call_raw`].
 #[must_use = "a call does nothing until it is awaited"]
@@ -128,18 +128,13 @@ impl<'a> IntoFuture for RawCall<'a> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(mut self) -> Self::IntoFuture {
-        self.options = self.options.header(HEADER, JSON);
-        let calling = Calling::by_name(
-            self.node,
-            &mut self.options,
-            (&self.service, &self.method),
-            &mut self.args,
-        );
-        let made = async move { Known::of(&self).make().await }.boxed();
-        match calling {
-            None => made,
-            Some(calling) => calling.around(made, outcome),
+        async move {
+            self.options = self.options.header(HEADER, JSON);
+            let names = (&*self.service, &*self.method);
+            let calling = Calling::by_name(self.node, &mut self.options, names, &mut self.args);
+            told(calling, async { Known::of(&self).make().await }, outcome).await
         }
+        .boxed()
     }
 }
 
@@ -161,8 +156,6 @@ struct Known<'c> {
     node: &'c Node,
     id: u64,
     contract: Option<(&'static ServiceInfo, &'static MethodInfo)>,
-    /// The service on this node, if it serves the method.
-    local: Option<Arc<Served>>,
     idempotent: bool,
     started: Instant,
     /// What the handler around it gives it.
@@ -176,13 +169,14 @@ struct Targets {
     nodes: Arc<[NodeRef]>,
     /// Where among them this node is.
     itself: Option<usize>,
+    /// The service on this node, if it serves the method.
+    local: Option<Arc<Served>>,
 }
 
 impl<'c> Known<'c> {
     fn of(call: &'c RawCall<'c>) -> Self {
         let RawCall { node, service, method, .. } = call;
         let contract = node.contracts().find(service, method);
-        let local = node.served(service).filter(|served| here::find(served, method).is_some());
         let inherited = Inherited::now();
         let none = Headers::new();
         let outer = inherited.as_ref().map_or(&none, |inherited| &inherited.handed);
@@ -192,7 +186,6 @@ impl<'c> Known<'c> {
             node,
             id: method_id(service, method),
             contract,
-            local,
             idempotent: contract.is_some_and(|(_, method)| method.is_idempotent()),
             started: Instant::now(),
             inherited,
@@ -227,7 +220,7 @@ impl<'c> Known<'c> {
             if Instant::now() >= term.deadline() {
                 return Err(CallError::Deadline(log));
             }
-            let made = match (&self.local, targets.itself == Some(at)) {
+            let made = match (&targets.local, targets.itself == Some(at)) {
                 (Some(served), true) => here::ask(self, served, body.clone(), term).await,
                 _ => {
                     let others = targets.nodes.len() > 1;
@@ -308,6 +301,8 @@ impl<'c> Known<'c> {
         loop {
             news.mark_unchanged();
             joining.mark_unchanged();
+            let serves = |served: &Arc<Served>| here::find(served, &self.call.method).is_some();
+            let local = node.served(&self.call.service).filter(serves);
             let sought = Sought {
                 global: self.contract.is_none_or(|(service, _)| service.is_global()),
                 service: &self.call.service,
@@ -318,7 +313,7 @@ impl<'c> Known<'c> {
                 whom: self.call.to.as_ref().map_or(Whom::by(selector), Whom::Node),
                 version: None,
                 itself: node.id(),
-                here: match &self.local {
+                here: match &local {
                     Some(served) => Here::of(node, &self.call.service, Some(served)),
                     None => Here::Not,
                 },
@@ -330,7 +325,7 @@ impl<'c> Known<'c> {
             let nodes: Arc<[NodeRef]> = available(node, &sought).into();
             if !nodes.is_empty() {
                 let itself = nodes.iter().position(|target| target.id == node.id());
-                return Ok(Targets { nodes, itself });
+                return Ok(Targets { nodes, itself, local });
             }
             let why = explain(node, &sought);
             let joined = node.mesh().has_joined();
@@ -366,8 +361,8 @@ impl<'c> Known<'c> {
     }
 
     fn order(&self, targets: &Targets, draw: &mut Draw) -> Order {
-        let Targets { nodes, itself } = targets;
-        let look = Look { node: self.node, targets: nodes, itself: *itself, local: &self.local };
+        let Targets { nodes, itself, local } = targets;
+        let look = Look { node: self.node, targets: nodes, itself: *itself, local };
         Order::new(look, self.policy(), draw)
     }
 

@@ -346,6 +346,8 @@ impl Plugin for Cache {
             let bounds = inner.live.now().bounds();
             let mut kept = inner.kept();
             if kept.epoch == epoch {
+                // What it was written into may be twice as large.
+                let reply = Bytes::copy_from_slice(&reply);
                 kept.replies.insert(key, reply, now, bounds);
             }
         }

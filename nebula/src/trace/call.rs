@@ -151,16 +151,11 @@ impl Calling {
 
     /// Has `made` polled inside the span, which says its end in that word.
     pub(crate) fn around<'a, T: Send + 'a>(
-        mut self,
+        self,
         made: BoxFuture<'a, T>,
         outcome: fn(&T) -> &'static str,
     ) -> BoxFuture<'a, T> {
-        async move {
-            let ended = self.enter(made).await;
-            self.ends(outcome(&ended));
-            ended
-        }
-        .boxed()
+        told(Some(self), made, outcome).boxed()
     }
 }
 
@@ -186,6 +181,18 @@ pub(crate) fn noticed() -> bool {
 #[inline]
 pub(crate) fn several<M: Method>(call: &mut Call<'_, M>, kind: &'static str) -> Option<Calling> {
     if noticed() { Calling::new(call, kind) } else { None }
+}
+
+/// Polls `made` to its end, of which `calling` hears in that word, if there is somebody.
+pub(crate) async fn told<T>(
+    calling: Option<Calling>,
+    made: impl Future<Output = T>,
+    outcome: fn(&T) -> &'static str,
+) -> T {
+    let Some(mut calling) = calling else { return made.await };
+    let ended = calling.enter(made).await;
+    calling.ends(outcome(&ended));
+    ended
 }
 
 /// The call that is polled now asks a node of this name.

@@ -153,6 +153,9 @@ async fn what_a_plugin_did_is_not_taken_for_the_method() {
         Service::new(Plain::new()).plugin(Stuck { panics }).start_on(&server).await.unwrap();
         let (near, far) = (SumsClient::new(&server), SumsClient::new(&caller));
         until("it is known", || !far.whoami().available_nodes().is_empty()).await;
+        let by_name =
+            server.call_raw("Sums", "whoami", json!([])).timeout(SECOND).await.unwrap_err();
+        assert_ne!(by_name.executed(), Executed::Yes, "{by_name}");
         for client in [near, far] {
             match (client.whoami().timeout(SECOND).await.unwrap_err(), panics) {
                 (error @ CallError::Denied(_), true) => {
@@ -186,10 +189,14 @@ async fn a_paused_service_is_called_so() {
 #[tokio::test(start_paused = true)]
 async fn a_service_that_comes_is_found_by_who_waits() {
     let node = Site::new().builder("server").seed("10.9.9.9:9").start().await.unwrap();
-    let client = SumsClient::new(&node);
+    let (client, caller) = (SumsClient::new(&node), node.clone());
     let call = tokio::spawn(async move { client.add(1.0, 2.0).timeout(30 * SECOND).await });
+    let by_name = tokio::spawn(async move {
+        caller.call_raw("Sums", "add", json!([1.0, 2.0])).timeout(30 * SECOND).await
+    });
     tokio::time::sleep(3 * SECOND).await;
-    assert!(!call.is_finished(), "it did not wait");
+    assert!(!call.is_finished() && !by_name.is_finished(), "it did not wait");
     node.serve(Plain::new()).await.unwrap();
     assert_eq!(call.await.unwrap().unwrap(), 3.0);
+    assert_eq!(by_name.await.unwrap().unwrap(), json!(3.0));
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use nebula::intercept::{Interceptor, Made, Outgoing};
 use nebula::plugin::Refusal;
 use nebula::prelude::*;
@@ -103,6 +104,8 @@ async fn each_call_is_seen_once() {
         seen("one", "run 1", "ok");
         assert_eq!(echo.twice(1).all().await.unwrap().ok().count(), 1);
         seen("all", "run 1", "ok");
+        assert_eq!(echo.twice(1).all().stream().count().await, 1);
+        seen("all", "run 1", "ok");
         assert_eq!(echo.twice(1).first().await.unwrap().value, two);
         seen("first", "run 1", "ok");
         assert_eq!(echo.twice(1).quorum(at_least(1)).await.unwrap().successes().len(), 1);
@@ -146,6 +149,12 @@ async fn a_call_that_is_refused_is_not_made() {
         let replies = echo.twice(REFUSED).all().await.unwrap();
         assert!(replies.iter().all(|entry| matches!(entry.result, Err(CallError::Denied(_)))));
         ended("all", "ok");
+        let entries: Vec<_> = echo.twice(REFUSED).all().stream().collect().await;
+        assert!(entries.iter().all(|entry| matches!(entry.result, Err(CallError::Denied(_)))));
+        ended("all", "ok");
+        // Nothing is asked for before the first poll.
+        drop((echo.twice(1).cast().into_future(), echo.twice(1).all().into_future()));
+        assert!(notes.take().is_empty());
         assert!(echo.twice(REFUSED).first().await.is_err());
         ended("first", "failed");
         assert!(echo.twice(REFUSED).quorum(at_least(1)).await.is_err());

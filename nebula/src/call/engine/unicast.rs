@@ -117,8 +117,6 @@ pub(crate) async fn go_on<M: Method>(
             Step::TryNext => note(tried, &mut log),
             Step::StartOver { after } => {
                 note(tried, &mut log);
-                // Also the one here that refused it before, in the form that it has now.
-                call.ask.local = node.serving::<M::Api>();
                 let roster = match Box::pin(look_again(&node, &mut call.ask, after)).await {
                     Ok(found) => found,
                     Err(found) => return Err(nobody::<M>(found, log)),
@@ -142,6 +140,8 @@ pub(crate) async fn look_again<M: Method>(
         () = leg::cancelled(watch.as_ref()) => return Err(Nobody::Cancelled),
         () = tokio::time::sleep(after) => {}
     }
+    // Also the one here that refused it before, in the form that it has now.
+    ask.local = node.serving::<M::Api>();
     Roster::find(node, ask, Wait::Somebody).await
 }
 

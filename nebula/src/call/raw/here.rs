@@ -37,9 +37,10 @@ pub(super) async fn ask(
     asks(call.node.name());
     let began = Instant::now();
     let lease = Lease::new(term);
-    let result = run(call, served, body, term, &lease).await;
-    // Here it is known that it had begun.
-    let ran = matches!(result, Err(Failure::Deadline { phase: Stage::Run }));
+    let mut hooked = false;
+    let result = run(call, served, body, (term, &lease), &mut hooked).await;
+    // Here it is known that it had begun, unless a plugin may be what took so long.
+    let ran = !hooked && matches!(result, Err(Failure::Deadline { phase: Stage::Run }));
     let attempt = |phase, outcome, executed| Attempt {
         node: Some(call.node.id()),
         name: call.node.name().into(),
@@ -56,8 +57,8 @@ async fn run(
     call: &Known<'_>,
     served: &Arc<Served>,
     body: Bytes,
-    term: Term,
-    lease: &Lease,
+    (term, lease): (Term, &Lease),
+    hooked: &mut bool,
 ) -> Result<Bytes, Failure> {
     let method = find(served, &call.call.method).ok_or(Failure::UnknownMethod)?;
     let left = || term.deadline().saturating_duration_since(Instant::now());
@@ -77,6 +78,7 @@ async fn run(
     // Its plugins may be others by now.
     let now = call.node.served(&call.call.service).filter(|now| now.is_form_of(served));
     let served = now.as_ref().unwrap_or(served);
+    *hooked = served.chain().lasts();
     // The body goes before its place does.
     let mut place = Some(permit);
     let cx =

@@ -8,7 +8,7 @@ use super::super::unary::Call;
 use super::super::{Entry, NoTarget, Replies};
 use super::Legs;
 use crate::service::method::{Error, Method, Value};
-use crate::trace::call::{several, success};
+use crate::trace::call::{Calling, several, success, told};
 
 /// A call to every target, which has not been made yet.
 ///
@@ -25,14 +25,20 @@ impl<'a, M: Method> All<'a, M> {
     /// The entries in the order of their arrival, and at their deadline those of the silent nodes.
     /// Nothing is sent before the first poll; without any target it ends at once.
     pub fn stream(
-        self,
+        mut self,
     ) -> impl Stream<Item = Entry<Value<M>, Error<M>>> + Send + Unpin + use<'a, M> {
-        stream::once(start(self.0))
+        let started = async move {
+            let mut calling = several(&mut self.0, "all");
+            let started = within(&mut calling, start(self.0)).await;
+            if let (Err(_), Some(calling)) = (&started, &mut calling) {
+                calling.ends(success(&started));
+            }
+            Some((started.ok()?, calling))
+        };
+        stream::once(started)
             .flat_map(|started| match started {
-                Ok((machine, legs)) => {
-                    stream::unfold(Some((machine, legs)), step).flatten().boxed()
-                }
-                Err(NoTarget(_)) => stream::empty().boxed(),
+                Some(running) => stream::unfold(Some(running), step).flatten().boxed(),
+                None => stream::empty().boxed(),
             })
             .boxed()
     }
@@ -43,26 +49,28 @@ impl<'a, M: Method> IntoFuture for All<'a, M> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(mut self) -> Self::IntoFuture {
-        let calling = several(&mut self.0, "all");
-        let made = async move {
-            let (mut machine, mut legs) = start(self.0).await?;
-            loop {
-                let Some(came) = legs.next().await else {
-                    machine.on_deadline();
-                    break;
-                };
-                if machine.on_replies(came).is_some() {
-                    break;
-                }
+        async move {
+            let calling = several(&mut self.0, "all");
+            told(calling, self.make(), success).await
+        }
+        .boxed()
+    }
+}
+
+impl<M: Method> All<'_, M> {
+    async fn make(self) -> Result<Replies<Value<M>, Error<M>>, NoTarget> {
+        let (mut machine, mut legs) = start(self.0).await?;
+        loop {
+            let Some(came) = legs.next().await else {
+                machine.on_deadline();
+                break;
+            };
+            if machine.on_replies(came).is_some() {
+                break;
             }
-            let elapsed = legs.started.elapsed();
-            Ok(machine.finish(elapsed, |index, node| legs.open_leg(index, node)))
         }
-        .boxed();
-        match calling {
-            None => made,
-            Some(calling) => calling.around(made, success),
-        }
+        let elapsed = legs.started.elapsed();
+        Ok(machine.finish(elapsed, |index, node| legs.open_leg(index, node)))
     }
 }
 
@@ -74,6 +82,8 @@ impl<M: Method> fmt::Debug for All<'_, M> {
 
 type Machine<M> = AllMachine<Value<M>, Error<M>>;
 type Running<M> = (Machine<M>, Legs<M>);
+/// What is told of it goes along.
+type Shown<M> = (Running<M>, Option<Calling>);
 type Entries<M> = stream::Iter<std::vec::IntoIter<Entry<Value<M>, Error<M>>>>;
 
 async fn start<M: Method>(call: Call<'_, M>) -> Result<Running<M>, NoTarget> {
@@ -83,9 +93,9 @@ async fn start<M: Method>(call: Call<'_, M>) -> Result<Running<M>, NoTarget> {
 }
 
 /// Waits for what comes in next, and gives the entries that are known then.
-async fn step<M: Method>(running: Option<Running<M>>) -> Option<(Entries<M>, Option<Running<M>>)> {
-    let (mut machine, mut legs) = running?;
-    let ended = match legs.next().await {
+async fn step<M: Method>(running: Option<Shown<M>>) -> Option<(Entries<M>, Option<Shown<M>>)> {
+    let ((mut machine, mut legs), mut calling) = running?;
+    let ended = match within(&mut calling, legs.next()).await {
         Some(came) => machine.on_replies(came).is_some(),
         None => {
             machine.on_deadline();
@@ -94,9 +104,19 @@ async fn step<M: Method>(running: Option<Running<M>>) -> Option<(Entries<M>, Opt
     };
     let mut entries: Vec<_> = machine.drain().collect();
     if !ended {
-        return Some((stream::iter(entries), Some((machine, legs))));
+        return Some((stream::iter(entries), Some(((machine, legs), calling))));
     }
     let elapsed = legs.started.elapsed();
     entries.extend(machine.finish(elapsed, |index, node| legs.open_leg(index, node)));
+    if let Some(calling) = &mut calling {
+        calling.ends("ok");
+    }
     Some((stream::iter(entries), None))
+}
+
+async fn within<T>(calling: &mut Option<Calling>, made: impl Future<Output = T>) -> T {
+    match calling {
+        None => made.await,
+        Some(calling) => calling.enter(made).await,
+    }
 }

@@ -7,7 +7,7 @@ use super::super::unary::Call;
 use super::super::{FirstError, Reply};
 use super::{Legs, Predicate, counts};
 use crate::service::method::{Error, Method, Value};
-use crate::trace::call::{several, success};
+use crate::trace::call::{several, success, told};
 
 /// A call to every target of which the first success counts, which has not been made yet.
 #[must_use = "a call does nothing until it is awaited"]
@@ -34,34 +34,36 @@ impl<'a, M: Method> IntoFuture for First<'a, M> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(mut self) -> Self::IntoFuture {
-        let calling = several(&mut self.call, "first");
-        let made = async move {
-            let mut legs = Legs::of(self.call, false).await;
-            let targets = legs.targets.clone();
-            let mut machine = FirstMachine::new(targets, || legs.why.clone())?;
-            loop {
-                let Some(came) = legs.next().await else {
-                    machine.on_deadline();
-                    break;
-                };
-                let came = came.into_iter().map(|(index, answer, elapsed)| {
-                    let success = counts::<M>(self.success.as_ref(), &answer);
-                    (index, answer, elapsed, success)
-                });
-                if machine.on_replies(came).is_some() {
-                    break;
-                }
+        async move {
+            let calling = several(&mut self.call, "first");
+            told(calling, self.make(), success).await
+        }
+        .boxed()
+    }
+}
+
+impl<M: Method> First<'_, M> {
+    async fn make(self) -> Result<Reply<Value<M>>, FirstError<Value<M>, Error<M>>> {
+        let mut legs = Legs::of(self.call, false).await;
+        let targets = legs.targets.clone();
+        let mut machine = FirstMachine::new(targets, || legs.why.clone())?;
+        loop {
+            let Some(came) = legs.next().await else {
+                machine.on_deadline();
+                break;
+            };
+            let came = came.into_iter().map(|(index, answer, elapsed)| {
+                let success = counts::<M>(self.success.as_ref(), &answer);
+                (index, answer, elapsed, success)
+            });
+            if machine.on_replies(came).is_some() {
+                break;
             }
-            let elapsed = legs.started.elapsed();
-            let result = machine.finish(elapsed, |index, node| legs.open_leg(index, node));
-            legs.decided();
-            result
         }
-        .boxed();
-        match calling {
-            None => made,
-            Some(calling) => calling.around(made, success),
-        }
+        let elapsed = legs.started.elapsed();
+        let result = machine.finish(elapsed, |index, node| legs.open_leg(index, node));
+        legs.decided();
+        result
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::unary::Call;
 use super::super::{QuorumError, Votes};
 use super::{Legs, Predicate, counts};
 use crate::service::method::{Error, Method, Value};
-use crate::trace::call::{several, success};
+use crate::trace::call::{several, success, told};
 
 /// A call to every target of which enough must succeed, which has not been made yet.
 #[must_use = "a call does nothing until it is awaited"]
@@ -36,58 +36,60 @@ impl<'a, M: Method> IntoFuture for Quorum<'a, M> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(mut self) -> Self::IntoFuture {
-        let calling = several(&mut self.call, "quorum");
-        let made = async move {
-            let mut legs = Legs::of(self.call, true).await;
-            if legs.why.is_final() {
-                return Err(QuorumError::NoTarget(legs.why));
-            }
-            if self.threshold.counts_configured()
-                && let Some(disagreement) = legs.disagreement.take()
-            {
-                tracing::info!(method = M::INFO.method_name(), "{disagreement}");
-                return Err(disagreement.into());
-            }
-            let mut targets = legs.targets.clone();
-            let required = self.threshold.required(legs.configured, targets.len());
-            if self.threshold.counts_configured() && !legs.certain {
-                tracing::warn!(
-                    method = M::INFO.method_name(),
-                    "no majority can be counted: without a topology this node must have joined \
-                     its cluster and know what each living node serves"
-                );
-                targets.clear();
-            }
-            if targets.len() < required {
-                let live = targets.len();
-                // Without reasons of its own it would speak of no node at all.
-                let why = (legs.why.nodes().len() > 0 || live == 0).then(|| legs.why.to_string());
-                tracing::info!(live, required, why, "a quorum was refused before any call");
-            }
-            let mut machine = QuorumMachine::new(targets, required)?;
-            loop {
-                let Some(came) = legs.next().await else {
-                    machine.on_deadline();
-                    break;
-                };
-                let came = came.into_iter().map(|(index, answer, elapsed)| {
-                    let success = counts::<M>(self.success.as_ref(), &answer);
-                    (index, answer, elapsed, success)
-                });
-                if machine.on_replies(came).is_some() {
-                    break;
-                }
-            }
-            let elapsed = legs.started.elapsed();
-            let result = machine.finish(elapsed, |index, node| legs.open_leg(index, node));
-            legs.decided();
-            result
+        async move {
+            let calling = several(&mut self.call, "quorum");
+            told(calling, self.make(), success).await
         }
-        .boxed();
-        match calling {
-            None => made,
-            Some(calling) => calling.around(made, success),
+        .boxed()
+    }
+}
+
+impl<M: Method> Quorum<'_, M> {
+    async fn make(self) -> Result<Votes<Value<M>, Error<M>>, QuorumError<Value<M>, Error<M>>> {
+        let mut legs = Legs::of(self.call, true).await;
+        if legs.why.is_final() {
+            return Err(QuorumError::NoTarget(legs.why));
         }
+        if self.threshold.counts_configured()
+            && let Some(disagreement) = legs.disagreement.take()
+        {
+            tracing::info!(method = M::INFO.method_name(), "{disagreement}");
+            return Err(disagreement.into());
+        }
+        let mut targets = legs.targets.clone();
+        let required = self.threshold.required(legs.configured, targets.len());
+        if self.threshold.counts_configured() && !legs.certain {
+            tracing::warn!(
+                method = M::INFO.method_name(),
+                "no majority can be counted: without a topology this node must have joined \
+                 its cluster and know what each living node serves"
+            );
+            targets.clear();
+        }
+        if targets.len() < required {
+            let live = targets.len();
+            // Without reasons of its own it would speak of no node at all.
+            let why = (legs.why.nodes().len() > 0 || live == 0).then(|| legs.why.to_string());
+            tracing::info!(live, required, why, "a quorum was refused before any call");
+        }
+        let mut machine = QuorumMachine::new(targets, required)?;
+        loop {
+            let Some(came) = legs.next().await else {
+                machine.on_deadline();
+                break;
+            };
+            let came = came.into_iter().map(|(index, answer, elapsed)| {
+                let success = counts::<M>(self.success.as_ref(), &answer);
+                (index, answer, elapsed, success)
+            });
+            if machine.on_replies(came).is_some() {
+                break;
+            }
+        }
+        let elapsed = legs.started.elapsed();
+        let result = machine.finish(elapsed, |index, node| legs.open_leg(index, node));
+        legs.decided();
+        result
     }
 }
 
