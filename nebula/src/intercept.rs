@@ -146,8 +146,8 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// Shows the end to those that have let it through, the last one first.
-    pub(crate) fn ends(self: Box<Self>, outcome: &str) {
-        let Self { names, kind, .. } = &*self;
+    pub(crate) fn ends(&self, outcome: &str) {
+        let Self { names, kind, .. } = self;
         let (names, elapsed) = ((&*names.0, &*names.1), self.began.elapsed());
         let made = Made { names, kind, outcome, elapsed };
         for interceptor in self.interceptors.0.iter().take(self.passed).rev() {

@@ -10,8 +10,9 @@ use rand::rngs::StdRng;
 
 use super::Seed;
 use super::attempt::{Asked, Living, Places};
-use super::resolve::{Resolve, look_up};
+use super::resolve::{Found, Resolve, look_up};
 use crate::identity::NodeId;
+use crate::limits::SEED_PLACES;
 use crate::mesh::Inner;
 use crate::transport::DialError;
 
@@ -33,7 +34,13 @@ pub(crate) async fn ask_seed(
     let mut asked = Asked::default();
     let mut reasons = Vec::new();
     let addrs = match look_up(seed, resolver, rng).await {
-        Ok(addrs) => asked.addrs.insert(addrs).clone(),
+        Ok(Found { mut addrs, whole }) => {
+            // What could not be found out just now is where it was.
+            let before = known.keys().filter(|addr| !whole && !addrs.contains(addr));
+            addrs.extend(before.copied().collect::<Vec<_>>());
+            addrs.truncate(SEED_PLACES);
+            asked.addrs.insert(addrs).clone()
+        }
         Err(error) => {
             reasons.push(error.to_string());
             known.keys().copied().collect()

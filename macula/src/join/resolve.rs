@@ -79,24 +79,40 @@ impl Resolve for System {
     }
 }
 
-/// The addresses of a seed, each once, in the order in which they are to be tried: 64 at most.
+/// Where a seed is.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Each once, in the order in which they are to be tried: 64 at most.
+    pub(crate) addrs: Vec<SocketAddr>,
+    /// Whether that is all, and not only what could be found out of several hosts.
+    pub(crate) whole: bool,
+}
+
+impl Found {
+    fn all(addrs: Vec<SocketAddr>) -> Self {
+        Self { addrs, whole: true }
+    }
+}
+
+/// The addresses of a seed.
 pub(crate) async fn look_up(
     seed: &Seed,
     resolver: &dyn Resolve,
     rng: StdRng,
-) -> Result<Vec<SocketAddr>, LookupError> {
+) -> Result<Found, LookupError> {
     let found = async {
         match seed.place() {
-            Place::Address(addr) => Ok(vec![*addr]),
-            Place::Host { host, port } => addresses(resolver, host, *port).await,
+            Place::Address(addr) => Ok(Found::all(vec![*addr])),
+            Place::Host { host, port } => addresses(resolver, host, *port).await.map(Found::all),
             Place::Service { service, host } => hosts(resolver, service, host, rng).await,
         }
     };
-    let found = timeout(PATIENCE, found).await.map_err(|_| LookupError::Slow)??;
+    let Found { addrs, whole } =
+        timeout(PATIENCE, found).await.map_err(|_| LookupError::Slow)??;
     let mut seen = BTreeSet::new();
-    let found = found.into_iter().filter(|addr| addr.port() > 0 && seen.insert(*addr));
-    let found: Vec<_> = found.take(SEED_PLACES).collect();
-    if found.is_empty() { Err(LookupError::Nowhere) } else { Ok(found) }
+    let addrs = addrs.into_iter().filter(|addr| addr.port() > 0 && seen.insert(*addr));
+    let addrs: Vec<_> = addrs.take(SEED_PLACES).collect();
+    if addrs.is_empty() { Err(LookupError::Nowhere) } else { Ok(Found { addrs, whole }) }
 }
 
 async fn addresses(
@@ -114,7 +130,7 @@ async fn hosts(
     service: &str,
     host: &str,
     mut rng: StdRng,
-) -> Result<Vec<SocketAddr>, LookupError> {
+) -> Result<Found, LookupError> {
     let name = format!("_{service}._udp.{host}");
     let asked = timeout(SERVICES, resolver.services(&name)).await;
     let asked = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
@@ -124,7 +140,7 @@ async fn hosts(
         Vec::new()
     });
     if records.is_empty() {
-        return addresses(resolver, host, DEFAULT_PORT).await;
+        return addresses(resolver, host, DEFAULT_PORT).await.map(Found::all);
     }
     records.retain(|record| record.port > 0 && named(&record.target).is_some());
     if records.is_empty() {
@@ -135,6 +151,7 @@ async fn hosts(
     let lookup = |(at, record): (usize, SrvRecord)| async move {
         (at, addresses(resolver, &record.target, record.port).await)
     };
+    let hosts = records.len();
     let lookups: Vec<_> = records.into_iter().enumerate().map(lookup).collect();
     let mut lookups = pin!(stream::iter(lookups).buffer_unordered(HOSTS_AT_ONCE));
     let (mut found, mut fault) = (BTreeMap::new(), LookupError::Nowhere);
@@ -151,7 +168,9 @@ async fn hosts(
             }
         }
     }
-    if found.is_empty() { Err(fault) } else { Ok(found.into_values().flatten().collect()) }
+    let whole = found.len() == hosts;
+    let addrs: Vec<_> = found.into_values().flatten().collect();
+    if addrs.is_empty() { Err(fault) } else { Ok(Found { addrs, whole }) }
 }
 
 #[cfg(test)]
@@ -164,7 +183,7 @@ mod tests {
     async fn found(table: &Table, seed: &str) -> Result<Vec<String>, String> {
         let seed = Seed::parse(seed, "").unwrap();
         let found = look_up(&seed, table, StdRng::seed_from_u64(1)).await;
-        let shown = |addrs: Vec<SocketAddr>| addrs.iter().map(ToString::to_string).collect();
+        let shown = |found: Found| found.addrs.iter().map(ToString::to_string).collect();
         found.map(shown).map_err(|error| error.to_string())
     }
 
@@ -247,6 +266,10 @@ mod tests {
             .host("b.site", &["10.0.0.2"])
             .silent("silent.site");
         assert_eq!(found(&table, "site").await.unwrap(), ["10.0.0.2:7"]);
+        // It is known that this is not all.
+        let rng = StdRng::seed_from_u64(1);
+        let all = look_up(&Seed::parse("site", "").unwrap(), &table, rng).await.unwrap();
+        assert!(!all.whole);
         let table = Table::default().never();
         assert_eq!(found(&table, "site:1").await.unwrap_err(), "DNS did not answer in time");
     }
