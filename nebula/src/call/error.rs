@@ -301,8 +301,7 @@ impl<E> CallError<E> {
             Self::Protocol(log) => match log.attempts().last().map(|attempt| &attempt.outcome) {
                 Some(Outcome::Unwritable(why)) => write!(
                     f,
-                    "the arguments cannot be written, and the method {ran}: {}; mend their \
-                     `Serialize`",
+                    "the arguments cannot be written, and the method {ran}: {}",
                     Safe(why)
                 )?,
                 Some(Outcome::Unreadable(why)) => write!(

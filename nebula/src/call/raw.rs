@@ -273,7 +273,10 @@ impl<'c> Known<'c> {
         let written = match written::fault(&Options::default(), options) {
             Some(fault) => Err(fault),
             None if args.is_array() => serde_json::to_vec(args).map_err(|error| error.to_string()),
-            None => Err("they are no JSON array of one value for each argument".to_owned()),
+            None => {
+                Err("write them as a JSON array of one value for each, as in `json!([1])`"
+                    .to_owned())
+            }
         };
         written.map(Bytes::from).map_err(|why| {
             CallError::Protocol(Log::from(Attempt {

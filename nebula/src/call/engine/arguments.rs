@@ -71,7 +71,10 @@ impl<M: Method> Arguments<M> {
                 None => {}
             }
         }
-        let why = self.fault.as_deref().unwrap_or("they were given away");
+        let why = match &self.fault {
+            Some(fault) => format!("{fault}; mend their `Serialize`"),
+            None => "they were given away".to_owned(),
+        };
         Err(self.error(Outcome::Unwritable(why.into())))
     }
 

@@ -239,6 +239,15 @@ pub(crate) enum Part {
     Plugin(Arc<str>),
 }
 
+impl Part {
+    /// The same in the case in which variables of the environment are read, if that is another one.
+    pub(super) fn lower_case(&self) -> Option<Self> {
+        let Self::Plugin(name) = self else { return None };
+        let lower = name.to_lowercase();
+        (lower != **name).then(|| Self::Plugin(lower.into()))
+    }
+}
+
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

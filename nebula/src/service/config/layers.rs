@@ -142,7 +142,12 @@ impl Layers {
 
     /// What is said of a section, from the first layer to the last.
     pub(super) fn said_of(&self, part: &Part) -> impl Iterator<Item = &Node> {
-        let given = self.given.values().filter_map(move |said| said.get(part));
+        let lower = part.lower_case();
+        let given = self.given.iter().filter_map(move |(layer, said)| {
+            // Variables say nothing of the case of a name.
+            let lower = lower.as_ref().filter(|_| *layer == Layer::Environment);
+            said.get(part).or_else(|| said.get(lower?))
+        });
         let updates = self.updates.get(part);
         let is_among = updates.is_some_and(|updates| updates.with_added);
         let added = self.added.get(part).filter(|_| !is_among);

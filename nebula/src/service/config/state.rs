@@ -162,7 +162,11 @@ fn unused(layers: &Layers, folded: &BTreeMap<Part, Folded>) -> Vec<UnusedKey> {
     let nobodys: BTreeSet<&Part> =
         layers.parts().filter(|part| !folded.contains_key(part)).collect();
     for part in nobodys {
+        let meant = folded.keys().any(|known| known.lower_case().as_ref() == Some(part));
         for node in layers.said_of(part) {
+            if meant && node.origin.variable().is_some() {
+                continue;
+            }
             match part {
                 Part::Plugin(name) => {
                     let names = folded.keys().filter_map(|part| match part {

@@ -232,7 +232,7 @@ impl Service {
                 Err(error) => {
                     // The failure is told; what its end may say adds nothing.
                     let _ = handle.stop().await;
-                    Err(error)
+                    Err(error.for_good())
                 }
             }
         });

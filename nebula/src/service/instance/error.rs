@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::plugin::OrderError;
 use crate::config::ConfigError;
-use crate::service::lifecycle::LifecycleError;
+use crate::service::lifecycle::{Failure, LifecycleError};
 
 /// Why a service was not started or not changed. Unless the variant says otherwise, what it was
 /// before it still is.
@@ -75,6 +75,18 @@ pub enum ServiceError {
         /// What it said.
         message: String,
     },
+}
+
+impl ServiceError {
+    /// The same of a service that is not started again by itself, since it has been taken away.
+    pub(super) fn for_good(self) -> Self {
+        match self {
+            Self::Lifecycle(LifecycleError::Failed(failure)) => {
+                LifecycleError::Failed(Failure { retry_at: None, ..failure }).into()
+            }
+            error => error,
+        }
+    }
 }
 
 fn list(names: &[String]) -> String {

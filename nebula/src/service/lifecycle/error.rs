@@ -9,7 +9,7 @@ use super::status::Failure;
 pub enum LifecycleError {
     /// It failed, and is neither active nor paused. It is started again by itself, for as long as it
     /// is asked to be active.
-    #[error("the service is failed: {0}")]
+    #[error("the service has failed: {0}")]
     Failed(Failure),
     /// The service has been stopped for good, or is about to be. Nothing was changed.
     #[error("the service has been stopped for good: start a new one")]

@@ -328,6 +328,23 @@ fn plugins_come_and_go_with_their_sections() {
     assert_eq!(cell.get::<Limit>(&name).unwrap().per_second, 2);
 }
 
+/// Variables say nothing of case, so a plugin that is called like its type is meant by one of them.
+#[test]
+fn a_variable_means_a_plugin_in_any_case() {
+    let name = plugin("Limit");
+    let sections = || BTreeMap::from([(name.clone(), section(&name, &Limit { per_second: 1 }))]);
+    let variable = || environment(&[("USERS__PLUGINS__LIMIT__PER_SECOND", "7")]);
+    let cell = ConfigCell::new(vec![Change::Sections(sections()), variable()]).unwrap();
+    assert_eq!(cell.get::<Limit>(&name).unwrap().per_second, 7);
+    assert!(cell.plan(vec![variable()]).unwrap().unused().is_empty());
+    // A file says what it means.
+    let other = file("[plugins.limit]\nper_second = 9");
+    let planned = cell.plan(vec![other]).unwrap();
+    assert!(planned.unused()[0].to_string().starts_with("nobody asks for `plugins.limit`"));
+    cell.commit(planned).unwrap();
+    assert_eq!(cell.get::<Limit>(&name).unwrap().per_second, 7);
+}
+
 /// Keys that nobody asks for are listed once, with the one that may have been meant.
 #[test]
 fn unused_keys_are_noticed() {
