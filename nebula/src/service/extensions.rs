@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::lifecycle::hooks::contained;
+
 type Values = BTreeMap<TypeId, (&'static str, Arc<dyn Any + Send + Sync>)>;
 
 /// One value of each type: what plugins and the service itself share. Types of one's own keep
@@ -62,9 +64,11 @@ impl Extensions {
 
     /// Takes all away.
     pub(crate) fn clear(&self) {
-        // What they drop may look here.
+        // What they drop may look here, and panic.
         let all = std::mem::take(&mut *self.write());
-        drop(all);
+        for value in all.into_values() {
+            contained("drop what a service shared", || drop(value));
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Values> {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use macula::rpc::admission::Gate;
 
 use super::info::ServiceInfo;
+use super::lifecycle::hooks::contained;
 use super::plugin::chain::Chain;
 use super::serve::Dispatch;
 
@@ -127,7 +128,8 @@ impl Served {
         self.gates.closed.fetch_and(!CLOSED, SeqCst);
     }
 
-    /// Takes no new calls until it is [resumed](Self::resume), whether open or not.
+    /// Takes no new calls until it is [resumed](Self::resume), whether open or not. Those that were
+    /// let in before may still begin.
     pub(crate) fn hold(&self) {
         self.gates.closed.fetch_or(HELD, SeqCst);
     }
@@ -140,8 +142,8 @@ impl Served {
     /// Lets go of the implementation, which the calls under way keep until they end.
     pub(crate) fn let_go(&self) {
         let owner = self.gates.owner.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // It is the application's: nothing is locked while it is dropped.
-        drop(owner);
+        // It is the application's, and may panic: nothing is locked while it is dropped.
+        contained("drop a service", || drop(owner));
     }
 
     /// How many calls wait for their turn.

@@ -115,3 +115,39 @@ async fn a_service_that_is_stopped_is_dropped() {
     let error = get(3).await.unwrap().unwrap_err();
     assert_eq!(error.executed(), Executed::No, "{error:?}");
 }
+
+/// Panics when it goes, without a word on the screen.
+struct Bad<const KIND: u8>(Notes);
+
+impl<const KIND: u8> Drop for Bad<KIND> {
+    fn drop(&mut self) {
+        self.0.note(format!("{KIND} goes"));
+        std::panic::resume_unwind(Box::new("oh"));
+    }
+}
+
+impl Vault for Bad<0> {
+    async fn get(&self, id: u32) -> u32 {
+        id
+    }
+}
+
+/// Whatever the parts of a service do when they are dropped, all are, and its name is free.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_panics_when_it_is_dropped_leaves_nothing() {
+    let mut site = Site::new();
+    let (server, caller) = (site.node("server").await, site.node("caller").await);
+    let notes = Notes::default();
+    let client = VaultClient::new(&caller);
+    let is_offered = || !client.get(0).available_nodes().is_empty();
+    let service = server.serve(Bad::<0>(notes.clone())).await.unwrap();
+    service.extensions().insert(Bad::<1>(notes.clone()));
+    service.extensions().insert(Bad::<2>(notes.clone()));
+    until("it is offered", is_offered).await;
+    service.stop().await.unwrap();
+    let mut gone = notes.take();
+    gone.sort();
+    assert_eq!(gone, ["0 goes", "1 goes", "2 goes"]);
+    until("it is offered no more", || !is_offered()).await;
+    server.serve(other::Shred(notes.clone())).await.unwrap();
+}

@@ -400,3 +400,69 @@ async fn a_call_that_goes_elsewhere_goes_as_it_came() {
     service.add_plugin(Late).await.unwrap();
     assert_eq!(client.add(1.0, 1.0).await.unwrap(), 2.0);
 }
+
+/// Grows as it is, and shrinks by being started again.
+struct Tank(Pool);
+
+impl Plugin for Tank {
+    const HOOKS: Hooks = Pool::HOOKS;
+
+    fn config(&self) -> Option<Schema> {
+        self.0.config()
+    }
+
+    async fn start(&self, host: &Host) -> nebula::Result<Children> {
+        self.0.start(host).await
+    }
+
+    async fn updated(&self, host: &Host) -> nebula::Result<Updated> {
+        let size = host.config::<Size>().map_or(0, |config| config.size);
+        if size < self.0.size.load(SeqCst) {
+            return Ok(Updated::Restart);
+        }
+        self.0.size.store(size, SeqCst);
+        self.0.notes.note(format!("grows to {size}"));
+        Ok(Updated::Kept)
+    }
+}
+
+/// Takes no other configuration.
+struct Stiff;
+
+impl Plugin for Stiff {
+    const HOOKS: Hooks = Hooks::UPDATED;
+
+    fn config(&self) -> Option<Schema> {
+        Some(Schema::new(Size { size: 1 }))
+    }
+
+    async fn updated(&self, _: &Host) -> nebula::Result<Updated> {
+        Err(nebula::Error::msg("never"))
+    }
+}
+
+/// A plugin that has taken a configuration in as it is may go back only by a start.
+#[tokio::test(start_paused = true)]
+async fn a_configuration_is_taken_back_by_a_start_where_that_is_asked_for() {
+    let node = Site::new().node("server").await;
+    let notes = Notes::default();
+    let pool = Pool::new(&notes);
+    let broken = Arc::clone(&pool.broken);
+    let service = Service::new(Plain::new()).plugin(Stiff).plugin(Tank(pool));
+    let service = service.start_on(&node).await.unwrap();
+    assert_eq!(notes.take(), ["starts with 1"]);
+    let both = "plugins.Tank.size = 2\nplugins.Stiff.size = 2";
+    let refused = service.reconfigure(both).await.unwrap_err();
+    assert!(matches!(&refused, ServiceError::Plugin { name, .. } if name == "Stiff"), "{refused}");
+    assert_eq!(notes.take(), ["grows to 2", "starts with 1"]);
+    assert_eq!(SumsClient::new(&node).add(1.0, 1.0).await.unwrap(), 2.0);
+
+    broken.store(true, SeqCst);
+    let failed = service.reconfigure(both).await.unwrap_err();
+    assert!(
+        matches!(&failed, ServiceError::NotRestarted { name, .. } if name == "Tank"),
+        "{failed}"
+    );
+    sleep(SECOND / 10).await;
+    assert_eq!(service.running(), Running::Failed);
+}

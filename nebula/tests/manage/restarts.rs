@@ -1,12 +1,12 @@
 //! Plugins that are started again while the service is called.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use nebula::config::Schema;
 use nebula::plugin::{Hooks, Host, Inbound, Plugin, Refusal, Updated};
 use nebula::{
-    CallError, Children, Executed, NodeId, Running, Service, ServiceError, ServiceHandle,
+    CallError, Children, Executed, NodeId, Restart, Running, Service, ServiceError, ServiceHandle,
 };
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
@@ -204,4 +204,132 @@ async fn what_is_added_while_a_start_fails_is_no_part_of_that() {
     assert!(matches!(activated, Err(ServiceError::Lifecycle(_))), "{activated:?}");
     assert!(added.unwrap());
     assert_eq!(service.plugins(), ["Once", "Slow"]);
+}
+
+/// Is ready some time after a start, and is called before that by nobody.
+struct Warm {
+    is_asked: AtomicBool,
+    notes: Notes,
+}
+
+impl Plugin for Warm {
+    const HOOKS: Hooks = Hooks::BEFORE.and(Hooks::START).and(Hooks::READY).and(Hooks::UPDATED);
+
+    fn config(&self) -> Option<Schema> {
+        Some(Schema::new(Starts { well: true, size: 1 }))
+    }
+
+    async fn start(&self, _: &Host) -> nebula::Result<Children> {
+        self.is_asked.store(false, SeqCst);
+        self.notes.note("starts");
+        Ok(Children::new())
+    }
+
+    async fn ready(&self, _: &Host) -> Result<(), String> {
+        sleep(SECOND / 10).await;
+        self.is_asked.store(true, SeqCst);
+        Ok(())
+    }
+
+    async fn updated(&self, _: &Host) -> nebula::Result<Updated> {
+        Ok(Updated::Restart)
+    }
+
+    fn before(&self, _: &mut Inbound<'_>) -> Result<(), Refusal> {
+        if !self.is_asked.load(SeqCst) {
+            self.notes.note("is called too early");
+        }
+        Ok(())
+    }
+}
+
+/// What has been started is asked whether it is ready before calls pass it, and before the operation
+/// that started it returns.
+#[tokio::test(start_paused = true)]
+async fn plugins_are_asked_whether_they_are_ready_before_calls_pass_them() {
+    let mut site = Site::new();
+    let node = site.node("server").await;
+    let near = SumsClient::new(&node);
+    let service = Service::new(Plain::new()).start_on(&node).await.unwrap();
+    let calling = tokio::spawn({
+        let near = near.clone();
+        async move {
+            loop {
+                let _ = near.add(1.0, 2.0).timeout(SECOND).await;
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+    let notes = Notes::default();
+    let warm = || Warm { is_asked: AtomicBool::new(false), notes: notes.clone() };
+    assert!(service.add_plugin(warm()).await.unwrap());
+    is_served(&near).await;
+    assert_eq!(notes.take(), ["starts"]);
+    service.restart_plugin("Warm").await.unwrap();
+    is_served(&near).await;
+    assert_eq!(notes.take(), ["starts"]);
+    service.reconfigure("plugins.Warm.size = 2").await.unwrap();
+    is_served(&near).await;
+    assert_eq!(notes.take(), ["starts"]);
+    service.replace_plugin(warm()).await.unwrap();
+    is_served(&near).await;
+    assert_eq!(notes.take(), ["starts"]);
+    // What has no say in it does not close the service.
+    let asked = tokio::spawn({
+        let service = service.clone();
+        async move { service.add_plugin(Slow::default()).await }
+    });
+    while !asked.is_finished() {
+        assert!(service.accepts_calls());
+        sleep(SECOND / 100).await;
+    }
+    assert!(asked.await.unwrap().unwrap());
+    calling.abort();
+}
+
+/// A restart that ends half-way, in code of the plugin that nobody awaits, is a failure of the
+/// service, which is started again as a whole.
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_panics_is_a_failure_of_the_service() {
+    struct Bad;
+
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("oh"));
+        }
+    }
+
+    /// Has too many children the second time, one of which panics when it goes.
+    #[derive(Default)]
+    struct Crowd(AtomicU32);
+
+    impl Plugin for Crowd {
+        const HOOKS: Hooks = Hooks::START.and(Hooks::BEFORE);
+
+        async fn start(&self, _: &Host) -> nebula::Result<Children> {
+            let mut children = Children::new();
+            if self.0.fetch_add(1, SeqCst) == 1 {
+                let bad = Bad;
+                children = children.child("bad", Restart::Never, move |_| {
+                    let _ = &bad;
+                    async {}
+                });
+                for _ in 0..1024 {
+                    children = children.child("one", Restart::Never, |_| async {});
+                }
+            }
+            Ok(children)
+        }
+    }
+
+    let mut site = Site::new();
+    let node = site.node("server").await;
+    let near = SumsClient::new(&node);
+    let crowd = Service::new(Plain::new()).plugin(Crowd::default());
+    let service = crowd.start_on(&node).await.unwrap();
+    let restarted = service.restart_plugin("Crowd").await;
+    assert!(matches!(restarted, Err(ServiceError::Panicked(_))), "{restarted:?}");
+    is_refused(&near).await;
+    until("it takes calls again", || service.accepts_calls()).await;
+    is_served(&near).await;
 }

@@ -44,7 +44,9 @@ pub(super) fn spawn(
     let gave_up = Some(gave_up);
     let (backlog, hurry) = (VecDeque::new(), CancellationToken::new());
     let all = hurry.clone();
-    let mut driver = Driver { owner, supervisor, slots, tasks, backlog, grace, all, gave_up };
+    let until = None;
+    let mut driver =
+        Driver { owner, supervisor, slots, tasks, backlog, grace, all, until, gave_up };
     for position in 0..count {
         driver.start(position);
     }
@@ -91,6 +93,8 @@ struct Driver {
     grace: Duration,
     /// What the tokens of all runs hang on.
     all: CancellationToken,
+    /// Once all are to hurry: until when those have time that are left.
+    until: Option<Instant>,
     gave_up: Option<Owner>,
 }
 
@@ -138,12 +142,7 @@ impl Driver {
                 }
             }
         }
-        let mut until = None;
         for position in (0..self.slots.len()).rev() {
-            if self.all.is_cancelled() {
-                let until = *until.get_or_insert_with(|| after(self.grace));
-                self.grace = until.saturating_duration_since(Instant::now());
-            }
             self.stop(position).await;
         }
     }
@@ -197,7 +196,7 @@ impl Driver {
         let Some(Stop { token, abort }) = slot.stop.take() else { return };
         let (run, name) = (slot.run, Arc::clone(&slot.child.name));
         token.cancel();
-        let grace = self.grace;
+        let grace = self.grace();
         if timeout(grace, self.end_of(position, run)).await.is_ok() {
             return;
         }
@@ -208,6 +207,15 @@ impl Driver {
             let owner = &self.owner;
             tracing::error!(plugin = %owner, child = %name, "left behind: it blocks its thread");
         }
+    }
+
+    /// How long one that is stopped now may take.
+    fn grace(&mut self) -> Duration {
+        if !self.all.is_cancelled() {
+            return self.grace;
+        }
+        let until = *self.until.get_or_insert_with(|| after(self.grace));
+        until.saturating_duration_since(Instant::now())
     }
 
     async fn end_of(&mut self, position: usize, run: u64) {

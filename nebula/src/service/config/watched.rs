@@ -32,8 +32,9 @@ impl<C: Send + Sync + 'static> Watched<C> {
         Some(Self { state, version, part, seen })
     }
 
-    /// What is in force now. Once there is none of this type any more, as the plugin was taken out,
-    /// the last one. Never waits; a change that is seen by this is still announced by
+    /// What is in force now under the name of the service or plugin, whoever has it: also once another
+    /// plugin is in the place of this one. Once there is none of this type any more, as the plugin was
+    /// taken out, the last one. Never waits; a change that is seen by this is still announced by
     /// [`changed`](Self::changed).
     pub fn current(&self) -> Arc<C> {
         typed(&self.state.load(), &self.part).unwrap_or_else(|| self.seen.clone())

@@ -308,6 +308,7 @@ impl Service {
             start_limit: self.start_limit,
             managing: tokio::sync::Mutex::new(()),
             left: AtomicBool::new(false),
+            unasked: AtomicBool::new(false),
         });
         let there = matches!(make, Make::There(_));
         let core = match make {

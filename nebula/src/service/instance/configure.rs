@@ -26,7 +26,14 @@ impl Instance {
         self.change_config(turn, Change::Reset).await
     }
 
-    async fn change_config(&self, _turn: Turn<'_>, change: Change) -> Result<(), ServiceError> {
+    async fn change_config(&self, turn: Turn<'_>, change: Change) -> Result<(), ServiceError> {
+        let changed = self.put_config(change).await;
+        drop(turn);
+        self.refresh_unasked().await;
+        changed
+    }
+
+    async fn put_config(&self, change: Change) -> Result<(), ServiceError> {
         let planned = self.config().plan(vec![change])?;
         let changed = planned.changed().to_vec();
         let committed = self.config().commit(planned)?;
@@ -45,47 +52,57 @@ impl Instance {
                 Ok(Updated::Restart) => restart.push(Arc::clone(seat)),
                 Err(message) => {
                     self.config().roll_back(committed)?;
-                    self.take_back(told.iter().take(at), &[], &reporter).await?;
+                    let told = told.get(..at).unwrap_or_default();
+                    self.take_back(told, &restart, 0, &reporter).await?;
                     return Err(ServiceError::Plugin { name: seat.name().to_string(), message });
                 }
             }
         }
-        self.hold(&restart);
+        let held = self.hold(&restart, &reporter);
         for (at, seat) in restart.iter().enumerate() {
             seat.stop(self.whose(), HOOK).await;
             if let Err(message) = self.bring_up(seat, &reporter).await {
                 self.config().roll_back(committed)?;
-                let restarted = restart.get(..at).unwrap_or_default();
-                self.take_back(told.iter(), restarted, &reporter).await?;
-                self.resume();
+                self.take_back(&told, &restart, at + 1, &reporter).await?;
+                held.resume();
                 return Err(ServiceError::Plugin { name: seat.name().to_string(), message });
             }
         }
-        self.resume();
+        held.resume();
         Ok(())
     }
 
-    /// Has plugins go back to the configuration that they had, which is in force again: those that
-    /// were started again with the other one, and the one that did not start, by a start; the others
-    /// are told.
+    /// Has plugins go back to the configuration that they had, which is in force again. Of those that
+    /// asked to be started again, the first ones were, or did not start: they go back by a start. The
+    /// others are told, and started again if they ask for it now and have taken the other one in.
     async fn take_back(
         &self,
-        told: impl Iterator<Item = &Arc<Seat>>,
-        restarted: &[Arc<Seat>],
+        told: &[Arc<Seat>],
+        asked: &[Arc<Seat>],
+        started: usize,
         reporter: &Reporter,
     ) -> Result<(), ServiceError> {
+        let mut again = Vec::new();
         for seat in told {
-            if restarted.iter().any(|other| Arc::ptr_eq(other, seat)) {
-                seat.stop(self.whose(), HOOK).await;
+            let asked = asked.iter().position(|other| Arc::ptr_eq(other, seat));
+            if asked.is_some_and(|at| at < started) {
+                again.push(Arc::clone(seat));
+                continue;
             }
-            if !seat.is_up() {
-                let started = self.bring_up(seat, reporter).await;
-                started.map_err(|message| self.given_up(seat, reporter, message))?;
-            } else if let Err(message) = self.updated(seat).await {
-                tracing::error!(service = %self.name, plugin = %seat.name(), %message,
-                    "a plugin does not take its former configuration");
+            match self.updated(seat).await {
+                Ok(Updated::Restart) if asked.is_none() => again.push(Arc::clone(seat)),
+                Ok(_) => {}
+                Err(message) => {
+                    tracing::error!(service = %self.name, plugin = %seat.name(), %message,
+                        "a plugin does not take its former configuration");
+                }
             }
         }
+        let held = self.hold(&again, reporter);
+        for seat in &again {
+            held.start_again(seat).await?;
+        }
+        held.resume();
         Ok(())
     }
 

@@ -216,7 +216,7 @@ impl ServiceHandle {
     }
 
     /// Adds a plugin, and those that it needs; false if there is one of its name, which stays. It is
-    /// started before calls pass it.
+    /// started, and asked whether it is ready, before calls pass it.
     ///
     /// # Errors
     ///
@@ -271,8 +271,10 @@ impl ServiceHandle {
         self.in_a_task(async move { instance.replace(plugin).await }).await
     }
 
-    /// Stops and starts one plugin with its children, and nothing else. No call begins meanwhile if
-    /// calls pass the plugin: they are refused as not executed, and go on to other nodes.
+    /// Stops and starts one plugin with its children, and nothing else. No call is let in meanwhile if
+    /// calls pass the plugin: they are refused as not executed, and go on to other nodes. One that was
+    /// let in before may still come to the plugin. If it says whether it is ready, no call is let in
+    /// before it has been asked.
     ///
     /// # Errors
     ///

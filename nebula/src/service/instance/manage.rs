@@ -2,7 +2,10 @@
 //! step, or leaves everything as it was.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
+
+use futures_util::future::join;
 
 use super::seat::Seat;
 use super::{Crew, Instance, ServiceError};
@@ -131,10 +134,10 @@ impl Instance {
         let stay = || leaving.iter().for_each(|seat| seat.link.host.let_go());
         leaving.iter().for_each(|seat| seat.link.host.keep());
         let committed = self.config.commit(planned).inspect_err(|_| stay())?;
+        // One that was there and is down has failed, and starts again with the service.
+        let is_new = |seat: &&Arc<Seat>| !before.iter().any(|known| Arc::ptr_eq(known, seat));
+        let new: Vec<_> = seats.iter().filter(is_new).cloned().collect();
         if let Some(reporter) = reporter {
-            // One that was there and is down has failed, and starts again with the service.
-            let is_new = |seat: &&Arc<Seat>| !before.iter().any(|known| Arc::ptr_eq(known, seat));
-            let new: Vec<_> = seats.iter().filter(is_new).cloned().collect();
             for seat in new.iter().rev() {
                 if let Err(message) = self.bring_up(seat, &reporter).await {
                     for seat in new.iter().filter(|_| !cfg!(mutant = "refused_plugins_stay_up")) {
@@ -152,32 +155,35 @@ impl Instance {
             let mut crew = self.crew();
             (crew.listed, crew.seats) = (listed, seats.clone());
         }
+        self.shut(&new);
         self.show(&seats);
         if self.has_left() {
             // Its node is gone since the first of them was started.
             seats.iter().for_each(|seat| seat.abandon());
         }
-        for gone in leaving {
-            gone.stop(self.whose(), HOOK).await;
-        }
-        drop(turn);
-        self.refresh().await;
+        let stopped = async {
+            for gone in leaving {
+                gone.stop(self.whose(), HOOK).await;
+            }
+            drop(turn);
+        };
+        join(stopped, self.refresh()).await;
         Ok(())
     }
 
     /// Stops and starts one plugin, and nothing else. Nothing happens if it is not started. If it
-    /// does not start, no call begins before the service has been started again as a whole.
+    /// does not start, no call is let in before the service has been started again as a whole.
     pub(super) async fn restart_plugin(self: &Arc<Self>, name: &str) -> Result<(), ServiceError> {
-        let _turn = self.turn().await?;
+        let turn = self.turn().await?;
         let crew = self.crew().clone();
         let seat = seated(&crew, name)?;
         let reporter = crew.reporter.as_ref().filter(|_| seat.is_up());
         let Some(reporter) = reporter else { return Ok(()) };
-        self.hold(std::slice::from_ref(seat));
-        seat.stop(self.whose(), HOOK).await;
-        let started = self.bring_up(seat, reporter).await;
-        started.map_err(|message| self.given_up(seat, reporter, message))?;
-        self.resume();
+        let held = self.hold(std::slice::from_ref(seat), reporter);
+        held.start_again(seat).await?;
+        held.resume();
+        drop(turn);
+        self.refresh_unasked().await;
         Ok(())
     }
 
@@ -191,29 +197,25 @@ impl Instance {
         started
     }
 
-    /// The service fails for a plugin that was stopped to be started again, and does not start.
-    pub(super) fn given_up(
-        &self,
-        seat: &Seat,
-        reporter: &Reporter,
-        message: String,
-    ) -> ServiceError {
-        // What is added now is started with the others.
-        self.crew().reporter = None;
-        reporter.failed(format!("the plugin `{}`", seat.name()), message.clone());
-        ServiceError::NotRestarted { name: seat.name().to_string(), message }
-    }
-
     pub(super) fn seat(self: &Arc<Self>, plugin: &Arc<dyn Erased>) -> Arc<Seat> {
         let part = Part::Plugin(plugin.name().into());
         Seat::new(Link { plugin: Arc::clone(plugin), host: Host::new(self, part) })
     }
 
-    /// Has readiness asked anew, as there are other hooks now.
+    /// Has readiness asked anew, as there are other hooks now. The turn must not wait for this: the
+    /// lifecycle may need it first.
     async fn refresh(&self) {
+        let unasked = self.unasked.swap(false, SeqCst);
         if let Some(lifecycle) = self.lifecycle.get() {
             // One that has ended asks nobody.
-            let _ = lifecycle.refresh().await;
+            let _ = lifecycle.refresh(unasked).await;
+        }
+    }
+
+    /// The same if somebody has not been asked yet.
+    pub(super) async fn refresh_unasked(&self) {
+        if self.unasked.load(SeqCst) {
+            self.refresh().await;
         }
     }
 

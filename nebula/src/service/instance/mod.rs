@@ -13,6 +13,7 @@ pub(crate) mod builder;
 mod configure;
 mod error;
 pub(crate) mod handle;
+mod held;
 mod manage;
 mod seat;
 
@@ -67,6 +68,8 @@ pub(crate) struct Instance {
     managing: tokio::sync::Mutex<()>,
     /// It is not on its node any more. Whoever has the name there now is another one.
     left: AtomicBool,
+    /// Plugins were started that have not been asked whether they are ready.
+    unasked: AtomicBool,
 }
 
 /// The plugins of a service.
@@ -171,13 +174,12 @@ impl Instance {
         self.left.load(SeqCst)
     }
 
-    /// Has no call begin while one of these is started again, if calls pass it, until
-    /// [`resume`](Self::resume). Nobody else does so meanwhile: what restarts plugins has the turn.
-    fn hold(&self, seats: &[Arc<Seat>]) {
-        let passed = [Hooks::BEFORE, Hooks::AROUND, Hooks::AFTER];
-        let is_passed = |seat: &Arc<Seat>| passed.iter().any(|hook| seat.has(*hook));
-        if let Some(core) = self.core.get().filter(|_| seats.iter().any(is_passed)) {
-            core.hold();
+    /// Lets no call in before those among these have been asked that say whether they are ready: they
+    /// are up, and [`refresh`](Self::refresh) asks them.
+    fn shut(&self, seats: &[Arc<Seat>]) {
+        if let Some(core) = self.core.get().filter(|_| any_has(seats, &[Hooks::READY])) {
+            self.unasked.store(true, SeqCst);
+            core.close();
         }
     }
 
@@ -208,6 +210,11 @@ impl Instance {
             self.slot.put(core.with(Chain::new(&links)));
         }
     }
+}
+
+/// Whether one of these has one of the hooks.
+fn any_has(seats: &[Arc<Seat>], hooks: &[Hooks]) -> bool {
+    seats.iter().any(|seat| hooks.iter().any(|hook| seat.has(*hook)))
 }
 
 impl fmt::Debug for Instance {

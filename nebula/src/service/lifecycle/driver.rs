@@ -36,8 +36,9 @@ pub(super) enum Command {
     Reach(Goal, Reply),
     /// To refuse new calls, and to answer when it does.
     Drain(Reply),
-    /// To ask the readiness hooks anew, and to answer at once.
-    Refresh(Reply),
+    /// To ask the readiness hooks anew, and to answer when they have. If somebody has not been asked
+    /// yet, the service is not ready before that.
+    Refresh { unasked: bool, reply: Reply },
 }
 
 /// Where somebody wants the service to get.
@@ -47,6 +48,8 @@ pub(super) enum Goal {
     Admin(Admin, Arc<str>),
     /// Stopped for good.
     Ended(Arc<str>),
+    /// To where its readiness hooks have been asked, if they are to be.
+    Asked,
 }
 
 /// Spawns the driver. Aborted, it leaves everything as it is.
@@ -133,7 +136,7 @@ impl Driver {
         while let Ok(command) = commands.try_recv() {
             match command {
                 Command::Reach(goal, reply) => self.waiters.push((goal, reply)),
-                Command::Drain(reply) | Command::Refresh(reply) => {
+                Command::Drain(reply) | Command::Refresh { reply, .. } => {
                     let _ = reply.send(Err(LifecycleError::Stopped));
                 }
             }
@@ -144,7 +147,7 @@ impl Driver {
         for (goal, reply) in waiters {
             let _ = reply.send(match goal {
                 Goal::Ended(_) | Goal::Admin(Admin::Inactive, _) => Ok(()),
-                Goal::Started | Goal::Admin(..) => Err(LifecycleError::Stopped),
+                Goal::Started | Goal::Admin(..) | Goal::Asked => Err(LifecycleError::Stopped),
             });
         }
     }
@@ -162,7 +165,7 @@ impl Driver {
                         let admin = if paused { Admin::Paused } else { Admin::Active };
                         self.on(Event::SetAdmin(admin, "start".into())).await;
                     }
-                    Goal::Started => {}
+                    Goal::Started | Goal::Asked => {}
                     Goal::Admin(admin, reason) => {
                         self.on(Event::SetAdmin(*admin, Arc::clone(reason))).await;
                     }
@@ -174,10 +177,13 @@ impl Driver {
                 self.on(Event::Drain).await;
                 let _ = reply.send(Ok(()));
             }
-            Command::Refresh(reply) => {
+            Command::Refresh { unasked, reply } => {
                 self.readiness.stop();
+                if unasked {
+                    self.step(Event::Ready(false)).await;
+                }
                 self.observe().await;
-                let _ = reply.send(Ok(()));
+                self.waiters.push((Goal::Asked, reply));
             }
         }
     }
@@ -256,12 +262,14 @@ impl Driver {
     fn answer(&mut self) {
         let status = self.machine.status();
         // Until its hooks have said whether it is ready, it has not got to where it runs.
-        let settled = self.machine.settled() && !self.readiness.is_unanswered();
+        let asked = !self.readiness.is_unanswered();
+        let settled = self.machine.settled() && asked;
         let over = |(goal, reply): &mut (Goal, Reply)| match goal {
             _ if reply.is_closed() => true,
             Goal::Ended(_) => false,
             Goal::Admin(admin, _) => settled || *admin != status.admin,
             Goal::Started => settled,
+            Goal::Asked => asked,
         };
         for (goal, reply) in self.waiters.extract_if(.., over) {
             let _ = reply.send(verdict(&goal, status));
@@ -317,6 +325,7 @@ impl Context {
 
 fn verdict(goal: &Goal, status: &ServiceStatus) -> Result<(), LifecycleError> {
     let superseded = match goal {
+        Goal::Asked => return Ok(()),
         Goal::Started => status.running == Running::Stopped,
         Goal::Admin(admin, _) => *admin != status.admin,
         Goal::Ended(_) => false,

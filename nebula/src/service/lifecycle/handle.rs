@@ -151,9 +151,10 @@ impl Lifecycle {
         self.ask(|reply| Command::Reach(goal, reply)).await
     }
 
-    /// Has the readiness hooks asked anew, since there are others now.
-    pub(crate) async fn refresh(&self) -> Result<(), LifecycleError> {
-        self.ask(Command::Refresh).await
+    /// Has the readiness hooks asked anew, since there are others now, and waits until they have been
+    /// if the service runs. With `unasked` ones among them it is not ready before that.
+    pub(crate) async fn refresh(&self, unasked: bool) -> Result<(), LifecycleError> {
+        self.ask(|reply| Command::Refresh { unasked, reply }).await
     }
 
     /// Who is not ready to take calls, and why; nobody means ready. The hooks are asked only while

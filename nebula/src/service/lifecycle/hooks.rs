@@ -2,6 +2,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -27,8 +29,8 @@ impl Service {
 
     /// Awaits hooks of the service that bound themselves. The error says how they panicked.
     pub(crate) async fn contain<T>(self, hooks: impl Future<Output = T>) -> Result<T, String> {
-        let contained = AssertUnwindSafe(INSIDE.scope(self, hooks)).catch_unwind();
-        contained.await.map_err(panicked)
+        let hooks = Dropped(Some(Box::pin(INSIDE.scope(self, hooks))));
+        AssertUnwindSafe(hooks).catch_unwind().await.map_err(panicked)
     }
 
     /// Awaits a hook of the service. The error says in words why there is no result.
@@ -41,6 +43,24 @@ impl Service {
             Ok(contained) => contained,
             Err(_) => Err(format!("it took longer than {limit:?} and was given up")),
         }
+    }
+}
+
+/// A future whose drop, wherever it is given up, panics for nobody else.
+struct Dropped<F>(Option<Pin<Box<F>>>);
+
+impl<F: Future> Future for Dropped<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<F::Output> {
+        // It is there until this is dropped.
+        self.0.as_mut().map_or(Poll::Pending, |future| future.as_mut().poll(task))
+    }
+}
+
+impl<F> Drop for Dropped<F> {
+    fn drop(&mut self) {
+        contained("drop a hook", || drop(self.0.take()));
     }
 }
 
@@ -70,6 +90,26 @@ mod tests {
         let hung = service.call(SECOND, std::future::pending::<()>()).await.unwrap_err();
         assert_eq!(hung, "it took longer than 1s and was given up");
         contained("test this", || panic!("oh"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hook_that_panics_when_it_is_given_up_is_contained() {
+        struct Bad;
+        impl Drop for Bad {
+            fn drop(&mut self) {
+                panic!("oh")
+            }
+        }
+        let bad = async || {
+            let _bad = Bad;
+            std::future::pending::<()>().await;
+        };
+        let service = Service(1);
+        let hung = service.call(SECOND, bad()).await.unwrap_err();
+        assert_eq!(hung, "it took longer than 1s and was given up");
+        // Also if nobody waits for its limit.
+        assert!(timeout(SECOND, service.call(2 * SECOND, bad())).await.is_err());
+        assert!(timeout(SECOND, service.contain(bad())).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

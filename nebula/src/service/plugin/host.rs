@@ -89,7 +89,9 @@ impl Host {
         self.instance.upgrade()?.config().get(&self.part)
     }
 
-    /// The same, and what it becomes.
+    /// What is in force, and what it becomes. It follows the section of this name: of a plugin that is
+    /// taken out it gives the last one, of one that is replaced that of the other one, if it is of this
+    /// type.
     pub fn watch_config<C: Send + Sync + 'static>(&self) -> Option<Watched<C>> {
         self.instance.upgrade()?.config().watch(&self.part)
     }

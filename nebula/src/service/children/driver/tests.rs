@@ -243,6 +243,25 @@ async fn a_stop_does_not_wait_for_restarts() {
     assert_eq!(journal.read(), "");
 }
 
+/// Those that are stopped since another one has failed have one grace for all too, once they are told
+/// to hurry.
+#[tokio::test(start_paused = true)]
+async fn a_stop_in_a_restart_of_all_does_not_wait_for_each() {
+    let (journal, fails) = (Journal::default(), Fails::default());
+    let children = Children::new().strategy(Strategy::OneForAll).grace(10 * SECOND);
+    let mut children = with(children, &journal, &[("a", Restart::Always)], &fails);
+    for name in ["b", "c", "d", "e"] {
+        children = children.child(name, Restart::Always, |_| std::future::pending::<()>());
+    }
+    let running = start(children);
+    fails.lock().unwrap().push("a");
+    sleep(SECOND).await;
+    let began = Instant::now();
+    running.stop(SECOND).await;
+    // The grace of the one that is being stopped, of which a second is over, and that of all.
+    assert!(began.elapsed() <= 20 * SECOND, "{:?}", began.elapsed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn how_many_there_may_be() {
     let many = |count| {

@@ -65,12 +65,21 @@ async fn other_plugins_are_asked_from_then_on() {
     fake.log();
     fake.watches.store(true, SeqCst);
     *fake.waiting.lock().unwrap() = cold();
-    users.refresh().await.unwrap();
-    tokio::time::sleep(MS).await;
-    assert_eq!(fake.log(), "withdraw");
+    users.refresh(false).await.unwrap();
+    assert_eq!(fake.log(), "withdraw", "they have been asked");
     fake.watches.store(false, SeqCst);
-    users.refresh().await.unwrap();
+    users.refresh(false).await.unwrap();
     assert_eq!(fake.log(), "advertise");
+    fake.watches.store(true, SeqCst);
+    fake.waiting.lock().unwrap().clear();
+    users.refresh(false).await.unwrap();
+    assert_eq!(fake.log(), "");
+    users.refresh(true).await.unwrap();
+    assert_eq!(fake.log(), "withdraw advertise", "not before they have been asked");
+    users.set_admin(Admin::Paused, "night").await.unwrap();
+    fake.log();
+    users.refresh(true).await.unwrap();
+    assert_eq!(fake.log(), "", "nobody is to be asked");
 }
 
 #[tokio::test(start_paused = true)]
