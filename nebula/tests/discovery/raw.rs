@@ -61,8 +61,8 @@ async fn what_does_not_fit_is_refused() {
             (json!([]), "invalid length 0"),
             (json!([1, 2]), "trailing characters"),
             (json!([-1]), "expected u64"),
-            (json!({ "id": 1 }), "no JSON array of one value for each argument"),
-            (json!(1), "no JSON array"),
+            (json!({ "id": 1 }), "as a JSON array of one value for each"),
+            (json!(1), "as a JSON array"),
         ] {
             let error = raw(node, "find", args.clone()).await.unwrap_err();
             assert!(matches!(error, CallError::Protocol(_)), "{args}: {error:?}");
