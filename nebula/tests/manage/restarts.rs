@@ -76,7 +76,8 @@ fn reconfigure(service: &ServiceHandle, said: &'static str) -> Asked {
 async fn is_refused(client: &SumsClient) {
     let refused = client.add(1.0, 2.0).timeout(SECOND).await.unwrap_err();
     assert_eq!(refused.executed(), Executed::No);
-    assert!(matches!(refused, CallError::NoProvider(_)), "{refused}");
+    // From elsewhere it is tried again after pauses of chance, perhaps until its time is over.
+    assert!(matches!(refused, CallError::NoProvider(_) | CallError::Deadline(_)), "{refused}");
 }
 
 async fn is_served(client: &SumsClient) {
