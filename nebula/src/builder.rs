@@ -109,14 +109,14 @@ impl NodeBuilder {
     }
 
     /// Adds a place to join by: `10.0.0.1:9443`, `[::1]:9443`, `host:port`, `host` or `name@host`.
-    /// What each means says [`MeshBuilder::seed`].
+    /// What each means says [`MeshBuilder::seed`](macula::MeshBuilder::seed).
     pub fn seed(mut self, address: impl Into<String>) -> Self {
         self.settings.seeds.push(address.into());
         self
     }
 
     /// Adds the seeds that this file names, one a line; what follows a `#` is a comment. It may
-    /// change while the node runs: [`MeshBuilder::seed_file`].
+    /// change while the node runs: [`MeshBuilder::seed_file`](macula::MeshBuilder::seed_file).
     pub fn seed_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.seed_files.push(path.into());
         self

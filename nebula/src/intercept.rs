@@ -1,6 +1,6 @@
 //! What looks at the calls that a node makes, before they leave and when they have ended.
 //!
-//! The other direction, calls that come to a service, is that of its [plugins](crate::plugin). An
+//! The other direction, calls that come to a service, is that of its [plugins](mod@crate::plugin). An
 //! interceptor is for what all calls of a node have in common: a header that each must carry, a call
 //! that must not be made, a count of what was asked of others.
 //!
