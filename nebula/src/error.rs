@@ -13,6 +13,7 @@ use crate::nodes::{
     BadVersion, MissingServices, SelectorParseError, TopologyError, UnknownInSelector,
 };
 use crate::registry::{NameTaken, ValueError};
+use crate::service::info::BadServiceName;
 use crate::service::instance::ServiceError;
 
 /// Any failure of this crate, as text: what `main` returns.
@@ -108,6 +109,12 @@ impl From<SelectorParseError> for Error {
 
 impl From<UnknownInSelector> for Error {
     fn from(error: UnknownInSelector) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl From<BadServiceName> for Error {
+    fn from(error: BadServiceName) -> Self {
         Self::of(&error)
     }
 }

@@ -123,7 +123,7 @@ pub use nodes::{
 pub use registry::Registry;
 pub use service::children::{Children, Outcome, Restart, Strategy};
 pub use service::extensions::Extensions;
-pub use service::info::Stragglers;
+pub use service::info::{BadServiceName, Stragglers};
 pub use service::instance::{Service, ServiceError, ServiceHandle};
 pub use service::lifecycle::{
     Admin, Failure, LifecycleError, NotReady, Running, ServiceStatus, UnknownStatus,

@@ -33,7 +33,6 @@ use crate::nodes::{Nodes, Policy};
 use crate::registry::Registry;
 use crate::service::contracts::Contracts;
 use crate::service::instance::{Service, ServiceError, ServiceHandle};
-use crate::service::method;
 use crate::service::serve::Serve;
 use crate::service::served::Served;
 use crate::service::services::{Place, Services};
@@ -283,9 +282,9 @@ impl Node {
         self.shared.slots.served(service)
     }
 
-    /// The service of the generated client `S`, if it is served now.
-    pub(crate) fn serving<S: method::Service>(&self) -> Option<Arc<Served>> {
-        self.slot(S::INFO.service_name()).of::<S>().map(Found::keep)
+    /// The service of this wire name, if it is served now and is one of the generated client `S`.
+    pub(crate) fn serving<S: 'static>(&self, service: &str) -> Option<Arc<Served>> {
+        self.slot(service).of::<S>().map(Found::keep)
     }
 
     /// Where a service of this wire name is found, if it comes.

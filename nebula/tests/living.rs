@@ -11,6 +11,8 @@ mod left;
 mod life;
 #[path = "living/limits.rs"]
 mod limits;
+#[path = "living/named.rs"]
+mod named;
 #[path = "living/passing.rs"]
 mod passing;
 #[path = "living/plugins.rs"]

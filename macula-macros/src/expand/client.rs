@@ -10,8 +10,7 @@ use crate::model::{Method, Service, bare, last_segment};
 use crate::names;
 
 pub(crate) fn expand(service: &Service, lints: &TokenStream) -> TokenStream {
-    let (krate, ident, client, module) =
-        (&service.krate, &service.item.ident, &service.client, &service.module);
+    let (krate, ident, client) = (&service.krate, &service.item.ident, &service.client);
     let vis = &service.item.vis;
     let hidden = service.item.attrs.iter().filter(|attr| {
         let list = attr.meta.require_list();
@@ -21,37 +20,45 @@ pub(crate) fn expand(service: &Service, lints: &TokenStream) -> TokenStream {
         format!(" Calls [`{ident}`], wherever it is provided: one method for each of its"),
         " `#[api]` methods, whose calls are set up before they are awaited. Cheap to clone.".into(),
     ];
-    let methods = service.methods.iter().map(|method| client_method(service, method));
-    let inner_vis = one_deeper(vis);
     // An error about the client shows the name of the trait, one about a method its name.
     let definition = {
         let vis = spanned(vis.to_token_stream(), client.span());
         quote_spanned!(client.span()=> #vis struct #client(#krate::__private::Handle<#client>);)
     };
-    let markers = service.methods.iter().map(|method| {
-        let (cfgs, marker) = (&method.cfgs, &method.marker);
-        let vis = spanned(inner_vis.clone(), marker.span());
-        let marker = quote_spanned!(marker.span()=> #vis struct #marker;);
-        quote!(#(#cfgs)* #marker)
-    });
-    let version = version(service);
     quote! {
         #(#hidden)*
         #(#[doc = #about])*
         #lints
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         #definition
+    }
+}
 
-        #lints
+/// The methods of the client and their markers; goes into the same block as [`descriptions`].
+pub(crate) fn methods(service: &Service) -> TokenStream {
+    let (krate, ident, client) = (&service.krate, &service.item.ident, &service.client);
+    let vis = &service.item.vis;
+    let (module, inner_vis) = (&service.module, one_deeper(vis));
+    let markers = service.methods.iter().map(|method| {
+        let (cfgs, marker) = (&method.cfgs, &method.marker);
+        let vis = spanned(inner_vis.clone(), marker.span());
+        let marker = quote_spanned!(marker.span()=> #vis struct #marker;);
+        quote!(#(#cfgs)* #marker)
+    });
+    let methods = service.methods.iter().map(|method| client_method(service, method));
+    let narrowed = narrowed(service);
+    quote! {
+        #vis mod #module { #(#markers)* }
+
         impl #client {
             /// A client whose calls go through `node`: to any node that provides the service.
             #vis fn new(node: &#krate::Node) -> Self {
-                Self(#krate::__private::Handle::new(node))
+                Self(__nebula::Handle::new(node))
             }
 
             /// A client that calls `service` itself, without node and network: the mock of a test.
             #vis fn local(service: impl #ident) -> Self {
-                Self(#krate::__private::Handle::local(service))
+                Self(__nebula::Handle::local(service))
             }
 
             /// The same client with other defaults for its calls.
@@ -59,32 +66,28 @@ pub(crate) fn expand(service: &Service, lints: &TokenStream) -> TokenStream {
                 &self,
                 set: impl ::core::ops::FnOnce(#krate::Options) -> #krate::Options,
             ) -> Self {
-                Self(#krate::__private::Handle::with(&self.0, set))
+                Self(__nebula::Handle::with(&self.0, set))
             }
 
-            #version
+            #narrowed
 
             /// The same client for a task that a handler spawns: its calls inherit the deadline
             /// and the cancellation of `cx`.
             #vis fn within(&self, cx: &#krate::Context) -> Self {
-                Self(#krate::__private::Handle::within(&self.0, cx))
+                Self(__nebula::Handle::within(&self.0, cx))
             }
 
             #(#methods)*
         }
-
-        #[doc(hidden)]
-        #lints
-        #[allow(missing_copy_implementations, missing_debug_implementations)]
-        #vis mod #module { #(#markers)* }
     }
 }
 
-/// The method that sets which versions are asked, unless the service has one of that name itself.
-fn version(service: &Service) -> Option<TokenStream> {
+/// The methods that set which versions, and which instance, are asked, unless the service has one
+/// of that name itself.
+fn narrowed(service: &Service) -> TokenStream {
     let (krate, vis) = (&service.krate, &service.item.vis);
-    let taken = service.methods.iter().any(|method| method.ident == "version");
-    (!taken).then(|| {
+    let free = |name: &str| service.methods.iter().all(|method| method.ident != name);
+    let version = free("version").then(|| {
         quote! {
             /// The same client for services of such a version: `>=1.2`, `^1.4`, `>=1.2, <2`.
             ///
@@ -95,10 +98,27 @@ fn version(service: &Service) -> Option<TokenStream> {
                 &self,
                 requirement: &::core::primitive::str,
             ) -> ::core::result::Result<Self, #krate::BadVersion> {
-                #krate::__private::Handle::version(&self.0, requirement).map(Self)
+                __nebula::Handle::version(&self.0, requirement).map(Self)
             }
         }
-    })
+    });
+    let named = free("named").then(|| {
+        quote! {
+            /// The same client for the service that is started under this name, where one node
+            /// serves several of this contract.
+            ///
+            /// # Errors
+            ///
+            /// No service can be called so.
+            #vis fn named(
+                &self,
+                name: &::core::primitive::str,
+            ) -> ::core::result::Result<Self, #krate::BadServiceName> {
+                __nebula::Handle::named(&self.0, name).map(Self)
+            }
+        }
+    });
+    quote!(#version #named)
 }
 
 /// What nebula knows of the service and of each method; goes into a block where `__nebula` is
@@ -114,7 +134,6 @@ pub(crate) fn descriptions(service: &Service) -> TokenStream {
     };
     quote! {
         #(#impls)*
-        #[automatically_derived]
         #service
     }
 }
@@ -164,7 +183,7 @@ fn client_method(service: &Service, method: &Method) -> TokenStream {
     quote! {
         #(#client_attrs)* #gap #[doc = #returns]
         #vis fn #ident(&self, #(#params),*) -> #krate::Call<'_, #module::#marker> {
-            #krate::__private::Handle::call(&self.0, (#args))
+            __nebula::Handle::call(&self.0, (#args))
         }
     }
 }

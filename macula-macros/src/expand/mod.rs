@@ -37,13 +37,16 @@ pub(crate) fn service(args: TokenStream, item: TokenStream) -> TokenStream {
             #[allow(dead_code, deprecated, nonstandard_style, unreachable_pub)]
         };
         let client = client::expand(&service, &lints);
+        let methods = client::methods(&service);
         let descriptions = client::descriptions(&service);
         let dispatch = dispatch::expand(&service, transparent);
         quote! {
             #client
             #lints
+            #[allow(missing_copy_implementations, missing_debug_implementations)]
             const _: () = {
                 use #krate::__private as __nebula;
+                #methods
                 #descriptions
                 #dispatch
             };

@@ -588,11 +588,13 @@ fn a_selector_is_made_once() {
 }
 
 #[test]
-fn a_service_may_have_a_method_called_version() {
+fn a_service_may_have_methods_called_as_those_of_clients() {
     let of = |name: &str| {
         let name = quote::format_ident!("{name}");
         expanded(quote!(), quote!(trait Clock { #[api] async fn #name(&self) -> u32; }))
     };
     assert!(of("tick").contains("-> ::core::result::Result<Self, ::nebula::BadVersion>"));
+    assert!(of("version").contains("-> ::core::result::Result<Self, ::nebula::BadServiceName>"));
     assert!(!of("version").contains("BadVersion"), "its own takes the place of the client's");
+    assert!(!of("named").contains("BadServiceName"), "its own takes the place of the client's");
 }

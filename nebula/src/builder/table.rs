@@ -20,8 +20,9 @@ pub(super) fn table(
         check_ids(info)?;
         if table.insert(info.service_name(), Served::new(service)).is_some() {
             return Err(Error::msg(format!(
-                "two services named `{}` on one node, `{node}`: serve one of them elsewhere, or \
-                 name it apart with `#[service(name = \"…\")]`",
+                "two services named `{}` on one node, `{node}`: serve one of them elsewhere, \
+                 name it apart with `#[service(name = \"…\")]`, or serve another instance of one \
+                 contract by `.service(Service::new(..).name(\"…\"))`",
                 info.service_name(),
             )));
         }

@@ -16,11 +16,14 @@ use crate::context::Context;
 use crate::declared::Declared;
 use crate::node::Node;
 use crate::nodes::{Policy, Selector, VersionRequirement};
+use crate::service::info::MethodInfo;
 use crate::service::method::{Method, Service as _};
 use crate::service::served::Served;
 
 /// A call whose options are merged and whose deadline is fixed: what the ways of making it read.
 pub(crate) struct Ask<'a, M: Method> {
+    /// The method, as it is called on the service that is asked for it.
+    pub(crate) method: &'static MethodInfo,
     /// The arguments, until an attempt takes them.
     pub(crate) args: Option<M::Args>,
     /// Whom it is for.
@@ -96,7 +99,9 @@ impl<'a, M: Method> Ask<'a, M> {
         let watch = shared.within.as_ref().map(Context::token);
         let (args, hedge, local) = (call.args.take(), call.hedge, None);
         let version = shared.options.requirement().cloned();
+        let method = shared.method(M::INFO);
         Self {
+            method,
             args,
             targets,
             policy,
@@ -124,7 +129,9 @@ impl<'a, M: Method> Ask<'a, M> {
         };
         let Self { args, policy, version, started, term, hedge, local, refused, .. } = self;
         let (topology, headers, watch) = (self.topology, self.headers, None);
+        let method = self.method;
         Ask {
+            method,
             args,
             targets,
             policy,

@@ -24,6 +24,7 @@ use super::unary::Call;
 use super::unicast::{Answer, Unicast, stays_here};
 use super::{CallError, Executed, Log};
 use crate::node::Node;
+use crate::service::info::MethodInfo;
 use crate::service::method::{Error, Method};
 use crate::service::slot::Found;
 use crate::trace::call::{outcome, several};
@@ -44,6 +45,7 @@ impl<'a, M: Method> IntoFuture for Cast<'a, M> {
 
     fn into_future(mut self) -> Self::IntoFuture {
         async move {
+            let method = self.0.shared.method(M::INFO);
             let calling = several(&mut self.0, "cast");
             let (call, node) = match calling {
                 None => begin(self.0).await?,
@@ -57,7 +59,7 @@ impl<'a, M: Method> IntoFuture for Cast<'a, M> {
                     (Unicast::remote(calling.around(call.boxed(), outcome)), node)
                 }
             };
-            send(call, node).await
+            send(call, method, node).await
         }
         .boxed()
     }
@@ -110,10 +112,11 @@ async fn begin<M: Method>(
 /// Has a task make the call, and waits until it is on its way or has turned out not to begin.
 async fn send<M: Method>(
     mut call: Unicast<'static, M>,
+    method: &'static MethodInfo,
     node: Option<&Node>,
 ) -> Result<(), CallError> {
     let (tell, told) = oneshot::channel();
-    let mut one_way = OneWay::new(node.map(|node| node.background().counts()));
+    let mut one_way = OneWay::new(node.map(|node| node.background().counts()), method);
     let task = async move {
         let mut tell = Some(tell);
         let answer = poll_fn(|task| {

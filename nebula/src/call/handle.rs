@@ -1,5 +1,6 @@
 //! What a generated client holds: whom to ask, and with which defaults.
 
+use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use super::unary::Call;
 use crate::context::Context;
 use crate::node::Node;
 use crate::nodes::{BadVersion, Policy, Selector};
-use crate::service::info::{MethodInfo, parse_selector};
+use crate::service::info::{BadServiceName, MethodInfo, ServiceInfo, parse_selector};
 use crate::service::method::{Method, Service};
 use crate::service::serve::{Provider, Provides, erase};
 use crate::service::served::Served;
@@ -19,7 +20,7 @@ use crate::service::slot::Slot;
 /// The inside of the generated client of the service `S`. A clone is one reference count.
 ///
 /// On a handle made by [`local`](Self::local) there are no nodes to choose among: selectors,
-/// versions, `to` and `pick` are taken as matching the one service there is.
+/// versions, names, `to` and `pick` are taken as matching the one service there is.
 pub struct Handle<S> {
     shared: Arc<Shared>,
     service: PhantomData<fn() -> S>,
@@ -30,6 +31,8 @@ pub struct Handle<S> {
 pub(crate) struct Shared {
     pub(crate) place: Place,
     pub(crate) options: Options,
+    /// The contract under the name of the service that is called, if that is not the contract's own.
+    renamed: Option<&'static ServiceInfo>,
     /// The handler on whose behalf calls are made, when they are made in a task of its own.
     pub(crate) within: Option<Context>,
     /// The selectors that the attributes give, by index of the method.
@@ -84,6 +87,13 @@ impl Shared {
         on.or(self.options.selector()).or_else(|| self.selector(method))
     }
 
+    /// A method of the contract, as it is called on the service.
+    #[inline]
+    pub(crate) fn method(&self, contract: &'static MethodInfo) -> &'static MethodInfo {
+        let renamed = self.renamed.and_then(|info| info.at(contract.position()));
+        renamed.unwrap_or(contract)
+    }
+
     /// How long calls of the method may take that do not say it themselves.
     #[inline]
     pub(crate) fn limits(&self, method: &MethodInfo) -> &Limits {
@@ -120,13 +130,28 @@ impl<S: Service> Handle<S> {
             .into();
         let options = Options::default();
         let limits = limits::<S>(&place, &options);
-        Self::sharing(Shared { place, options, within: None, selectors, limits })
+        Self::sharing(Shared { place, options, renamed: None, within: None, selectors, limits })
     }
 
     /// The same for services of such a version.
     pub fn version(&self, requirement: &str) -> Result<Self, BadVersion> {
         let requirement = requirement.parse()?;
         Ok(self.with(|options| options.version(requirement)))
+    }
+
+    /// The same for the service of this name.
+    pub fn named(&self, name: &str) -> Result<Self, BadServiceName> {
+        let info = S::INFO.named(TypeId::of::<S>(), name)?;
+        let place = match &self.shared.place {
+            Place::Node { node, .. } => {
+                node.check_client(info);
+                node.contracts().learn(info);
+                Place::Node { node: node.clone(), local: node.slot(name) }
+            }
+            alone @ Place::Alone(_) => alone.clone(),
+        };
+        let renamed = (name != S::INFO.service_name()).then_some(info);
+        Ok(Self::sharing(Shared { place, renamed, ..Shared::clone(&self.shared) }))
     }
 
     /// The same with other defaults.

@@ -24,9 +24,7 @@ impl<M: Method, Targets> Call<'_, M, Targets> {
     /// the nodes it would be shown count as those that can be asked.
     pub fn why(&self) -> Why {
         match &self.shared.place {
-            Place::Alone(_) => {
-                Why::new(M::INFO.service_name(), M::INFO.method_name()).available(ALONE)
-            }
+            Place::Alone(_) => Why::of(self.shared.method(M::INFO)).available(ALONE),
             Place::Node { node, local } => explain(
                 node,
                 &self.sought(node, local.of::<M::Api>().as_deref().map(|served| &**served)),
@@ -71,16 +69,17 @@ impl<M: Method, Targets> Call<'_, M, Targets> {
             Target::Pick(_) => Whom::Offered,
             Target::Unsaid => Whom::by(self.shared.effective(self.options.selector(), M::INFO)),
         };
+        let method = self.shared.method(M::INFO);
         Sought {
             global: M::Api::INFO.is_global(),
-            service: M::INFO.service_name(),
-            method: M::INFO.method_name(),
-            id: M::INFO.wire_id(),
-            key: Some(M::INFO.key()),
+            service: method.service_name(),
+            method: method.method_name(),
+            id: method.wire_id(),
+            key: Some(method.key()),
             whom,
             version: Wanted::of(self.shared.options.requirement(), local),
             itself: node.id(),
-            here: Here::of(node, M::INFO.service_name(), local),
+            here: Here::of(node, method.service_name(), local),
         }
     }
 }

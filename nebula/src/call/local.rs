@@ -33,6 +33,7 @@ use super::{ApiKey, Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why
 use crate::context::{Context, Scope};
 use crate::node::Node;
 use crate::nodes::{Policy, VersionRequirement};
+use crate::service::info::MethodInfo;
 use crate::service::method::{Error, Method};
 use crate::service::plugin::Refusal;
 use crate::service::plugin::run::{Prepared, Stopped};
@@ -117,6 +118,11 @@ impl<M: Method> Local<M> {
         self.started
     }
 
+    /// The method, as it is called on its service.
+    pub(crate) fn method(&self) -> &'static MethodInfo {
+        self.served.method(M::INFO)
+    }
+
     /// Its lease, for those who wait for it together with others.
     pub(crate) fn lease(&mut self) -> Lease {
         self.lease.get_or_insert_with(|| Lease::new(self.term)).clone()
@@ -132,6 +138,7 @@ impl<M: Method> Local<M> {
             Elsewhere::Selector(selector) => Targets::Selector(selector.clone()),
         };
         let ask = Ask {
+            method: self.method(),
             args: Some(self.args.take()?),
             targets,
             policy: self.policy,
@@ -166,7 +173,8 @@ impl<M: Method> Local<M> {
     /// After a wait, for its turn or for others that were asked first, the plugins of the service may
     /// be others.
     fn look_again(&mut self) {
-        let now = self.node.as_ref().and_then(Node::serving::<M::Api>);
+        let name = self.served.info().service_name();
+        let now = self.node.as_ref().and_then(|node| node.serving::<M::Api>(name));
         if let Some(now) = now.filter(|now| now.is_form_of(&self.served)) {
             self.served = now;
         }
@@ -237,7 +245,7 @@ impl<M: Method> Local<M> {
 
     /// Why this node, which alone was asked, is no provider.
     fn nobody(&self, reason: &str) -> Why {
-        let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
+        let why = Why::of(self.method());
         why.node(self.node.as_ref().map_or(ALONE, Node::name), reason)
     }
 

@@ -79,7 +79,8 @@ pub(crate) fn unsendable<M: Method>(call: &Call<'_, M>) -> Option<CallError> {
     if client.is_plain() && options.is_plain() {
         return None;
     }
-    let names = (M::INFO.service_name(), M::INFO.method_name());
+    let method = call.shared.method(M::INFO);
+    let names = (method.service_name(), method.method_name());
     refused(options, names).or_else(|| written::fault(client, options).map(unwritten))
 }
 

@@ -234,8 +234,8 @@ fn elsewhere<'a, M: Method>(
     }
     let Some((node, ask)) = local.unbegun() else { return Err(refused) };
     let view = node.mesh().view();
-    let others = view.providers(M::INFO.wire_id()).iter();
-    let mut others = others.filter(|provider| provider.key == M::INFO.key());
+    let others = view.providers(ask.method.wire_id()).iter();
+    let mut others = others.filter(|provider| provider.key == ask.method.key());
     if !others.any(|provider| provider.node != node.id()) {
         return Err(refused);
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use macula::text::Safe;
 
 use super::log::Log;
+use crate::service::info::MethodInfo;
 
 /// What is said of a node that nothing keeps from being asked.
 const CAN_BE_ASKED: &str = "can be asked";
@@ -51,6 +52,11 @@ impl Why {
             method: method.into(),
             ..Reasons::default()
         }))
+    }
+
+    /// The same of a method under the names that it is called by.
+    pub(crate) fn of(method: &MethodInfo) -> Self {
+        Self::new(method.service_name(), method.method_name())
     }
 
     /// A known node, and the clause or fact that removed it: `lacks the tag db`.

@@ -3,12 +3,14 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod named;
 mod service;
 
 use std::time::Duration;
 
 use crate::nodes::{Policy, Selector};
 
+pub use named::BadServiceName;
 pub use service::ServiceInfo;
 
 /// What becomes of calls that nobody needs any more once a `first` or a `quorum` is decided.
@@ -143,6 +145,12 @@ impl MethodInfo {
         self.version = version;
         self.key = signature_key(self.signature, version);
         self
+    }
+
+    /// Makes it a method of a service of another name.
+    pub(crate) fn belongs_to(&mut self, service: &'static str) {
+        self.service = service;
+        self.id = method_id(service, self.name);
     }
 
     /// The wire name of the service it belongs to.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use macula::rpc::admission::Gate;
 
-use super::info::ServiceInfo;
+use super::info::{MethodInfo, ServiceInfo};
 use super::lifecycle::hooks::contained;
 use super::plugin::chain::Chain;
 use super::serve::Dispatch;
@@ -28,6 +28,8 @@ pub(crate) struct Served {
     /// Lent: whoever looked this up in time may have it long after the service is gone.
     dispatch: Arc<dyn Dispatch>,
     contract: TypeId,
+    /// The contract under the name that the service has here, if that is not the contract's own.
+    renamed: Option<&'static ServiceInfo>,
     gates: Arc<Gates>,
     /// What calls pass on their way.
     chain: Chain,
@@ -50,15 +52,22 @@ pub(crate) struct Gates {
 impl Served {
     /// Puts gates before a service, as its attributes ask. It takes calls.
     pub(crate) fn new(service: Arc<dyn Dispatch>) -> Arc<Self> {
+        let info = service.info();
+        Self::named(service, info)
+    }
+
+    /// The same under the name that this form of its contract has.
+    pub(crate) fn named(service: Arc<dyn Dispatch>, info: &'static ServiceInfo) -> Arc<Self> {
         let (contract, dispatch) = (service.contract(), service.lent());
+        let renamed = (info.service_name() != service.info().service_name()).then_some(info);
         let gates = Arc::new(Gates::new(service));
-        Arc::new(Self { dispatch, contract, gates, chain: Chain::default() })
+        Arc::new(Self { dispatch, contract, renamed, gates, chain: Chain::default() })
     }
 
     /// The same service with other plugins.
     pub(crate) fn with(&self, chain: Chain) -> Arc<Self> {
         let (dispatch, gates) = (Arc::clone(&self.dispatch), Arc::clone(&self.gates));
-        Arc::new(Self { dispatch, contract: self.contract, gates, chain })
+        Arc::new(Self { dispatch, contract: self.contract, renamed: self.renamed, gates, chain })
     }
 
     /// Whether the other is the same service, perhaps with other plugins.
@@ -80,13 +89,25 @@ impl Served {
 
     /// Its names and methods.
     pub(crate) fn info(&self) -> &'static ServiceInfo {
-        self.dispatch.info()
+        self.renamed.unwrap_or_else(|| self.dispatch.info())
+    }
+
+    /// A method of its contract, as it is called here.
+    #[inline]
+    pub(crate) fn method(&self, contract: &'static MethodInfo) -> &'static MethodInfo {
+        let renamed = self.renamed.and_then(|info| info.at(contract.position()));
+        renamed.unwrap_or(contract)
     }
 
     /// Whether it is the service of the generated client `S`, and not one of the same name.
     #[inline]
     pub(crate) fn is<S: 'static>(&self) -> bool {
         self.contract == TypeId::of::<S>()
+    }
+
+    /// The type of the generated client.
+    pub(crate) fn contract(&self) -> TypeId {
+        self.contract
     }
 
     /// What tells it from every other service, whatever its form.

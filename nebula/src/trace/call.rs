@@ -46,12 +46,14 @@ impl Calling {
     #[cold]
     #[inline(never)]
     pub(crate) fn new<M: Method, T>(call: &mut Call<'_, M, T>, kind: &'static str) -> Option<Self> {
+        let method = call.shared.method(M::INFO);
+        let names = (method.service_name(), method.method_name());
         let seen = match &call.shared.place {
             Place::Alone(_) => None,
             Place::Node { node, .. } => node.interceptors().see(
                 kind,
                 Outgoing {
-                    names: (M::INFO.service_name(), M::INFO.method_name()),
+                    names,
                     kind,
                     options: &mut call.options,
                     usual: Some(&call.shared.options),
@@ -61,7 +63,6 @@ impl Calling {
         };
         let written = [&call.options, &call.shared.options].into_iter().flat_map(Options::written);
         let said = written.filter_map(|written| written.get(handed::PARENT)).next();
-        let names = (M::INFO.service_name(), M::INFO.method_name());
         let (span, own) = Self::begin(kind, names, said, call.shared.within.as_ref());
         if let Some(own) = own {
             call.options.set_span(own);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use nebula::__private::{Method as _, Service as _};
+use nebula::__private::Service as _;
 use nebula::Stragglers;
 use nebula::prelude::*;
 
@@ -74,14 +74,13 @@ fn options_are_described() {
     assert_eq!(info.methods().len(), 2);
     assert_eq!((info.stragglers(), info.extensions()), (Some(Stragglers::Cancel), Some(1000)));
 
-    let there = __attributes::There::INFO;
+    let [there, old] = info.methods() else { panic!("two methods are left") };
     assert!(there.is_idempotent() && there.is_spawned());
     assert_eq!(there.default_timeout(), Some(Duration::from_millis(1500)));
     assert_eq!((there.concurrency(), there.queue_len()), (Some(64), Some(256)));
     assert_eq!(there.selector(), Some("@db-1"));
     assert_eq!((there.stragglers(), there.extensions()), (None, None));
 
-    let old = __attributes::Old::INFO;
     assert_eq!((old.method_name(), old.extensions()), ("modern", Some(0)));
     assert_eq!(old.stragglers(), Some(Stragglers::Finish));
     assert_eq!(old.key(), nebula::__private::signature_key("()->u8", 2));

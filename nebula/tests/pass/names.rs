@@ -2,7 +2,7 @@
 
 #![deny(warnings)]
 
-use nebula::__private::Method as _;
+use nebula::__private::Service as _;
 use nebula::{api, service};
 
 mod far {
@@ -56,7 +56,7 @@ async fn odd_names_work() {
     assert_eq!(client.a__b().await.unwrap(), 2);
     assert_eq!(client.self_().await.unwrap(), 3);
     assert_eq!(client._hidden().await.unwrap(), 4);
-    assert_eq!(__odd::Type::INFO.method_name(), "type");
+    assert_eq!(OddClient::INFO.methods()[0].method_name(), "type");
 }
 
 #[service(crate = "far::away")]

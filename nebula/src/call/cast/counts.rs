@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::call::CallError;
 use crate::call::unicast::Answer;
+use crate::service::info::MethodInfo;
 use crate::service::method::Method;
 
 /// How many one-way calls a node has made since it started: see [`Call::cast`](crate::Call::cast).
@@ -40,12 +41,13 @@ impl Counts {
 /// One call that is counted, whatever its end; nothing is counted without a node.
 pub(crate) struct OneWay {
     counts: Option<Arc<Counts>>,
+    method: &'static MethodInfo,
     open: bool,
 }
 
 impl OneWay {
-    pub(crate) fn new(counts: Option<Arc<Counts>>) -> Self {
-        Self { counts, open: false }
+    pub(crate) fn new(counts: Option<Arc<Counts>>, method: &'static MethodInfo) -> Self {
+        Self { counts, method, open: false }
     }
 
     /// It is on its way.
@@ -70,7 +72,7 @@ impl OneWay {
                 }
             }
             Some(error) => {
-                let (service, method) = (M::INFO.service_name(), M::INFO.method_name());
+                let (service, method) = (self.method.service_name(), self.method.method_name());
                 tracing::debug!(service, method, %error, "a one-way call failed");
             }
         }

@@ -37,7 +37,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
     let mut draw = roster.draw(&node, &ask);
     let mut order = roster.order(&node, &ask, &mut draw);
     let mut failover = FailoverMachine::new(order.len(), true);
-    let usual = node.usual_time(M::INFO.wire_id());
+    let usual = node.usual_time(ask.method.wire_id());
     let mut arguments = Arguments::new(&node, ask.started, ask.args.take());
     let mut log = Log::default();
     let mut running = FuturesUnordered::new();
@@ -59,7 +59,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
                 Err(_) if !running.is_empty() => {}
                 Err(unsent) => {
                     log.extend(left_behind(&roster, &open));
-                    return give_up::<M>(Tried::Answered(Err(unsent)), log);
+                    return give_up::<M>(ask.method, Tried::Answered(Err(unsent)), log);
                 }
             }
         }
@@ -86,7 +86,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
             }
         }
         if let Tried::Answered(Ok(_)) = &tried {
-            return give_up(tried, log);
+            return give_up(ask.method, tried, log);
         }
         if let (Tried::Answered(Err(CallError::Deadline(late))), false) =
             (&tried, running.is_empty())
@@ -103,7 +103,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
         let Some(failed) = tried.failed() else {
             // What still runs is given up, and belongs to the story of the error.
             log.extend(left_behind(&roster, &open));
-            return give_up(tried, log);
+            return give_up(ask.method, tried, log);
         };
         if !running.is_empty() && !failover.has_next() {
             // Another attempt may still bring the answer.
@@ -117,7 +117,7 @@ pub(crate) async fn run<M: Method>(node: Node, mut ask: Ask<'_, M>) -> Answer<M>
             measures::retried(node.name());
         }
         match step {
-            Step::GiveUp if running.is_empty() => return give_up(tried, log),
+            Step::GiveUp if running.is_empty() => return give_up(ask.method, tried, log),
             Step::GiveUp => note(tried, &mut log),
             Step::TryNext => {
                 note(tried, &mut log);
@@ -176,8 +176,10 @@ fn begin<M: Method>(
             let (body, target) = (arguments.encoded()?, target.clone());
             let (moves_on, headers) = (roster.targets.len() > 1, ask.headers.clone());
             let patience = Patience { term, moved: None, moves_on, headers };
+            let method = ask.method;
             let call = async move {
-                let made = leg::remote::<M>(&node, &target, body, patience, watch.as_ref()).await;
+                let watch = watch.as_ref();
+                let made = leg::remote::<M>(&node, method, &target, body, patience, watch).await;
                 (at, Tried::remote(made))
             };
             Ok(call.boxed())

@@ -13,6 +13,7 @@ use crate::call::{ApiKey, Attempt, CallError, Executed, Log, NodeRef, Outcome, P
 use crate::node::Node;
 use crate::nodes::measures;
 use crate::nodes::trouble::Verdict;
+use crate::service::info::MethodInfo;
 use crate::service::input::contained;
 use crate::service::method::{Error, Method, Value};
 use crate::service::shape::ShapeOf;
@@ -56,6 +57,7 @@ pub(crate) struct Patience {
 /// Asks `target` over the mesh, and waits for its reply.
 pub(crate) async fn remote<M: Method>(
     node: &Node,
+    method: &'static MethodInfo,
     target: &NodeRef,
     body: Bytes,
     patience: Patience,
@@ -66,8 +68,8 @@ pub(crate) async fn remote<M: Method>(
     // Only who may be cancelled asks for it.
     let sent = watch.is_some().then(Sent::default);
     let request = Request {
-        method: M::INFO.wire_id(),
-        key: M::INFO.key(),
+        method: method.wire_id(),
+        key: method.key(),
         body,
         term: patience.term,
         headers: patience.headers,
@@ -181,8 +183,7 @@ pub(crate) struct Named<'a> {
 }
 
 impl Named<'static> {
-    fn of<M: Method>() -> Self {
-        let info = M::INFO;
+    fn of(info: &MethodInfo) -> Self {
         Self { service: info.service_name(), method: info.method_name(), key: info.key() }
     }
 }
@@ -224,8 +225,8 @@ impl Broken {
     }
 
     /// The error of a call that ends here, with the attempts made before.
-    pub(crate) fn into_error<M: Method>(self, log: Log) -> CallError<Error<M>> {
-        self.into_error_of(&Named::of::<M>(), log)
+    pub(crate) fn into_error<E>(self, method: &MethodInfo, log: Log) -> CallError<E> {
+        self.into_error_of(&Named::of(method), log)
     }
 
     /// The same of a method that is known by its names.
@@ -336,7 +337,7 @@ mod tests {
     }
 
     fn error(failure: Failure, before: Log) -> CallError {
-        leg_of(failure).into_error::<Find>(before)
+        leg_of(failure).into_error(Find::INFO, before)
     }
 
     #[test]

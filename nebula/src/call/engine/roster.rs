@@ -18,6 +18,7 @@ use crate::node::Node;
 use crate::nodes::choices::{Draw, Turns};
 use crate::nodes::live::info;
 use crate::nodes::{NodeInfo, Nodes, Policy, Selector, Topology};
+use crate::service::info::MethodInfo;
 use crate::service::input::panic_message;
 use crate::service::method::{Method, Service as _};
 
@@ -60,14 +61,15 @@ pub(crate) enum Nobody {
 
 impl Nobody {
     /// In words, where an incompatible node is one reason among others.
-    pub(crate) fn into_why<M: Method>(self) -> Why {
+    pub(crate) fn into_why(self, method: &MethodInfo) -> Why {
         match self {
             Self::Why(why) | Self::Final(why) => why,
-            Self::Cancelled => Why::new(M::INFO.service_name(), M::INFO.method_name())
-                .fault("the call was cancelled before anybody was asked"),
+            Self::Cancelled => {
+                Why::of(method).fault("the call was cancelled before anybody was asked")
+            }
             Self::Incompatible(theirs) => {
                 let reason = format!("serves shape {theirs} of the method only");
-                Why::new(M::INFO.service_name(), M::INFO.method_name()).node("every node", &reason)
+                Why::of(method).node("every node", &reason)
             }
         }
     }
@@ -95,7 +97,7 @@ impl Roster {
         ask: &mut Ask<'_, M>,
     ) -> Option<Result<Self, Nobody>> {
         if node.has_stopped() {
-            let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
+            let why = Why::of(ask.method);
             return Some(Err(Nobody::Final(
                 why.fault("the node that asks has been shut down: ask through one that runs"),
             )));
@@ -103,7 +105,7 @@ impl Roster {
         if let (Targets::Selector(selector), Some(declared)) = (&ask.targets, &ask.topology)
             && let Err(unknown) = declared.topology.check(selector)
         {
-            let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
+            let why = Why::of(ask.method);
             return Some(Err(Nobody::Final(why.fault(&unknown.to_string()))));
         }
         if !node.mesh().has_joined() {
@@ -144,7 +146,7 @@ impl Roster {
             let complete = joined && view.is_complete();
             let mut nobody = None;
             if wait != Wait::Never {
-                ask.local = node.serving::<M::Api>();
+                ask.local = node.serving::<M::Api>(ask.method.service_name());
             }
             if complete || look_anyway {
                 nobody = match Self::look(node, ask, &view) {
@@ -181,7 +183,7 @@ impl Roster {
     ) -> Result<Self, Nobody> {
         let here = ask.local.as_ref().is_some_and(|served| !served.is_closed());
         let plain = !here && ask.version.is_none() && matches!(ask.targets, Targets::Anyone);
-        let key = (M::INFO.wire_id(), M::INFO.key());
+        let key = (ask.method.wire_id(), ask.method.key());
         if let Some(targets) = plain.then(|| node.known().get(view, &key)).flatten() {
             return Ok(Self { targets, itself: None, complete: false });
         }
@@ -247,7 +249,7 @@ impl Roster {
     /// What a call to one of them draws from. Where there is no choice, it takes no turn from
     /// the calls that have one.
     pub(crate) fn draw<M: Method>(&self, node: &Node, ask: &Ask<'_, M>) -> Draw {
-        let method = M::INFO.wire_id();
+        let method = ask.method.wire_id();
         let turns = match &ask.targets {
             _ if ask.policy != Policy::RoundRobin || self.targets.len() < 2 => None,
             Targets::Anyone => Some(Turns::of_method(method)),
@@ -300,7 +302,7 @@ fn picked<M: Method>(
         }
         Err(panic) => format!("the closure that picks panicked: {}", panic_message(panic)),
     };
-    let why = Why::new(M::INFO.service_name(), M::INFO.method_name());
+    let why = Why::of(ask.method);
     let why = serving.iter().fold(why, |why, target| why.node(&target.name, &reason));
     // The closure is spent, so there is nothing to wait for.
     ask.targets = Targets::Nodes(Vec::new());
@@ -317,14 +319,14 @@ fn fresh(node: &Node, known: &NodeView) -> Option<NodeInfo> {
 fn sought<'a, M: Method>(node: &Node, ask: &'a Ask<'_, M>) -> Sought<'a> {
     Sought {
         global: M::Api::INFO.is_global(),
-        service: M::INFO.service_name(),
-        method: M::INFO.method_name(),
-        id: M::INFO.wire_id(),
-        key: Some(M::INFO.key()),
+        service: ask.method.service_name(),
+        method: ask.method.method_name(),
+        id: ask.method.wire_id(),
+        key: Some(ask.method.key()),
         whom: Whom::of(&ask.targets),
         version: Wanted::of(ask.version.as_ref(), ask.local.as_deref()),
         itself: node.id(),
-        here: Here::of(node, M::INFO.service_name(), ask.local.as_deref()),
+        here: Here::of(node, ask.method.service_name(), ask.local.as_deref()),
     }
 }
 

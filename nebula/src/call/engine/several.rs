@@ -37,11 +37,14 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
     let topology = declared.as_deref().map(|declared| &*declared.topology);
     let wait = if ask.refused.is_some() { Wait::Never } else { Wait::Everybody };
     let (mut roster, why) = match Roster::find(&node, &mut ask, wait).await {
-        Ok(roster) => (roster, Why::new(M::INFO.service_name(), M::INFO.method_name())),
+        Ok(roster) => (roster, Why::of(ask.method)),
         Err(nobody) => {
             let joined = node.mesh().joining().borrow().joined;
             let complete = joined && node.mesh().view().is_complete();
-            (Roster { targets: Arc::default(), itself: None, complete }, nobody.into_why::<M>())
+            (
+                Roster { targets: Arc::default(), itself: None, complete },
+                nobody.into_why(ask.method),
+            )
         }
     };
     if ask.refused.is_none() && tokio::time::Instant::now() >= ask.term.deadline() {
@@ -72,7 +75,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
         (Some(topology), Some(selector)) => topology.configured(selector).len(),
         (Some(topology), None) => topology.len(),
         (None, selector) => {
-            let method = M::INFO.wire_id();
+            let method = ask.method.wire_id();
             node.live().seen_serving(node.mesh(), method, selector.as_ref()).max(live)
         }
     };
@@ -103,7 +106,8 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
         }
         let body = arguments.encoded();
         let (node, target) = (node.clone(), target.clone());
-        let (term, moved, watch) = (ask.term, Moved::default(), ask.watch.clone());
+        let (method, term, moved, watch) =
+            (ask.method, ask.term, Moved::default(), ask.watch.clone());
         let headers = ask.headers.clone();
         clocks.push(Clock::there(term, moved.clone()));
         calls.push(
@@ -113,11 +117,12 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
                     Err(error) => return (at, Err(error)),
                 };
                 // A silent node is one of the targets all the same.
+                let watch = watch.as_ref();
                 let patience = Patience { term, moved: Some(moved), moves_on: false, headers };
-                let made = leg::remote::<M>(&node, &target, body, patience, watch.as_ref()).await;
+                let made = leg::remote::<M>(&node, method, &target, body, patience, watch).await;
                 let answer = match made {
                     Ok(reply) => reply.map_err(CallError::App),
-                    Err(broken) => Err(broken.into_error::<M>(Log::default())),
+                    Err(broken) => Err(broken.into_error(method, Log::default())),
                 };
                 (at, answer)
             }

@@ -81,8 +81,8 @@ pub(crate) fn begin<'a, M: Method>(
         Err(unsent) => return Next::Ended(Err(unsent)),
     };
     let request = Request {
-        method: M::INFO.wire_id(),
-        key: M::INFO.key(),
+        method: begun.ask.method.wire_id(),
+        key: begun.ask.method.key(),
         body,
         term: begun.ask.term,
         headers: begun.ask.headers.clone(),

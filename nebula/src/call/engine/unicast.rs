@@ -15,6 +15,7 @@ use crate::call::unicast::Answer;
 use crate::call::{ApiKey, Attempt, CallError, Executed, Log, Outcome};
 use crate::node::Node;
 use crate::nodes::measures;
+use crate::service::info::MethodInfo;
 use crate::service::method::{Error, Method};
 
 /// How an attempt ended.
@@ -86,6 +87,7 @@ pub(crate) async fn go_on<M: Method>(
     mut call: Begun<'_, M>,
     mut made: Option<Tried<M>>,
 ) -> Answer<M> {
+    let method = call.ask.method;
     let mut log = Log::default();
     let candidates = call.order.len() + usize::from(made.is_some());
     let mut failover = FailoverMachine::new(candidates, M::INFO.is_idempotent());
@@ -99,9 +101,9 @@ pub(crate) async fn go_on<M: Method>(
         };
         let tried = match tried {
             Ok(tried) => tried,
-            Err(unsent) => return give_up::<M>(Tried::Answered(Err(unsent)), log),
+            Err(unsent) => return give_up::<M>(method, Tried::Answered(Err(unsent)), log),
         };
-        let Some(failed) = tried.failed() else { return give_up(tried, log) };
+        let Some(failed) = tried.failed() else { return give_up(method, tried, log) };
         if let Tried::Broken(broken) = &tried {
             // What it was extended by and used of the budget holds for the next one.
             call.ask.term = broken.term;
@@ -113,7 +115,7 @@ pub(crate) async fn go_on<M: Method>(
             measures::retried(node.name());
         }
         match step {
-            Step::GiveUp => return give_up(tried, log),
+            Step::GiveUp => return give_up(method, tried, log),
             Step::TryNext => note(tried, &mut log),
             Step::StartOver { after } => {
                 note(tried, &mut log);
@@ -141,7 +143,7 @@ pub(crate) async fn look_again<M: Method>(
         () = tokio::time::sleep(after) => {}
     }
     // Also the one here that refused it before, in the form that it has now.
-    ask.local = node.serving::<M::Api>();
+    ask.local = node.serving::<M::Api>(ask.method.service_name());
     Roster::find(node, ask, Wait::Somebody).await
 }
 
@@ -172,7 +174,7 @@ async fn attempt<M: Method>(
             let moves_on = roster.targets.len() > 1;
             let headers = ask.headers.clone();
             let patience = Patience { term: ask.term, moved: None, moves_on, headers };
-            let made = leg::remote::<M>(node, target, body, patience, watch).await;
+            let made = leg::remote::<M>(node, ask.method, target, body, patience, watch).await;
             Ok(Tried::remote(made))
         }
         (_, None) => Err(CallError::Disconnected(Log::default())),
@@ -197,9 +199,9 @@ pub(crate) fn note<M: Method>(tried: Tried<M>, log: &mut Log) {
     }
 }
 
-pub(crate) fn give_up<M: Method>(tried: Tried<M>, log: Log) -> Answer<M> {
+pub(crate) fn give_up<M: Method>(method: &MethodInfo, tried: Tried<M>, log: Log) -> Answer<M> {
     match tried {
-        Tried::Broken(broken) => Err(broken.into_error::<M>(log)),
+        Tried::Broken(broken) => Err(broken.into_error(method, log)),
         Tried::Refused(mut error) => {
             if let Some(made) = error.log_mut() {
                 made.prepend(log);

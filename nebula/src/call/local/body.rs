@@ -35,7 +35,7 @@ fn shown<M: Method>(
     args: &mut Option<M::Args>,
 ) -> Option<Beginning<M>> {
     asks(cx.caller().map_or(ALONE, |itself| &itself.name));
-    let Some(serving) = Serving::new(&mut cx, M::INFO) else {
+    let Some(serving) = Serving::new(&mut cx, served.method(M::INFO)) else {
         return quiet::<M>(served, cx, args);
     };
     Some(match serving.enter(|| quiet::<M>(served, cx, args))? {

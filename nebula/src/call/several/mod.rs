@@ -109,7 +109,7 @@ impl<M: Method> Legs<M> {
             configured: 1,
             certain: true,
             disagreement: None,
-            why: Why::new(M::INFO.service_name(), M::INFO.method_name()),
+            why: Why::of(call.method()),
             started,
             clocks: [clock].into_iter().collect(),
             latest,

@@ -180,6 +180,15 @@ impl ServiceInfo {
         self.max_extensions
     }
 
+    /// The same under another name, with its methods under that name.
+    pub(super) fn renamed(
+        &self,
+        name: &'static str,
+        methods: &'static [&'static MethodInfo],
+    ) -> Self {
+        Self { name, methods, ..self.clone() }
+    }
+
     /// The method with this wire id.
     pub fn find(&self, wire_id: u64) -> Option<&'static MethodInfo> {
         self.methods.iter().find(|method| method.wire_id() == wire_id).copied()

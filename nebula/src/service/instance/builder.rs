@@ -1,5 +1,6 @@
 //! What a service shall be.
 
+use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -61,6 +62,7 @@ use crate::service::served::Served;
 #[must_use = "a service does nothing until it is started: `.start_on(&node).await?`"]
 pub struct Service {
     make: Make,
+    name: Option<String>,
     version: Option<String>,
     class: String,
     metadata: BTreeMap<String, String>,
@@ -85,7 +87,7 @@ enum Make {
     /// It is in its place already.
     There(Arc<Served>),
     /// Behind a lock only so that a service to be may be shared like any other setting.
-    Later(&'static ServiceInfo, Mutex<Build>),
+    Later(&'static ServiceInfo, TypeId, Mutex<Build>),
 }
 
 impl Make {
@@ -93,7 +95,16 @@ impl Make {
         match self {
             Self::Made(service) => service.info(),
             Self::There(served) => served.info(),
-            Self::Later(info, _) => info,
+            Self::Later(info, ..) => info,
+        }
+    }
+
+    /// The type of the generated client.
+    fn contract(&self) -> TypeId {
+        match self {
+            Self::Made(service) => service.contract(),
+            Self::There(served) => served.contract(),
+            Self::Later(_, contract, _) => *contract,
         }
     }
 }
@@ -111,7 +122,7 @@ impl Service {
         make: impl FnOnce(&Host) -> T + Send + 'static,
     ) -> Self {
         let make: Build = Box::new(|host| make(host).erase());
-        Self::of(Make::Later(S::INFO, Mutex::new(make)))
+        Self::of(Make::Later(S::INFO, TypeId::of::<S>(), Mutex::new(make)))
     }
 
     /// Its names and methods.
@@ -122,6 +133,7 @@ impl Service {
     fn of(make: Make) -> Self {
         Self {
             make,
+            name: None,
             version: None,
             class: String::new(),
             metadata: BTreeMap::new(),
@@ -134,6 +146,44 @@ impl Service {
             grace: None,
             start_limit: START_LIMIT,
         }
+    }
+
+    /// Serves it under this name in place of that of its contract, so that one node can serve several
+    /// instances of one contract: shards, tenants, a second version beside the first. Clients name
+    /// the one they mean: `UsersClient::new(&node).named("users-eu")?`; those that name none mean the
+    /// service that bears the name of the contract.
+    ///
+    /// A name has 1 to 128 bytes without white space, control characters and `/`; with any other the
+    /// service is not started. Each that is used is kept for the life of the process, so do not make
+    /// names of what comes from outside.
+    ///
+    /// ```
+    /// # use nebula::prelude::*;
+    /// # use nebula::Service;
+    /// # #[service]
+    /// # trait Greeter {
+    /// #     #[api]
+    /// #     async fn hello(&self) -> String;
+    /// # }
+    /// # struct Says(&'static str);
+    /// # impl Greeter for Says {
+    /// #     async fn hello(&self) -> String {
+    /// #         self.0.to_owned()
+    /// #     }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> nebula::Result<()> {
+    /// let node = Node::builder("server").start().await?;
+    /// Service::new(Says("Hello")).name("greeter-en").start_on(&node).await?;
+    /// Service::new(Says("Salut")).name("greeter-fr").start_on(&node).await?;
+    /// let french = GreeterClient::new(&node).named("greeter-fr")?;
+    /// assert_eq!(french.hello().await?, "Salut");
+    /// # node.shutdown().await
+    /// # }
+    /// ```
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
     /// Sets its version, at most 32 bytes; that of the contract unless set. Clients may
@@ -261,7 +311,10 @@ impl Service {
 
     fn launch(self, node: &Node) -> Result<ServiceHandle, ServiceError> {
         let Self { make, version, class, metadata, plugins: listed, .. } = self;
-        let info = make.info();
+        let info = match &self.name {
+            Some(name) => make.info().named(make.contract(), name)?,
+            None => make.info(),
+        };
         let name: Arc<str> = info.service_name().into();
         let plugins = resolve(&listed, &[])?;
         let mut sections = Instance::sections(&plugins, &Default::default(), |_| false)?;
@@ -312,11 +365,11 @@ impl Service {
         });
         let there = matches!(make, Make::There(_));
         let core = match make {
-            Make::Made(service) => Served::new(service),
+            Make::Made(service) => Served::named(service, info),
             Make::There(served) => served,
-            Make::Later(_, make) => {
+            Make::Later(_, _, make) => {
                 let make = make.into_inner().unwrap_or_else(PoisonError::into_inner);
-                Served::new(make(&Host::new(&instance, Part::Service)))
+                Served::named(make(&Host::new(&instance, Part::Service)), info)
             }
         };
         core.say_version(&instance.profile.version);
@@ -388,7 +441,7 @@ fn milliseconds(time: SystemTime) -> u64 {
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service")
-            .field("name", &self.make.info().service_name())
+            .field("name", &self.name.as_deref().unwrap_or(self.make.info().service_name()))
             .field("plugins", &self.plugins)
             .finish_non_exhaustive()
     }

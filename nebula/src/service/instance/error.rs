@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::plugin::OrderError;
 use crate::config::ConfigError;
+use crate::service::info::BadServiceName;
 use crate::service::lifecycle::{Failure, LifecycleError};
 
 /// Why a service was not started or not changed. Unless the variant says otherwise, what it was
@@ -23,9 +24,12 @@ pub enum ServiceError {
     /// The node serves something else under this name.
     #[error(
         "this node serves something called `{0}` already: stop that first, or serve this one on \
-         another node"
+         another node, or give this one a name of its own"
     )]
     NameTaken(Arc<str>),
+    /// It cannot be called so.
+    #[error(transparent)]
+    Name(#[from] BadServiceName),
     /// The node has stopped, or is about to.
     #[error("the node has stopped")]
     NodeStopped,

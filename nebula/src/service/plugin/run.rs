@@ -75,7 +75,7 @@ where
         ))));
     }
     let (mut cx, mut call) = (cx, Typed::<M, F, Fut>::new(args, None, elsewhere));
-    let refusal = match chain.before(M::INFO, &mut cx, &mut call) {
+    let refusal = match chain.before(served.method(M::INFO), &mut cx, &mut call) {
         Ok(()) => match (call.reply, call.args) {
             (None, Some(args)) => return Ok(Prepared::Plain(Box::pin(body(cx, args)))),
             (Some(reply), _) => return Ok(Prepared::Plain(ready(reply).boxed())),
@@ -102,10 +102,10 @@ where
     F: FnOnce(Context, M::Args) -> Fut + Send + 'static,
     Fut: Future<Output = M::Reply> + Send + 'static,
 {
-    let chain = served.chain();
-    let mut end = End::new(chain, M::INFO, cx.twin());
+    let (chain, method) = (served.chain(), served.method(M::INFO));
+    let mut end = End::new(chain, method, cx.twin());
     let mut call = Typed::<M, F, Fut>::new(args, Some((cx, body)), elsewhere);
-    let through = AssertUnwindSafe(through(chain, &mut end.cx, &mut call)).catch_unwind();
+    let through = AssertUnwindSafe(through(chain, method, &mut end.cx, &mut call)).catch_unwind();
     let refusal = match through.await {
         Ok(Ok(())) => {
             let ended = if call.is_error() { Ended::Failed } else { Ended::Replied };
@@ -138,6 +138,7 @@ where
 
 async fn through<M, F, Fut>(
     chain: &Chain,
+    method: &'static MethodInfo,
     cx: &mut Context,
     call: &mut Typed<M, F, Fut>,
 ) -> Result<(), Refusal>
@@ -146,9 +147,9 @@ where
     F: FnOnce(Context, M::Args) -> Fut + Send + 'static,
     Fut: Future<Output = M::Reply> + Send + 'static,
 {
-    chain.before(M::INFO, cx, call)?;
+    chain.before(method, cx, call)?;
     if !chain.around().is_empty() {
-        return go_on(M::INFO, cx, call, chain.around()).await;
+        return go_on(method, cx, call, chain.around()).await;
     }
     // With nobody in between, the body needs no box of its own.
     match call.reply.is_some() || call.execute(cx).await {
