@@ -191,7 +191,8 @@ impl Service {
         self
     }
 
-    /// Puts values over those of the code, the file and the environment.
+    /// Puts values over those of the code, the file and the environment. Those for a plugin that it
+    /// does not have are refused when it is started.
     pub fn start_with(mut self, patch: impl Into<Patch>) -> Self {
         self.patch = Some(patch.into());
         self
