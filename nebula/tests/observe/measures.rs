@@ -251,3 +251,46 @@ async fn further_attempts_are_counted() {
     let refused = |node| format!("nebula_calls_refused_total,node={node},reason=overloaded");
     assert_eq!(["first", "second"].map(|node| board.get(&refused(node))), [0.0, retries]);
 }
+
+/// One at a time, and nobody waits.
+#[service(global)]
+trait Narrow {
+    #[api(max_concurrent = 1, queue = 0)]
+    async fn waits(&self);
+}
+
+impl Narrow for Seeing {
+    async fn waits(&self) {
+        std::future::pending().await
+    }
+}
+
+/// What the gates refuse is counted, wherever the call comes from.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_finds_no_place_is_counted() {
+    let board = Board::default();
+    let _guard = set_default_local_recorder(&board);
+    let mut site = Site::new();
+    let (first, second) = (site.node("first").await, site.node("second").await);
+    first.serve::<NarrowClient>(Seeing).await.unwrap();
+    let (near, far) = (NarrowClient::new(&first), NarrowClient::new(&second));
+    until("it is known", || !far.waits().available_nodes().is_empty()).await;
+    let within = near.clone();
+    tokio::spawn(async move { within.waits().timeout(Duration::from_secs(60)).await });
+    tokio::task::yield_now().await;
+    let refused = "nebula_calls_refused_total,node=first,reason=overloaded";
+    let counted = async || {
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        board.get(refused)
+    };
+    assert_eq!(counted().await, 0.0);
+    far.waits().await.unwrap_err();
+    assert_eq!(counted().await, 1.0);
+    near.waits().await.unwrap_err();
+    assert_eq!(counted().await, 2.0);
+    assert_eq!(near.waits().all().await.unwrap().ok().count(), 0);
+    assert_eq!(counted().await, 3.0);
+    let raw = first.call_raw("Narrow", "waits", serde_json::json!([])).await;
+    assert!(matches!(raw, Err(CallError::Overloaded { .. })), "{raw:?}");
+    assert_eq!(counted().await, 4.0);
+}
