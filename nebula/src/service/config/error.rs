@@ -131,7 +131,7 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("the file `{}` cannot be read: {source}", Safe(&path.to_string_lossy()))]
     Read {
-        /// The file.
+        /// The file, from the root on.
         path: PathBuf,
         /// What the file system says.
         source: io::Error,
