@@ -22,6 +22,7 @@ use crate::membership::{Member, Membership, MembershipInput};
 use crate::mesh::{Inner, Mesh, Parts, lock};
 use crate::rpc::Service;
 use crate::rpc::services::{Services, Table};
+use crate::text::Safe;
 use crate::transport::endpoint::{Endpoint, Listen};
 use crate::wire::Message;
 
@@ -41,6 +42,13 @@ pub(crate) async fn start(builder: MeshBuilder) -> Result<Arc<Inner>, StartError
     let config_dir = builder.config_dir.clone().or_else(default_config_dir);
     let env = std::env::var(COOKIE_VARIABLE).ok();
     let cookie = Cookie::resolve(builder.cookie, &builder.realm, env, config_dir.as_deref())?;
+    if cookie.is_short() {
+        tracing::warn!(
+            realm = %Safe(&builder.realm),
+            "the cookie has fewer than 16 bytes: a peer that this node dials can guess it; take a \
+             random one, or give none to have one made"
+        );
+    }
     let realm = Realm::new(builder.realm, cookie)?;
     let (key, generation) = identity(builder.identity)?;
     let mut services = builder.services;

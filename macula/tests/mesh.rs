@@ -289,6 +289,8 @@ async fn what_is_too_large_is_refused_in_both_directions() {
     let over = vec![0; client_limit() + 1];
     let refused = failure(client.call_to(server.id(), request(ECHO, over)).await);
     assert_eq!(refused, Failure::RequestTooLarge { limit: client_limit() });
+    // The second one was never sent.
+    assert_eq!(server.refused_calls()["too_large"], 1);
     let response = client.call_to(server.id(), request(ECHO, "fits")).await;
     assert_eq!(response.result.unwrap(), "fits");
 }

@@ -58,6 +58,7 @@ async fn neither_cookies_nor_keys_are_told() {
     let directory = tempfile::tempdir().unwrap();
     let cookie = b"Zk3-this-is-the-secret-of-the-realm-9qX".to_vec();
     let other = b"a-cookie-that-somebody-else-has-made-up".to_vec();
+    let short = b"Short-of-16-qXz".to_vec();
     let network = MemoryNetwork::new(5);
     let addr = |host: u8| std::net::SocketAddr::from(([10, 0, 0, host], 7000));
     let node = |name: &str, host, cookie: &[u8]| {
@@ -71,6 +72,7 @@ async fn neither_cookies_nor_keys_are_told() {
     let first = builder.start().await.unwrap();
     let second = node("second", 2, &cookie).seed(addr(1).to_string()).start().await.unwrap();
     let stranger = node("stranger", 3, &other).seed(addr(1).to_string()).start().await.unwrap();
+    let guessed = node("guessed", 4, &short).start().await.unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(first.view().nodes().len(), 2);
     assert!(!first.refusals().is_empty());
@@ -83,14 +85,16 @@ async fn neither_cookies_nor_keys_are_told() {
     told.extend(format!("{first:?} {:?} {:?}", first.refusals(), first.view()).into_bytes());
     told.extend(format!("{keys:?} {:?}", Cookie::new(cookie.clone())).into_bytes());
     told.extend(format!("{:?}", stranger.joining().borrow().clone()).into_bytes());
-    for mesh in [first, second, stranger] {
+    for mesh in [first, second, stranger, guessed] {
         mesh.shutdown(Duration::ZERO).await;
     }
     told.extend_from_slice(&log.0.lock().unwrap());
 
     assert!(told.len() > 10_000, "the log is taken down: {} bytes", told.len());
     assert!(holds(&told, keys[0].id().as_bytes()), "and what is no secret is found in it");
-    for secret in [&cookie, &other] {
+    let text = String::from_utf8_lossy(&told);
+    assert_eq!(text.matches("the cookie has fewer than 16 bytes").count(), 1, "of one it is said");
+    for secret in [&cookie, &other, &short] {
         assert!(!holds(&told, secret), "a cookie is told");
     }
     for key in &keys {

@@ -33,9 +33,13 @@
 //! # }
 //! ```
 
+#[cfg(feature = "metrics")]
+mod client_metrics;
 mod made;
 mod outgoing;
 
+#[cfg(feature = "metrics")]
+pub use client_metrics::ClientMetrics;
 pub use made::Made;
 pub use outgoing::Outgoing;
 

@@ -3,6 +3,8 @@
 
 #[path = "living/chain.rs"]
 mod chain;
+#[path = "living/given_up.rs"]
+mod given_up;
 #[path = "living/leaving.rs"]
 mod leaving;
 #[path = "living/left.rs"]

@@ -1,6 +1,8 @@
 //! What a program shows of itself: traces, spans and events, on nodes of an in-memory network in
 //! virtual time. The numbers are those of the cases of Malla.
 
+#[path = "observe/durations.rs"]
+mod durations;
 #[path = "observe/events.rs"]
 mod events;
 #[path = "observe/intercept.rs"]

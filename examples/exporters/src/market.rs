@@ -1,5 +1,6 @@
 //! Something to look at: two nodes, of which one asks the other whenever somebody asks it.
 
+use nebula::intercept::ClientMetrics;
 use nebula::plugins::{Metrics, Tracing};
 use nebula::prelude::*;
 use nebula::{NodeBuilder, Service};
@@ -59,7 +60,7 @@ impl Market {
     pub async fn open(front: NodeBuilder, back: NodeBuilder) -> nebula::Result<Self> {
         let stock = Service::new(Shelves).plugin(Metrics::new()).plugin(Tracing::new());
         let back = back.service(stock).start().await?;
-        let front = front.start().await?;
+        let front = front.intercept(ClientMetrics::new()).start().await?;
         let shop = Service::new(Counter(StockClient::new(&front)));
         shop.plugin(Metrics::new()).plugin(Tracing::new()).start_on(&front).await?;
         let shop = ShopClient::new(&front);

@@ -114,6 +114,11 @@ impl Cookie {
         })
     }
 
+    /// Whether it may be guessed: it has fewer than 16 bytes.
+    pub(crate) fn is_short(&self) -> bool {
+        self.0.len() < 16
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -160,6 +165,9 @@ mod tests {
     fn line_ends_are_trimmed_and_bounds_kept() {
         assert_eq!(Cookie::new("secret\r\n").unwrap().as_bytes(), b"secret");
         assert_eq!(Cookie::new(" s \0").unwrap().as_bytes(), b" s \0");
+        assert!(
+            Cookie::new([1; 15]).unwrap().is_short() && !Cookie::new([1; 16]).unwrap().is_short()
+        );
         assert!(matches!(Cookie::new(""), Err(CookieError::Empty)));
         assert!(matches!(Cookie::new("\n\n"), Err(CookieError::Empty)));
         assert!(Cookie::new(vec![1; 4096]).is_ok());

@@ -28,11 +28,13 @@ const ROUND: Duration = Duration::from_secs(1);
 const REREAD: Duration = Duration::from_secs(5);
 
 /// Whether a node is part of a cluster, and what it tried to become one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Joining {
     /// The node has met a peer, or knows that there is nobody to meet: it has no seeds, and all
     /// nodes of this machine that it could see have been tried.
     pub joined: bool,
+    /// Another node has been a member beside it, be it for a moment.
+    pub met: bool,
     /// The last outcome of each try that failed.
     pub tried: Vec<Tried>,
 }
@@ -219,7 +221,8 @@ impl Joiner {
 
     fn tell(&self) {
         // Whoever was met has said whom else there is, and readers see it.
-        let met = *self.inner.introduced.borrow() && self.inner.view.load().nodes().len() > 1;
+        let others = self.inner.view.load().nodes().len() > 1;
+        let met = *self.inner.introduced.borrow() && others;
         let me = self.inner.me().id;
         let alone = self.attempts.iter().all(|(target, attempts)| match target {
             // A node that is its own only seed is the first of its cluster.
@@ -235,9 +238,9 @@ impl Joiner {
         self.inner.joining.send_if_modified(|joining| {
             // Once part of a cluster, a node that is left alone is a cluster of one.
             let joined = joining.joined || met || alone;
-            let modified = joining.joined != joined || joining.tried != tried;
-            joining.joined = joined;
-            joining.tried = tried;
+            let now = Joining { joined, met: joining.met || others, tried };
+            let modified = *joining != now;
+            *joining = now;
             modified
         });
     }

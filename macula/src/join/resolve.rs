@@ -59,13 +59,18 @@ pub(crate) enum LookupError {
 
 /// The resolver of the system; services are asked for with the feature `dns` alone.
 #[derive(Debug, Default)]
-pub(crate) struct System(Lookups);
+pub(crate) struct System(Lookups<Vec<SocketAddr>>);
 
 impl Resolve for System {
     fn addresses<'a>(&'a self, host: &'a str, port: u16) -> Answer<'a, Vec<SocketAddr>> {
         let asked = host.to_owned();
-        let lookup = async move { Ok(tokio::net::lookup_host((asked, port)).await?.collect()) };
-        Box::pin(self.0.run(host, lookup))
+        // Seeds on several ports of a host share what is known of it.
+        let lookup = async move { Ok(tokio::net::lookup_host((asked, 0)).await?.collect()) };
+        Box::pin(async move {
+            let mut found: Vec<SocketAddr> = self.0.run(host, lookup).await?;
+            found.iter_mut().for_each(|addr| addr.set_port(port));
+            Ok(found)
+        })
     }
 
     #[cfg(feature = "dns")]
@@ -179,6 +184,15 @@ mod tests {
 
     use super::super::table::Table;
     use super::*;
+
+    #[tokio::test]
+    async fn the_system_says_where_each_port_of_a_host_is() {
+        let system = System::default();
+        let (one, other) =
+            tokio::join!(system.addresses("127.0.0.1", 7), system.addresses("127.0.0.1", 8));
+        let here = |port| vec![SocketAddr::from(([127, 0, 0, 1], port))];
+        assert_eq!((one.unwrap(), other.unwrap()), (here(7), here(8)));
+    }
 
     async fn found(table: &Table, seed: &str) -> Result<Vec<String>, String> {
         let seed = Seed::parse(seed, "").unwrap();

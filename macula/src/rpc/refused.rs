@@ -1,7 +1,8 @@
-//! Calls of peers that were refused before they ran, by what their callers were told.
+//! Calls that were refused before they ran, by what their callers were told.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use crate::Mesh;
 use crate::wire::Status;
@@ -25,9 +26,16 @@ pub(crate) struct Refused(BTreeMap<&'static str, AtomicU64>);
 impl Mesh {
     /// How many calls of other nodes this one has refused so far, and why in one word: `overloaded`,
     /// `draining`, `not_served`, `incompatible`, `denied`, `too_large`, `expired` or `malformed`.
-    /// None of them has run.
+    /// None of them has run. Among them are those of this node that it was
+    /// [told of](Self::note_overloaded).
     pub fn refused_calls(&self) -> BTreeMap<&'static str, u64> {
         self.0.refused.read()
+    }
+
+    /// Counts a call within this process that was refused as overloaded, by a gate that calls of other
+    /// nodes pass as well.
+    pub fn note_overloaded(&self) {
+        self.0.refused.note(Status::Overloaded { retry_after: Duration::ZERO });
     }
 }
 
@@ -72,8 +80,6 @@ fn reason(told: Status) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -90,7 +90,7 @@ pub(crate) fn explain(node: &Node, sought: &Sought<'_>) -> Why {
     match fault(node, &sought.whom) {
         Some(fault) => why.fault(&fault.to_string()),
         None if why.askable() > 0 => why,
-        None => while_joining(node, why),
+        None => while_joining(node, why, sought.global),
     }
 }
 

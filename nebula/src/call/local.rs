@@ -335,6 +335,9 @@ impl<M: Method> Local<M> {
                         }
                         Entry::Queued(waiting) => self.stage = Stage::Queued(waiting),
                         Entry::Refused { retry_after } => {
+                            if let Some(node) = &self.node {
+                                node.mesh().note_overloaded();
+                            }
                             let log = self.log(Phase::Queue, Outcome::Overloaded, Executed::No);
                             return Poll::Ready(Err(CallError::Overloaded { retry_after, log }));
                         }

@@ -11,6 +11,9 @@ use crate::service::info::MethodInfo;
 /// What is said of a node that nothing keeps from being asked.
 const CAN_BE_ASKED: &str = "can be asked";
 
+/// What is said of this node if it has never met another one.
+const ALONE: &str = "this node has met no other node of its realm";
+
 /// How many nodes or addresses a [`Why`] lists; the rest are counted.
 const MAX_LISTED: usize = 256;
 /// How many of them its sentence names.
@@ -36,6 +39,8 @@ struct Reasons {
     joining: Listed,
     /// This node has joined all the same.
     joined: bool,
+    /// It has never met another node, which might have been asked.
+    alone: bool,
 }
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -111,6 +116,12 @@ impl Why {
         self.joining(address, reason)
     }
 
+    /// This node has joined, and has never met another one, which might be asked.
+    pub(crate) fn alone(mut self) -> Self {
+        self.0.alone = true;
+        self
+    }
+
     /// The name of the service that was wanted.
     pub fn service(&self) -> &str {
         &self.0.service
@@ -141,7 +152,7 @@ impl Why {
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Reasons { service, method, fault, nodes, available, joining, joined } = &*self.0;
+        let Reasons { service, method, fault, nodes, available, joining, joined, alone } = &*self.0;
         if let Some(fault) = fault {
             write!(f, "nobody can be asked for `{service}.{method}`: {fault}")?;
             return if f.alternate() { nodes.write_lines(f) } else { Ok(()) };
@@ -182,11 +193,16 @@ impl fmt::Display for Why {
                 nodes.write(f)
             }
         }?;
-        if joining.total() > 0 {
-            f.write_str(if f.alternate() { "\n  not met: " } else { "; not met: " })?;
-            joining.write(f)?;
+        if !*alone && joining.total() == 0 {
+            return Ok(());
         }
-        Ok(())
+        f.write_str(if f.alternate() { "\n  " } else { "; " })?;
+        match (alone, joining.total()) {
+            (true, 0) => return f.write_str(ALONE),
+            (true, _) => write!(f, "{ALONE}, tried: ")?,
+            (false, _) => f.write_str("not met: ")?,
+        }
+        joining.write(f)
     }
 }
 
@@ -352,6 +368,24 @@ mod tests {
         assert_eq!(why.to_string(), format!("{sentence}; {unmet}"));
         let long = format!("{why:#}");
         assert!(long.starts_with(sentence) && long.contains(&format!("\n  {unmet}")), "{long}");
+    }
+
+    #[test]
+    fn who_has_met_nobody_says_so() {
+        let why = Why::new("Users", "find").node("web@h", "does not serve it").alone();
+        let sentence = "the only known node cannot be asked for `Users.find`: web@h (does not \
+                        serve it); this node has met no other node of its realm";
+        assert_eq!(why.to_string(), sentence);
+        let why = why.unmet("10.0.0.1:9443", "no answer within 3s");
+        let tried = "tried: 10.0.0.1:9443 (no answer within 3s)";
+        assert_eq!(why.to_string(), format!("{sentence}, {tried}"));
+        let long = format!("{why:#}");
+        assert!(
+            long.contains(&format!("\n  this node has met no other node of its realm, {tried}"))
+        );
+        // As long as it is joining, there is nothing else to be said.
+        let why = Why::new("Users", "find").joining("10.0.0.1:9443", "no answer yet");
+        assert_eq!(why.clone().alone().to_string(), why.to_string());
     }
 
     #[test]

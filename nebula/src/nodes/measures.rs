@@ -147,7 +147,7 @@ mod gauges {
         describe_counter!("nebula_gossip_bytes_total", Unit::Bytes, bytes);
         describe_counter!("nebula_gossip_messages_total", "messages sent for that");
         describe_counter!("nebula_dials_total", "connections that were begun");
-        describe_counter!("nebula_calls_refused_total", "calls of other nodes that were not run");
+        describe_counter!("nebula_calls_refused_total", "calls that were refused and not run");
         describe_counter!("nebula_retries_total", "attempts made since another one failed");
         describe_counter!("nebula_hedges_total", "attempts made since another one was slow");
         describe_counter!(

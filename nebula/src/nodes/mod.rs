@@ -46,4 +46,5 @@ pub use snapshot::{Nodes, NodesIter};
 pub use topology::{Topology, TopologyError, TopologyHash};
 pub use unknown::UnknownInSelector;
 pub(crate) use unknown::closest;
+pub(crate) use version::is_version;
 pub use version::{BadVersion, VersionRequirement};

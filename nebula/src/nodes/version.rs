@@ -42,6 +42,11 @@ impl VersionRequirement {
     }
 }
 
+/// Whether a requirement may take this version.
+pub(crate) fn is_version(text: &str) -> bool {
+    Version::parse(text).is_ok()
+}
+
 impl fmt::Display for VersionRequirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -161,7 +161,8 @@ async fn a_neighbour_with_another_cookie_is_named_where_nobody_can_be_asked() {
     let named = async {
         loop {
             let error = desk.act().await.unwrap_err().to_string();
-            if error.contains("not met: ") && error.contains("cookie") {
+            if error.contains("met no other node of its realm, tried: ") && error.contains("cookie")
+            {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

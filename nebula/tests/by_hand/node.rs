@@ -50,7 +50,8 @@ async fn who_serves_nothing_says_so() {
     let error = UsersClient::new(&web).find(7).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the only known node cannot be asked for `Users.find`: web (does not serve it)"
+        "the only known node cannot be asked for `Users.find`: web (does not serve it); this node has \
+         met no other node of its realm"
     );
 }
 

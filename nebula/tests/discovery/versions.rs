@@ -1,5 +1,8 @@
 //! A client that says which versions it takes.
 
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
 use nebula::prelude::*;
 use nebula::testing::Cluster;
 use nebula::{Service, VersionRequirement};
@@ -23,6 +26,37 @@ async fn asked(users: &UsersClient) -> Vec<String> {
     }
     names.sort();
     names
+}
+
+/// What is written to the log.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whoever gives a service a version that nobody can ask for hears of it.
+#[tokio::test(start_paused = true)]
+async fn a_version_that_is_none_is_told() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(log.finish());
+    let mut cluster = Cluster::new(1);
+    for (name, version) in [("a", "1.1.9"), ("b", ""), ("c", "2.0.0-rc.1"), ("d", "1.2")] {
+        serving(&mut cluster, name, version).await;
+    }
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let told: Vec<_> = text.lines().filter(|line| line.contains("not three numbers")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("WARN") && told[0].contains("version=1.2"), "{told:?}");
 }
 
 /// Only those of the version are asked, of the others and of the own node, whatever the way of

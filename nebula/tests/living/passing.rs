@@ -77,6 +77,52 @@ async fn a_call_that_waited_passes_the_plugins_of_now() {
     assert!(notes.take().is_empty(), "a plugin that had gone saw a call");
 }
 
+/// Refuses each call as soon as it may.
+struct Refuses(Arc<Semaphore>);
+
+impl Plugin for Refuses {
+    const HOOKS: Hooks = Hooks::AROUND;
+
+    async fn around(&self, _: Around<'_>) -> Result<(), Refusal> {
+        self.0.acquire().await.unwrap().forget();
+        Err(Refusal::Overloaded { retry_after: SECOND })
+    }
+}
+
+/// So does a call that was refused elsewhere before it comes to its own node.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_comes_late_passes_the_plugins_of_now() {
+    let mut site = Site::new();
+    let (here, there) = (site.node("here").await, site.node("there").await);
+    let (notes, may) = (Notes::default(), Arc::new(Semaphore::new(0)));
+    let ends = Arc::new(Semaphore::new(9));
+    let busy = Service::new(Gate(ends.clone())).plugin(Refuses(may.clone()));
+    busy.start_on(&there).await.unwrap();
+    let service = Service::new(Gate(ends)).plugin(Counts(notes.clone()));
+    let service = service.start_on(&here).await.unwrap();
+    let client = TurnsClient::new(&here);
+    until("both are known", || client.turn().available_nodes().len() == 2).await;
+    let call = || {
+        let client = client.clone();
+        tokio::spawn(async move {
+            client.turn().policy(Policy::RoundRobin).timeout(60 * SECOND).await.unwrap()
+        })
+    };
+    // One of two begins elsewhere.
+    let mut late = call();
+    tokio::time::sleep(SECOND).await;
+    if late.is_finished() {
+        late = call();
+        tokio::time::sleep(SECOND).await;
+    }
+    assert!(!late.is_finished());
+    notes.take();
+    service.remove_plugin("Counts").await.unwrap();
+    may.add_permits(1);
+    assert_eq!(late.await.unwrap(), 7);
+    assert!(notes.take().is_empty(), "a plugin that had gone saw a call");
+}
+
 /// Keeps the contexts of calls.
 struct Keeps(Arc<Mutex<Vec<Context>>>);
 

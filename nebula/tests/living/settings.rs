@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use nebula::config::{Invalid, Patch, Schema};
+use nebula::config::{ConfigError, Invalid, Patch, Schema};
 use nebula::plugin::{Around, Hooks, Host, Plugin, Refusal, Updated};
 use nebula::{Children, Node, Service, ServiceError, ServiceHandle};
 use serde::{Deserialize, Serialize};
@@ -161,6 +161,49 @@ async fn a_configuration_that_is_refused_changes_nothing() {
     let refused = unknown.start_with("plugins.round.x = 7").start_on(&other).await;
     assert!(matches!(refused, Err(ServiceError::Config(_))), "{refused:?}");
     assert!(other.service("Sums").is_none());
+}
+
+/// RT-12: values for a plugin that is not there are refused, where the program gives them; those of
+/// a file may be for others.
+#[tokio::test(start_paused = true)]
+async fn an_unknown_plugin_is_not_configured() {
+    let (notes, node) = (Notes::default(), Site::new().node("server").await);
+    let sums = || Service::new(Plain::new()).plugin(Round::new(&notes));
+    let said = |refused: Result<_, ServiceError>| match refused.map(|_: ServiceHandle| ()) {
+        Err(ServiceError::Config(error @ ConfigError::UnknownPlugin { .. })) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        said(sums().start_with("path = \"/\"\n[plugins.rond]\ndecimals = 3").start_on(&node).await),
+        "`plugins.rond` in what was given at the start, line 2 is for an unknown plugin: the service \
+         has none of this name that is configured, did you mean `round`? (plugins: `round`)"
+    );
+    assert!(node.service("Sums").is_none());
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.toml");
+    std::fs::write(&file, "plugins.others.size = 1\nplugins.round.decimals = 4").unwrap();
+    let service = sums().config_file(&file).start_on(&node).await.unwrap();
+    let divided = async || SumsClient::new(&node).divide(2.0, 3.0).await.unwrap();
+    let patch = "plugins.round.decimals = 1\nplugins.others.size = 2";
+    assert_eq!(
+        said(service.reconfigure(patch).await.map(|()| service.clone())),
+        "`plugins.others` in an update at run time, line 2 is for an unknown plugin: the service has \
+         none of this name that is configured (plugins: `round`)"
+    );
+    assert_eq!(divided().await, 0.6667);
+    // What was said at run time goes with the plugin, and nothing else.
+    service.reconfigure("plugins.round.decimals = 1").await.unwrap();
+    assert_eq!(divided().await, 0.7);
+    service.remove_plugin("round").await.unwrap();
+    assert_eq!(
+        said(service.reconfigure("plugins.round.decimals = 1").await.map(|()| service.clone())),
+        "`plugins.round` in an update at run time, line 1 is for an unknown plugin: the service has \
+         none of this name that is configured"
+    );
+    assert_eq!(divided().await, 2.0 / 3.0);
+    service.add_plugin(Round::new(&notes)).await.unwrap();
+    assert_eq!(divided().await, 0.6667);
 }
 
 /// CFG-1, CFG-2, CFG-5, CFG-6: later layers win, key by key; a service is built with what it watches.

@@ -301,6 +301,7 @@ impl Model {
     fn reconfigure(&mut self, patch: Patch) -> Told {
         match patch {
             Patch::Nonsense => Told::Wrong,
+            Patch::Values(_, Some(_)) if !self.has(1) => Told::Unknown,
             Patch::Values(limit, size) => self.configure(limit.or(self.limit), size.or(self.size)),
         }
     }

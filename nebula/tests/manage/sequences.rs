@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use nebula::config::{Invalid, Schema};
+use nebula::config::{ConfigError, Invalid, Schema};
 use nebula::prelude::*;
 use nebula::{Executed, LifecycleError, Running, Service, ServiceError, ServiceHandle};
 use proptest::prelude::*;
@@ -37,8 +37,9 @@ enum Step {
     Two(Op, Op),
 }
 
+/// The one that has a configuration is there more often than the others.
 fn kinds() -> impl Strategy<Value = u8> {
-    0..=7_u8
+    prop_oneof![8 => 0..=7_u8, 2 => Just(1)]
 }
 
 fn doings() -> impl Strategy<Value = Doing> {
@@ -151,7 +152,10 @@ fn told(result: &Result<bool, ServiceError>) -> Told {
         Ok(true) => Told::Done,
         Ok(false) => Told::No,
         Err(ServiceError::Lifecycle(LifecycleError::Stopped)) => Told::Gone,
-        Err(ServiceError::UnknownPlugin { .. }) => Told::Unknown,
+        Err(
+            ServiceError::UnknownPlugin { .. }
+            | ServiceError::Config(ConfigError::UnknownPlugin { .. }),
+        ) => Told::Unknown,
         Err(ServiceError::Needed { .. }) => Told::Needed,
         Err(ServiceError::Order(_)) => Told::Disordered,
         Err(ServiceError::Config(_)) => Told::Wrong,

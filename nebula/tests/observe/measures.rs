@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString,
-    Unit, set_default_local_recorder,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+    SharedString, Unit, set_default_local_recorder,
 };
 use nebula::plugin::{Hooks, Inbound, Plugin, Refusal};
-
 use nebula::prelude::*;
 use nebula::{NodeInfo, Service};
 
@@ -39,9 +38,18 @@ impl Board {
     }
 
     /// All that was told of it.
-    fn told(&self, name: &str) -> Vec<f64> {
+    pub(crate) fn told(&self, name: &str) -> Vec<f64> {
         let series = self.series.lock().unwrap().get(name).cloned();
         series.map(|series| series.0.lock().unwrap().clone()).unwrap_or_default()
+    }
+
+    /// Each name is described and in the guide.
+    pub(crate) fn names_are_explained(&self) {
+        let guide = include_str!("../../../docs/guide/traces.md");
+        for name in self.series.lock().unwrap().keys().map(|name| name.split(',').next().unwrap()) {
+            assert!(guide.contains(&format!("`{name}`")), "{name}");
+            assert!(self.described.lock().unwrap().iter().any(|known| known == name), "{name}");
+        }
     }
 }
 
@@ -77,6 +85,12 @@ impl GaugeFn for Series {
     }
 }
 
+impl HistogramFn for Series {
+    fn record(&self, value: f64) {
+        self.set(value);
+    }
+}
+
 impl Recorder for Board {
     fn describe_counter(&self, key: KeyName, _: Option<Unit>, _: SharedString) {
         self.described.lock().unwrap().push(key.as_str().to_owned());
@@ -86,7 +100,9 @@ impl Recorder for Board {
         self.described.lock().unwrap().push(key.as_str().to_owned());
     }
 
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, key: KeyName, _: Option<Unit>, _: SharedString) {
+        self.described.lock().unwrap().push(key.as_str().to_owned());
+    }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         Counter::from_arc(self.register(key))
@@ -96,8 +112,8 @@ impl Recorder for Board {
         Gauge::from_arc(self.register(key))
     }
 
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::noop()
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(self.register(key))
     }
 }
 
@@ -135,12 +151,7 @@ async fn a_node_is_measured() {
     seconds().await;
     assert_eq!(board.get(here), 0.0);
 
-    let guide = include_str!("../../../docs/guide/traces.md");
-    let known: Vec<_> = board.series.lock().unwrap().keys().cloned().collect();
-    for name in known.iter().map(|name| name.split(',').next().unwrap()) {
-        assert!(guide.contains(&format!("`{name}`")), "{name}");
-        assert!(board.described.lock().unwrap().iter().any(|known| known == name), "{name}");
-    }
+    board.names_are_explained();
 }
 
 /// REQ-13: a node that has stopped is not shown as if it ran, and neither is a service that has gone.
@@ -239,4 +250,47 @@ async fn further_attempts_are_counted() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let refused = |node| format!("nebula_calls_refused_total,node={node},reason=overloaded");
     assert_eq!(["first", "second"].map(|node| board.get(&refused(node))), [0.0, retries]);
+}
+
+/// One at a time, and nobody waits.
+#[service(global)]
+trait Narrow {
+    #[api(max_concurrent = 1, queue = 0)]
+    async fn waits(&self);
+}
+
+impl Narrow for Seeing {
+    async fn waits(&self) {
+        std::future::pending().await
+    }
+}
+
+/// What the gates refuse is counted, wherever the call comes from.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_finds_no_place_is_counted() {
+    let board = Board::default();
+    let _guard = set_default_local_recorder(&board);
+    let mut site = Site::new();
+    let (first, second) = (site.node("first").await, site.node("second").await);
+    first.serve::<NarrowClient>(Seeing).await.unwrap();
+    let (near, far) = (NarrowClient::new(&first), NarrowClient::new(&second));
+    until("it is known", || !far.waits().available_nodes().is_empty()).await;
+    let within = near.clone();
+    tokio::spawn(async move { within.waits().timeout(Duration::from_secs(60)).await });
+    tokio::task::yield_now().await;
+    let refused = "nebula_calls_refused_total,node=first,reason=overloaded";
+    let counted = async || {
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        board.get(refused)
+    };
+    assert_eq!(counted().await, 0.0);
+    far.waits().await.unwrap_err();
+    assert_eq!(counted().await, 1.0);
+    near.waits().await.unwrap_err();
+    assert_eq!(counted().await, 2.0);
+    assert_eq!(near.waits().all().await.unwrap().ok().count(), 0);
+    assert_eq!(counted().await, 3.0);
+    let raw = first.call_raw("Narrow", "waits", serde_json::json!([])).await;
+    assert!(matches!(raw, Err(CallError::Overloaded { .. })), "{raw:?}");
+    assert_eq!(counted().await, 4.0);
 }

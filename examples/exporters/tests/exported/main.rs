@@ -89,6 +89,11 @@ fn the_metrics_are_those_of_the_guide(scraped: &Scraped) {
     let seconds = of("nebula_call_seconds_sum", stock).unwrap();
     assert!(seconds > 0.0 && seconds < 60.0, "{seconds}");
     assert_eq!(of("nebula_calls_in_flight", stock), Some(0.0));
+    // The same on the side that asks.
+    let failed = format!("{stock},kind=\"one\",outcome=\"error\"");
+    assert_eq!(of("nebula_client_call_duration_seconds_count", &failed), Some(1.0));
+    let all = format!("{failed},le=\"+Inf\"");
+    assert_eq!(of("nebula_client_call_duration_seconds_bucket", &all), Some(1.0));
 }
 
 fn the_spans_are_one_trace(all: &[Exported]) {

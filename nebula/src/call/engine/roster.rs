@@ -115,7 +115,7 @@ impl Roster {
             view.is_complete().then(|| match Self::look(node, ask, view) {
                 Ok(roster) => Ok(Self { complete: true, ..roster }),
                 Err(Nobody::Final(why)) => Err(Nobody::Final(why)),
-                Err(nobody) => Err(tried(node, nobody)),
+                Err(nobody) => Err(tried::<M>(node, nobody)),
             })
         })
     }
@@ -152,8 +152,8 @@ impl Roster {
                 nobody = match Self::look(node, ask, &view) {
                     Ok(roster) => return Ok(Self { complete, ..roster }),
                     Err(Nobody::Final(why)) => return Err(Nobody::Final(why)),
-                    Err(nobody) if complete => return Err(tried(node, nobody)),
-                    Err(nobody) if wait == Wait::Never => return Err(tried(node, nobody)),
+                    Err(nobody) if complete => return Err(tried::<M>(node, nobody)),
+                    Err(nobody) if wait == Wait::Never => return Err(tried::<M>(node, nobody)),
                     Err(nobody) => Some(nobody),
                 };
             }
@@ -168,7 +168,7 @@ impl Roster {
                 _ = news.changed() => {}
                 _ = joining.changed() => {}
                 () = sleep_until(until.min(ask.term.deadline())) => match nobody {
-                    Some(nobody) => return Err(tried(node, nobody)),
+                    Some(nobody) => return Err(tried::<M>(node, nobody)),
                     None => look_anyway = true,
                 },
             }
@@ -331,19 +331,23 @@ fn sought<'a, M: Method>(node: &Node, ask: &'a Ask<'_, M>) -> Sought<'a> {
 }
 
 /// The waiting is over: say what this node tried in order to join.
-fn tried(node: &Node, nobody: Nobody) -> Nobody {
+fn tried<M: Method>(node: &Node, nobody: Nobody) -> Nobody {
     match nobody {
-        Nobody::Why(why) => Nobody::Why(while_joining(node, why)),
+        Nobody::Why(why) => Nobody::Why(while_joining(node, why, M::Api::INFO.is_global())),
         nobody => nobody,
     }
 }
 
-/// Adds what this node tried in order to join, or to find more nodes.
-pub(crate) fn while_joining(node: &Node, why: Why) -> Why {
+/// Adds what this node tried in order to join, or to find more nodes, and that it has met none if
+/// others serve what is `global`.
+pub(crate) fn while_joining(node: &Node, why: Why, global: bool) -> Why {
     let joining = node.mesh().joining();
     let joining = joining.borrow();
     match joining.joined {
         true => {
+            // The mesh may have met somebody just now.
+            let alone = global && !joining.met && why.nodes().len() < 2;
+            let why = if alone { why.alone() } else { why };
             joining.tried.iter().fold(why, |why, tried| why.unmet(&tried.target, &tried.outcome))
         }
         false if joining.tried.is_empty() => why.joining("its seeds", "no answer yet"),

@@ -69,7 +69,10 @@ async fn run(
     let permit = match served.gate(method.position()).enter_for(left) {
         Entry::Admitted(permit) => permit,
         Entry::Queued(waiting) => timeout_at(term.deadline(), waiting).await.map_err(late)?,
-        Entry::Refused { retry_after } => return Err(Failure::Overloaded { retry_after }),
+        Entry::Refused { retry_after } => {
+            call.node.mesh().note_overloaded();
+            return Err(Failure::Overloaded { retry_after });
+        }
     };
     if served.is_closed() {
         // It was closed while this waited for its turn.

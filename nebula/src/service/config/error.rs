@@ -60,8 +60,26 @@ pub enum ConfigError {
         /// What `validate` says, if it is `validate` that misses it.
         reason: Option<String>,
     },
+    /// Values that the start or an update gives to a plugin that the service does not have, or that has
+    /// no configuration. In a file and in the environment, which several services may share, that is a
+    /// warning in the log.
+    #[error(
+        "`{key}` {origin} is for an unknown plugin: the service has none of this name that is \
+         configured{}",
+        hint(close, "plugins", known)
+    )]
+    UnknownPlugin {
+        /// The path of the section.
+        key: String,
+        /// Where it was given.
+        origin: Box<Origin>,
+        /// A plugin that is at most two letters away.
+        close: Option<String>,
+        /// The plugins that have a configuration.
+        known: Vec<String>,
+    },
     /// A key that the type of the configuration does not have and does not allow.
-    #[error("`{key}` {origin} is not known{}", hint(close, known))]
+    #[error("`{key}` {origin} is not known{}", hint(close, "keys", known))]
     Unknown {
         /// The path of the key.
         key: String,
@@ -113,7 +131,7 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("the file `{}` cannot be read: {source}", Safe(&path.to_string_lossy()))]
     Read {
-        /// The file.
+        /// The file, from the root on.
         path: PathBuf,
         /// What the file system says.
         source: io::Error,
@@ -186,6 +204,7 @@ impl ConfigError {
             Self::Value { key, .. }
             | Self::Invalid { key, .. }
             | Self::Missing { key, .. }
+            | Self::UnknownPlugin { key, .. }
             | Self::Unknown { key, .. }
             | Self::Reserved { key, .. }
             | Self::TooDeep { key, .. }
@@ -199,6 +218,7 @@ impl ConfigError {
         match self {
             Self::Value { origin, .. }
             | Self::Invalid { origin, .. }
+            | Self::UnknownPlugin { origin, .. }
             | Self::Unknown { origin, .. }
             | Self::Reserved { origin, .. }
             | Self::Syntax { origin, .. }
@@ -276,8 +296,8 @@ fn after(reason: &Option<String>) -> String {
     }
 }
 
-fn hint(close: &Option<String>, known: &[String]) -> String {
-    /// How many keys are listed.
+fn hint(close: &Option<String>, what: &str, known: &[String]) -> String {
+    /// How many names are listed.
     const LISTED: usize = 20;
     let close = close.as_ref().map(|key| format!(", did you mean `{key}`?")).unwrap_or_default();
     let mut list: Vec<String> = known.iter().take(LISTED).map(|key| format!("`{key}`")).collect();
@@ -286,7 +306,7 @@ fn hint(close: &Option<String>, known: &[String]) -> String {
     }
     match list.is_empty() {
         true => close,
-        false => format!("{close} (keys: {})", list.join(", ")),
+        false => format!("{close} ({what}: {})", list.join(", ")),
     }
 }
 

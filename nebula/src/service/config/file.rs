@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, absolute};
 
 use super::error::ConfigError;
 use super::given::Given;
@@ -23,7 +23,11 @@ pub(crate) fn read_file(path: &Path) -> Result<Given, ConfigError> {
     };
     match text() {
         Ok(text) => Given::file(path, &text),
-        Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+        Err(source) => {
+            // Where it was looked for depends on where the program was started.
+            let path = absolute(path).unwrap_or_else(|_| path.to_owned());
+            Err(ConfigError::Read { path, source })
+        }
     }
 }
 
@@ -39,6 +43,9 @@ mod tests {
         let told = read_file(&path).err().unwrap();
         assert_eq!(told.layer(), Some(Layer::File));
         assert!(told.to_string().contains("users.toml"), "{told}");
+        let told = read_file(Path::new("not/there.toml")).err().unwrap().to_string();
+        let place = std::env::current_dir().unwrap().join("not/there.toml");
+        assert!(told.starts_with(&format!("the file `{}` cannot", place.display())), "{told}");
 
         std::fs::write(&path, "decimals = 4").unwrap();
         assert_eq!(read_file(&path).ok().unwrap().parts.len(), 1);

@@ -86,6 +86,19 @@ impl Given {
         Ok(Self { layer, added: true, parts })
     }
 
+    /// The plugins that the program itself means, and where it says so. A file or the environment may
+    /// be there for other services, too.
+    pub(super) fn for_plugins(&self) -> Vec<(Arc<str>, Origin)> {
+        if self.added || !matches!(self.layer, Layer::Start | Layer::Runtime) {
+            return Vec::new();
+        }
+        let plugins = self.parts.iter().filter_map(|(part, node)| match part {
+            Part::Plugin(name) => Some((Arc::clone(name), node.origin.clone())),
+            Part::Service => None,
+        });
+        plugins.collect()
+    }
+
     fn split(layer: Layer, mut node: Node) -> Result<Self, ConfigError> {
         let mut parts = BTreeMap::new();
         if let Kind::Table(nodes) = &mut node.kind {

@@ -17,6 +17,7 @@ use super::layers::Layers;
 use super::node::{Kind, Node};
 use super::section::{AnyConfig, Section};
 use super::unused::UnusedKey;
+use crate::nodes::closest;
 
 /// The sections there are.
 pub(crate) type Sections = BTreeMap<Part, Section>;
@@ -77,9 +78,13 @@ impl State {
     /// The first thing that is wrong with it.
     pub(super) fn plan(&self, changes: Vec<Change>) -> Result<Outcome, ConfigError> {
         let (mut layers, mut sections) = (self.layers.clone(), self.sections.clone());
+        let mut meant = Vec::new();
         for change in changes {
             match change {
-                Change::Layer(given) => layers.set(given, &sections)?,
+                Change::Layer(given) => {
+                    meant.extend(given.for_plugins());
+                    layers.set(given, &sections)?;
+                }
                 Change::Reset => layers.reset(),
                 Change::Sections(new) => {
                     let gone = sections.keys().filter(|part| !new.contains_key(part));
@@ -91,6 +96,17 @@ impl State {
                     others.for_each(|(part, _)| layers.move_over(part));
                     sections = new;
                 }
+            }
+        }
+        for (name, origin) in meant {
+            if !sections.contains_key(&Part::Plugin(Arc::clone(&name))) {
+                let names = || plugins(sections.keys());
+                return Err(ConfigError::UnknownPlugin {
+                    key: Key::Top.field(PLUGINS).field(&name).to_string(),
+                    origin: Box::new(origin),
+                    close: closest(&name, names()),
+                    known: names().map(str::to_owned).collect(),
+                });
             }
         }
         let mut folded = BTreeMap::new();
@@ -169,12 +185,8 @@ fn unused(layers: &Layers, folded: &BTreeMap<Part, Folded>) -> Vec<UnusedKey> {
             }
             match part {
                 Part::Plugin(name) => {
-                    let names = folded.keys().filter_map(|part| match part {
-                        Part::Plugin(name) => Some(&**name),
-                        Part::Service => None,
-                    });
-                    let plugins = Key::Top.field(PLUGINS);
-                    all.push(UnusedKey::new(&plugins.field(name), node, names));
+                    let key = Key::Top.field(PLUGINS);
+                    all.push(UnusedKey::new(&key.field(name), node, plugins(folded.keys())));
                 }
                 Part::Service => {
                     let Kind::Table(nodes) = &node.kind else { continue };
@@ -187,6 +199,14 @@ fn unused(layers: &Layers, folded: &BTreeMap<Part, Folded>) -> Vec<UnusedKey> {
         }
     }
     all
+}
+
+/// The names of the plugins among these.
+fn plugins<'p>(parts: impl Iterator<Item = &'p Part>) -> impl Iterator<Item = &'p str> {
+    parts.filter_map(|part| match part {
+        Part::Plugin(name) => Some(&**name),
+        Part::Service => None,
+    })
 }
 
 /// The value of a section, if it is of that type.

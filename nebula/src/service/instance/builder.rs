@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use macula::text::Safe;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
@@ -17,7 +18,7 @@ use super::{Crew, Instance, ServiceError, ServiceHandle};
 use crate::Node;
 use crate::config::{Patch, Schema};
 use crate::events::Teller;
-use crate::nodes::Profile;
+use crate::nodes::{Profile, is_version};
 use crate::service::config::{Change, ConfigCell, Given, Part, read_file};
 use crate::service::exported::{Offer, export};
 use crate::service::info::ServiceInfo;
@@ -187,7 +188,8 @@ impl Service {
     }
 
     /// Sets its version, at most 32 bytes; that of the contract unless set. Clients may
-    /// [require](crate::Options::version) one.
+    /// [require](crate::Options::version) one: those that do take none without its three numbers, as
+    /// `1.4.0` has them, of which there is a warning in the log.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = Some(version.into());
         self
@@ -241,7 +243,8 @@ impl Service {
         self
     }
 
-    /// Puts values over those of the code, the file and the environment.
+    /// Puts values over those of the code, the file and the environment. Those for a plugin that it
+    /// does not have are refused when it is started.
     pub fn start_with(mut self, patch: impl Into<Patch>) -> Self {
         self.patch = Some(patch.into());
         self
@@ -372,7 +375,15 @@ impl Service {
                 Served::named(make(&Host::new(&instance, Part::Service)), info)
             }
         };
-        core.say_version(&instance.profile.version);
+        let version = &instance.profile.version;
+        if !version.is_empty() && !is_version(version) {
+            tracing::warn!(
+                service = %name, version = %Safe(version),
+                "this version has not three numbers, as `1.4.0` has: clients that require a version \
+                 do not ask this service"
+            );
+        }
+        core.say_version(version);
         let seats: Vec<_> = plugins.iter().map(|plugin| instance.seat(plugin)).collect();
         *instance.crew() = Crew { listed, seats: seats.clone(), reporter: None };
         // It is set here and nowhere else.

@@ -194,7 +194,8 @@ impl ServiceHandle {
     ///
     /// # Errors
     ///
-    /// Says what is wrong, or which plugin does not take it. Nothing has changed then.
+    /// Says what is wrong, a plugin that the service does not have among it, or which plugin does not
+    /// take it. Nothing has changed then.
     pub async fn reconfigure(&self, patch: impl Into<Patch>) -> Result<(), ServiceError> {
         let (instance, patch) = (Arc::clone(&self.instance), patch.into());
         self.in_a_task(async move { instance.reconfigure(patch).await }).await
@@ -249,7 +250,8 @@ impl ServiceHandle {
     }
 
     /// Takes a plugin out, and those that nobody needs any more. No call passes it from then on; it
-    /// is stopped.
+    /// is stopped. What its section was given by [`reconfigure`](Self::reconfigure), or when it was
+    /// added, is forgotten; what other layers say of it holds again if it is added again.
     ///
     /// # Errors
     ///

@@ -304,12 +304,12 @@ fn a_plan_whose_ground_has_shifted_is_refused() {
 #[test]
 fn plugins_come_and_go_with_their_sections() {
     let cell = cell(vec![file("[plugins.limit]\nper_second = 5\n[plugins.sum]\nplus = 1")]);
-    change(&cell, vec![runtime("plugins.limit.per_second = 6\nplugins.sum.plus = 2")]).unwrap();
+    change(&cell, vec![runtime("plugins.limit.per_second = 6")]).unwrap();
     let mut with_sum = cell.sections();
     with_sum.extend(adding());
-    // What was said of it before it was there counts.
+    // What a file said of it before it was there counts.
     assert_eq!(change(&cell, vec![Change::Sections(with_sum.clone())]).unwrap(), []);
-    assert_eq!((sum(&cell), limit(&cell)), (4, 6));
+    assert_eq!((sum(&cell), limit(&cell)), (2, 6));
 
     let mut without_limit = with_sum.clone();
     without_limit.remove(&plugin("limit"));
@@ -343,6 +343,31 @@ fn a_variable_means_a_plugin_in_any_case() {
     assert!(planned.unused()[0].to_string().starts_with("nobody asks for `plugins.limit`"));
     cell.commit(planned).unwrap();
     assert_eq!(cell.get::<Limit>(&name).unwrap().per_second, 7);
+}
+
+/// The program itself is told that there is no such plugin; what others may share is not refused.
+#[test]
+fn what_is_for_an_unknown_plugin_is_refused() {
+    let cell = cell(vec![file("plugins.limits.per_second = 5")]);
+    let shared = vec![environment(&[("USERS__PLUGINS__LIMITS__PER_SECOND", "7")])];
+    change(&cell, shared).unwrap();
+    for layer in [start, runtime] {
+        let refused = change(&cell, vec![layer("decimals = 3\nplugins.limits = {}")]).unwrap_err();
+        assert!(matches!(refused, ConfigError::UnknownPlugin { .. }), "{refused:?}");
+        assert_eq!(refused.key(), Some("plugins.limits"));
+        assert!(
+            refused.to_string().ends_with("did you mean `limit`? (plugins: `limit`)"),
+            "{refused}"
+        );
+        assert_eq!((store(&cell).decimals, limit(&cell)), (0, 100));
+    }
+    // One that comes with the same change is known.
+    let limits = plugin("limits");
+    let mut both = cell.sections();
+    both.insert(limits.clone(), section(&limits, &Limit { per_second: 1 }));
+    let at_once = vec![runtime("plugins.limits.per_second = 9"), Change::Sections(both)];
+    change(&cell, at_once).unwrap();
+    assert_eq!(cell.get::<Limit>(&limits).unwrap().per_second, 9);
 }
 
 /// Keys that nobody asks for are listed once, with the one that may have been meant.
