@@ -78,6 +78,17 @@ async fn knows(node: &Node, name: &str, nodes: usize) {
     until("it is known", || on(node, name).which().available_nodes().len() == nodes).await;
 }
 
+/// Waits for so many notes.
+async fn noted(notes: &Notes, many: usize) -> Vec<String> {
+    let mut noted = Vec::new();
+    until("all is noted", || {
+        noted.extend(notes.take());
+        noted.len() >= many
+    })
+    .await;
+    noted
+}
+
 /// Two on one node, one of them on another one, too: each call goes to the one that it names, from
 /// the node itself and from elsewhere, by every way of calling.
 #[tokio::test(start_paused = true)]
@@ -157,15 +168,14 @@ async fn each_lives_for_itself() {
         on(node, "a").note("x".into()).await.unwrap();
         on(node, "b").note("y".into()).await.unwrap();
         on(node, "b").note("z".into()).cast().await.unwrap();
-        until("all are noted", || notes.len() == 5).await;
-        assert_eq!(notes.take(), ["a: x", "b/note", "b: y", "b/note", "b: z"]);
+        assert_eq!(noted(&notes, 5).await, ["a: x", "b/note", "b: y", "b/note", "b: z"]);
     }
     // The only place of the one is taken, that of the other is not.
     let waits = tokio::spawn({
         let client = on(&server, "b");
         async move { client.once().await.unwrap() }
     });
-    until("it runs", || notes.len() == 1).await;
+    assert_eq!(noted(&notes, 1).await, ["b/once"]);
     let full = on(&server, "b").once().await.unwrap_err();
     assert!(matches!(full, CallError::Overloaded { .. }), "{full}");
     ends.add_permits(1);

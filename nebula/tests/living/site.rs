@@ -14,11 +14,6 @@ impl Notes {
         self.0.lock().unwrap().push(text.into());
     }
 
-    /// How much was noted since it was last taken.
-    pub(crate) fn len(&self) -> usize {
-        self.0.lock().unwrap().len()
-    }
-
     /// What was noted since the last time.
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
