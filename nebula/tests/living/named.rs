@@ -120,7 +120,9 @@ async fn each_is_called_by_its_name() {
         let plain = ShardClient::new(node);
         let nobody = plain.which().await.unwrap_err();
         assert!(matches!(nobody, CallError::NoProvider(_)), "{nobody}");
-        assert!(nobody.to_string().contains("Shard"), "{nobody}");
+        let meant = "one (does not serve it, but `shard-eu`, which has such a method: did you mean \
+                     `.named(\"shard-eu\")`?)";
+        assert!(nobody.to_string().contains(meant), "{nobody}");
         let gone = on(node, "shard-asia").which().await.unwrap_err().to_string();
         assert!(gone.contains("shard-asia"), "{gone}");
         assert_eq!(node.services(), ["shard-eu", "shard-us"]);

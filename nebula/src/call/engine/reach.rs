@@ -214,7 +214,7 @@ impl Sought<'_> {
             return Some(match self.here {
                 Here::OtherContract => "serves another contract of this name".into(),
                 Here::Closed => "takes no calls now".into(),
-                Here::Serves | Here::Not => "does not serve it".into(),
+                Here::Serves | Here::Not => self.absent(record),
             });
         }
         if !self.global {
@@ -225,8 +225,26 @@ impl Sought<'_> {
             ));
         }
         let shapes = view.providers(self.id).iter().filter(|p| p.node == known.id);
-        wrong_shape(self.key, shapes.map(|provider| provider.key))
-            .or_else(|| self.other_version(record))
+        let mut shapes = shapes.map(|provider| provider.key).peekable();
+        if shapes.peek().is_none() {
+            return Some(self.absent(record));
+        }
+        wrong_shape(self.key, shapes).or_else(|| self.other_version(record))
+    }
+
+    /// That a node does not serve it; but perhaps it serves its contract under another name.
+    fn absent(&self, record: &NodeRecord) -> String {
+        let such = |service: &&ServiceRecord| {
+            service.methods.iter().any(|m| m.name == self.method && Some(m.key) == self.key)
+        };
+        match record.services.iter().find(such) {
+            Some(other) => format!(
+                "does not serve it, but `{0}`, which has such a method: did you mean \
+                 `.named(\"{0}\")`?",
+                other.name
+            ),
+            None => "does not serve it".to_owned(),
+        }
     }
 
     /// Whether a node that serves the method does so in a version that is wanted.
@@ -260,10 +278,7 @@ fn wrong_shape(wanted: Option<[u8; 8]>, served: impl Iterator<Item = [u8; 8]>) -
         }
         other = Some(ApiKey::from_bytes(key));
     }
-    Some(match other {
-        Some(theirs) => format!("serves shape {theirs} of the method only"),
-        None => "does not serve it".to_owned(),
-    })
+    other.map(|theirs| format!("serves shape {theirs} of the method only"))
 }
 
 #[cfg(test)]
@@ -273,8 +288,7 @@ mod tests {
     #[test]
     fn one_shape_of_several_is_enough() {
         let fault = |wanted, served: &[u8]| wrong_shape(wanted, served.iter().map(|one| [*one; 8]));
-        assert_eq!(fault(Some([1; 8]), &[]).as_deref(), Some("does not serve it"));
-        assert_eq!(fault(None, &[2]), None);
+        assert_eq!((fault(Some([1; 8]), &[]), fault(None, &[2])), (None, None));
         assert!(fault(Some([1; 8]), &[2]).unwrap().contains("serves shape 0202"));
         for served in [&[1, 2], &[2, 1]] {
             assert_eq!(fault(Some([1; 8]), served), None);
