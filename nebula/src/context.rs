@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call::options::{EXTENSIONS_DEFAULT, Limits};
 use crate::exhausted::Exhausted;
+use crate::not_said::NotSaid;
 use crate::trace::{TraceContext, handed};
 use rare::Rare;
 
@@ -156,6 +157,43 @@ impl Context {
         }
     }
 
+    /// Sends this text back beside what the method returns, also beside its own error, in place of
+    /// another one under this key. Callers that ask for it read it: those of
+    /// [`Call::reply`](crate::Call::reply), and who asks several nodes with each
+    /// [entry](crate::Entry::headers). The bounds are those of
+    /// [`Call::header`](crate::Call::header).
+    ///
+    /// It may be said as long as the method and the plugins around it have not returned: in the
+    /// handler, in a task with a clone of the context, and in any hook of a plugin. If the call is
+    /// refused, panics, or ends for another reason without what the method returns, nothing of it is
+    /// sent. A call in whose course nobody says anything pays nothing for it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSaid`] says which bound was exceeded, or why nobody would hear it: nothing has changed then,
+    /// and the call goes on.
+    pub fn reply_header(
+        &self,
+        key: impl AsRef<str>,
+        value: impl AsRef<str>,
+    ) -> Result<(), NotSaid> {
+        let lease = self.shared_lease().filter(|_| !self.lent).ok_or(NotSaid::Elsewhere)?;
+        match lease.reply_header(key.as_ref(), value.as_ref())? {
+            true => Ok(()),
+            false => Err(NotSaid::Over),
+        }
+    }
+
+    /// What goes back beside the reply, as far as it has been [said](Self::reply_header) by now: by
+    /// the method and by plugins. Of a [detached](Self::detached) context it is what a test reads; a
+    /// clone that was made where the call does not run knows of nothing.
+    pub fn reply_headers(&self) -> Headers {
+        match self.lease.get() {
+            Some(lease) => lease.reply_headers(),
+            None => with_ambient(|ambient| ambient.reply_headers()).unwrap_or_default(),
+        }
+    }
+
     /// Resolves when nobody waits any more: the caller has gone or the deadline has passed.
     ///
     /// The body itself is dropped then, at its next await, so this is of use in what outlives it:
@@ -262,6 +300,10 @@ impl Ambient {
     fn deadline(&self) -> Instant {
         self.lease.as_ref().map_or(self.term.deadline(), Lease::deadline)
     }
+
+    fn reply_headers(&self) -> Headers {
+        self.lease.as_ref().map_or_else(Headers::new, Lease::reply_headers)
+    }
 }
 
 thread_local! {
@@ -331,12 +373,16 @@ impl Scope {
         }
     }
 
-    /// The body has returned: nothing extends its call any more.
+    /// The body has returned: nothing extends its call any more, and this is what goes beside its
+    /// reply.
     #[inline]
-    pub(crate) fn end(&self) {
-        if let Some(lease) = self.lease() {
-            lease.end();
-        }
+    pub(crate) fn end(&self) -> Headers {
+        self.lease().map_or_else(Headers::new, Lease::end)
+    }
+
+    /// What goes beside the reply of the body, as far as it has been said.
+    pub(crate) fn reply_headers(&self) -> Headers {
+        self.0.as_ref().map_or_else(Headers::new, Ambient::reply_headers)
     }
 
     fn lease(&self) -> Option<&Lease> {
