@@ -164,12 +164,13 @@ fn begin<M: Method>(
     arguments: &mut Arguments<M>,
 ) -> Result<Begun<M>, CallError<Error<M>>> {
     let (node, term, watch) = (node.clone(), ask.term, ask.watch.clone());
+    let heard = ask.heard.clone();
     match (&ask.local, roster.targets.get(at)) {
         (Some(served), _) if roster.itself == Some(at) => {
             let args = arguments.take(true)?;
             let times = (ask.started, term);
             let local = Local::<M>::new(Arc::clone(served), Some(node), Some(args), times, watch);
-            let local = local.with(ask.headers.clone());
+            let local = local.with(ask.headers.clone()).heard(heard);
             Ok(local.map(move |answer| (at, Tried::local(answer))).boxed())
         }
         (_, Some(target)) => {
@@ -178,7 +179,7 @@ fn begin<M: Method>(
             let patience = Patience { term, moved: None, moves_on, headers };
             let call = async move {
                 let made = leg::remote::<M>(&node, &target, body, patience, watch.as_ref()).await;
-                (at, Tried::remote(made))
+                (at, Tried::remote(made, &target, heard.as_ref()))
             };
             Ok(call.boxed())
         }
