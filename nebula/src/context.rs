@@ -512,4 +512,35 @@ mod tests {
         assert_eq!(start.elapsed(), 11 * SECOND);
         assert_eq!(cx.extend(SECOND), Err(Exhausted::Over));
     }
+
+    #[test]
+    fn what_goes_back_is_said_by_all_contexts_of_the_call_and_where_it_runs() {
+        let term = Term::new(Instant::now() + SECOND, SECOND, 3);
+        let cx = Context::new(None, term, None, Headers::new());
+        let elsewhere = |cx: &Context| {
+            std::thread::scope(|scope| scope.spawn(|| cx.reply_header("k", "v")).join().unwrap())
+        };
+        assert_eq!(elsewhere(&cx), Err(NotSaid::Elsewhere));
+        let lent = std::thread::scope(|scope| scope.spawn(|| cx.clone()).join().unwrap());
+        let mut scope = cx.scope();
+        let (twin, clone) = scope.enter(|| {
+            assert!(cx.reply_headers().is_empty(), "nobody has said anything");
+            let twin = cx.twin();
+            twin.reply_header("twin", "1").unwrap();
+            (twin, cx.clone())
+        });
+        assert_eq!(elsewhere(&clone), Ok(()), "a clone goes anywhere");
+        assert_eq!(lent.reply_header("k", "v"), Err(NotSaid::Elsewhere));
+        assert!(lent.reply_headers().is_empty());
+        let said = scope.end();
+        assert_eq!(said.iter().collect::<Vec<_>>(), [("k", "v"), ("twin", "1")]);
+        assert_eq!(twin.reply_headers(), said);
+        assert_eq!(clone.reply_header("late", "1"), Err(NotSaid::Over));
+        // A test reads what a handler has said.
+        let alone = Context::detached(SECOND);
+        alone.reply_header("k", "v").unwrap();
+        assert_eq!(alone.reply_headers().get("k"), Some("v"));
+        let wrong = alone.reply_header("K", "v").unwrap_err();
+        assert!(wrong.to_string().starts_with("a header's key has 1 to 64 bytes"), "{wrong}");
+    }
 }

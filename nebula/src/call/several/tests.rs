@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
 
 use futures_util::Stream;
 use macula::rpc::{Moved, Term};
