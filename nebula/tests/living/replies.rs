@@ -111,7 +111,7 @@ async fn pair(site: &mut Site, service: Service) -> [Node; 2] {
     [server, caller]
 }
 
-/// REQ-13: a call without a node, one that stays on its node and one that goes to another have the
+/// REQ-09: a call without a node, one that stays on its node and one that goes to another have the
 /// same go back; the last value of a key counts, and what is no header is refused in the handler
 /// alone.
 #[tokio::test(start_paused = true)]
@@ -221,7 +221,7 @@ impl Plugin for Knows {
     }
 }
 
-/// REQ-13: plugins say something in every hook, hear what was said before, and have the last word; of
+/// REQ-09: plugins say something in every hook, hear what was said before, and have the last word; of
 /// a call that one of them refuses nothing goes back.
 #[tokio::test(start_paused = true)]
 async fn plugins_say_and_hear_what_goes_back() {
@@ -277,7 +277,7 @@ fn clerk(number: u32) -> Clerk {
     Clerk { number, ..Clerk::default() }
 }
 
-/// REQ-13: each of several nodes has its own go back, also as a stream, also where one of them asks.
+/// REQ-09: each of several nodes has its own go back, also as a stream, also where one of them asks.
 #[tokio::test(start_paused = true)]
 async fn each_entry_has_its_own() {
     let mut site = Site::new();
@@ -303,7 +303,7 @@ async fn each_entry_has_its_own() {
     }
 }
 
-/// REQ-13: of a call that goes on to another node, what the last one says goes back, and its name.
+/// REQ-09: of a call that goes on to another node, what the last one says goes back, and its name.
 #[tokio::test(start_paused = true)]
 async fn who_answers_in_the_end_says_so() {
     struct Full(Arc<AtomicU32>);
@@ -346,7 +346,7 @@ async fn who_answers_in_the_end_says_so() {
     ));
 }
 
-/// REQ-13: of a hedged call that goes back which came with the answer that counts.
+/// REQ-09: of a hedged call that goes back which came with the answer that counts.
 #[tokio::test(start_paused = true)]
 async fn the_quicker_one_says_so() {
     let mut site = Site::new();
