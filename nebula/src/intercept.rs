@@ -50,6 +50,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tokio::time::Instant;
 
+use crate::call::heard::Heard;
 use crate::service::input::panic_message;
 use crate::service::plugin::Refusal;
 
@@ -112,7 +113,7 @@ impl Interceptors {
             call.options.refuse(refused);
         }
         let names = (call.names.0.into(), call.names.1.into());
-        Some(Box::new(Seen { interceptors: self.clone(), passed, names, kind, began }))
+        Some(Box::new(Seen { interceptors: self.clone(), passed, names, kind, began, heard: None }))
     }
 
     /// How many let a call through, and why the next did not.
@@ -146,14 +147,21 @@ pub(crate) struct Seen {
     names: (Box<str>, Box<str>),
     kind: &'static str,
     began: Instant,
+    /// Where it says what goes back beside its answer, if it goes to one node.
+    heard: Option<Heard>,
 }
 
 impl Seen {
+    /// What goes back beside the answer will be `heard` there.
+    pub(crate) fn hears(&mut self, heard: &Heard) {
+        self.heard = Some(heard.clone());
+    }
+
     /// Shows the end to those that have let it through, the last one first.
     pub(crate) fn ends(&self, outcome: &str) {
-        let Self { names, kind, .. } = self;
+        let Self { names, kind, heard, .. } = self;
         let (names, elapsed) = ((&*names.0, &*names.1), self.began.elapsed());
-        let made = Made { names, kind, outcome, elapsed };
+        let made = Made { names, kind, outcome, elapsed, heard: heard.as_ref() };
         for interceptor in self.interceptors.0.iter().take(self.passed).rev() {
             let shown = catch_unwind(AssertUnwindSafe(|| interceptor.after(&made)));
             if let Err(panic) = shown {

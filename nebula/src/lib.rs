@@ -74,6 +74,7 @@ mod exhausted;
 pub mod intercept;
 mod node;
 pub mod nodes;
+mod not_said;
 pub mod plugins;
 pub mod prelude;
 pub mod registry;
@@ -97,7 +98,7 @@ pub use events::{Events, NodeEvent, ServiceEvent};
 pub use exhausted::Exhausted;
 pub use macula::Io;
 pub use macula::identity::NodeId;
-pub use macula::rpc::Headers;
+pub use macula::rpc::{HeaderError, Headers};
 /// ```
 /// nebula::topology!(mod cluster = "tests/pass/cluster.toml");
 ///
@@ -120,6 +121,7 @@ pub use nodes::{
     BadVersion, MissingServices, NodeInfo, Nodes, Policy, Selector, ServiceInstance, Topology,
     VersionRequirement,
 };
+pub use not_said::NotSaid;
 pub use registry::Registry;
 pub use service::children::{Children, Outcome, Restart, Strategy};
 pub use service::extensions::Extensions;

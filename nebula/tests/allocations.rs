@@ -66,6 +66,48 @@ async fn a_local_call_that_is_ready_allocates_its_body_alone() {
     assert_eq!(allocations(async |n| here.left(n).await.unwrap()).await, 1);
 }
 
+/// What goes back beside a reply costs those alone who say it: a lease of the call, and the headers.
+#[tokio::test]
+async fn a_call_beside_which_nothing_goes_back_allocates_nothing_for_it() {
+    #[service(global)]
+    trait Odd {
+        #[api]
+        async fn say(&self, cx: &Context, after: u64) -> u64;
+        #[api]
+        async fn hear(&self, cx: &Context, after: u64) -> u64;
+    }
+    struct Says;
+    impl Odd for Says {
+        async fn say(&self, cx: &Context, after: u64) -> u64 {
+            cx.reply_header("odd", "yes").unwrap();
+            after + 1
+        }
+
+        async fn hear(&self, cx: &Context, after: u64) -> u64 {
+            assert!(cx.reply_headers().is_empty());
+            after + 1
+        }
+    }
+    let node = node("three").serve(Says).start().await.unwrap();
+    let here = OddClient::new(&node);
+    assert_eq!(allocations(async |n| here.hear(n).await.unwrap()).await, 1);
+    assert_eq!(allocations(async |n| here.say(n).await.unwrap()).await, 4);
+    let node = self::node("four").start().await.unwrap();
+    Service::new(Up).plugin(Hears).start_on(&node).await.unwrap();
+    let here = CounterClient::new(&node);
+    assert_eq!(allocations(async |n| here.next(n).await.unwrap()).await, 1);
+}
+
+/// A plugin that reads what goes back.
+struct Hears;
+
+#[plugin]
+impl Plugin for Hears {
+    fn after(&self, call: &mut Finished<'_>) {
+        assert!(call.context().reply_headers().is_empty());
+    }
+}
+
 /// A plugin without hooks on calls.
 struct Quiet;
 

@@ -21,6 +21,8 @@ mod passing;
 mod plugins;
 #[path = "living/registry.rs"]
 mod registry;
+#[path = "living/replies.rs"]
+mod replies;
 #[path = "living/settings.rs"]
 mod settings;
 #[path = "living/site.rs"]

@@ -164,7 +164,7 @@ fn answered(five: &Five, replies: &Replies<u64>, call: u64, names: &[&str]) {
 fn lacks(five: &Five, replies: &Replies<u64>, call: u64, pair: Pair, time: Duration) {
     let asked: Vec<_> = replies.iter().map(|entry| &*entry.node.name).collect();
     assert_eq!(asked, Five::NAMES);
-    for Entry { node, result, elapsed } in replies {
+    for Entry { node, result, elapsed, .. } in replies {
         match result {
             Ok(value) => {
                 assert_eq!((pair.contains(&&*node.name), *value), (false, call * 2), "{node}");

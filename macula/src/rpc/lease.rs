@@ -7,12 +7,14 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::extension::{NotExtended, Term};
+use super::headers::{HeaderError, Headers};
 use crate::mesh::lock;
 use crate::transport::link::Link;
 use crate::wire::Message;
 
 /// How long a call that runs here may go on: its deadline, which its handler may move, and
-/// whether somebody still waits for it. All clones are of one call.
+/// whether somebody still waits for it; and what is to travel beside its reply. All clones are of
+/// one call.
 #[derive(Clone)]
 pub struct Lease(Arc<Inner>);
 
@@ -30,6 +32,8 @@ struct Inner {
 
 struct State {
     term: Term,
+    /// What goes beside the reply.
+    headers: Headers,
     ended: bool,
     cancelled: bool,
 }
@@ -46,10 +50,11 @@ impl Lease {
     }
 
     fn of(term: Term, caller: Option<(Weak<Link>, u64)>) -> Self {
+        let state = State { term, headers: Headers::new(), ended: false, cancelled: false };
         Self(Arc::new(Inner {
             first: term.deadline(),
             moved: AtomicU64::new(0),
-            state: Mutex::new(State { term, ended: false, cancelled: false }),
+            state: Mutex::new(state),
             token: OnceLock::new(),
             caller,
         }))
@@ -117,9 +122,36 @@ impl Lease {
         Ok(granted)
     }
 
-    /// The call has ended: nothing extends it any more.
-    pub fn end(&self) {
-        lock(&self.0.state).ended = true;
+    /// Has this header go beside the reply, in place of another one under its key. False if the call
+    /// is over or cancelled: there is no reply that it could go beside.
+    ///
+    /// It reaches the caller if who answers the call puts [what was said](Self::reply_headers) into its
+    /// [`Answer`](super::Answer).
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Headers::insert`]: nothing has changed then.
+    pub fn reply_header(&self, key: &str, value: &str) -> Result<bool, HeaderError> {
+        let is_cancelled = self.is_cancelled();
+        let mut state = lock(&self.0.state);
+        let open = !state.ended && !is_cancelled;
+        if open {
+            state.headers.insert(key, value)?;
+        }
+        Ok(open)
+    }
+
+    /// What is to go beside the reply, as far as it has been said.
+    pub fn reply_headers(&self) -> Headers {
+        lock(&self.0.state).headers.clone()
+    }
+
+    /// The call has ended: nothing extends it any more, and no other headers go beside its reply than
+    /// these.
+    pub fn end(&self) -> Headers {
+        let mut state = lock(&self.0.state);
+        state.ended = true;
+        state.headers.clone()
     }
 
     /// Ends the call if its deadline has passed, and says whether it had.
@@ -210,5 +242,22 @@ mod tests {
         assert!(cancelled.is_cancelled() && cancelled.cancelled().is_cancelled());
         assert_eq!(ended.extend(MS), Err(NotExtended::Over));
         assert_eq!(cancelled.extend(MS), Err(NotExtended::Over));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_beside_the_reply_is_said_before_the_end() {
+        let lease = Lease::new(Term::fixed(Instant::now() + MS));
+        assert_eq!(lease.clone().reply_header("a", "1"), Ok(true));
+        assert_eq!(lease.reply_header("A", "1"), Err(HeaderError::Key));
+        assert_eq!(lease.reply_header("a", "2"), Ok(true));
+        let mut said = Headers::new();
+        said.insert("a", "2").unwrap();
+        assert_eq!(lease.reply_headers(), said);
+        assert_eq!(lease.end(), said);
+        assert_eq!(lease.reply_header("b", "3"), Ok(false));
+        assert_eq!(lease.reply_headers(), said);
+        let cancelled = Lease::new(Term::fixed(Instant::now() + MS));
+        cancelled.cancel();
+        assert_eq!(cancelled.reply_header("b", "3"), Ok(false));
     }
 }

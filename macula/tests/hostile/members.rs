@@ -56,6 +56,37 @@ async fn frames_that_mean_nothing_end_the_connection() {
     victim.is_well(0).await;
 }
 
+/// A reply with headers that are too many, too long or none at all ends the connection before anything
+/// is made of it; as many and as long as they may be, they do no harm where nobody waits for them.
+#[tokio::test(start_paused = true)]
+async fn headers_of_replies_have_bounds() {
+    let victim = Victim::new().await;
+    let reply = |block: &[u8]| {
+        let length = [block.len() as u8 & 0x7f | 0x80, (block.len() >> 7) as u8];
+        [&[15, 9, 0, 0, 0][..], &length, block, b"it"].concat()
+    };
+    let some = |count: u8, value: usize| {
+        let one = |n: u8| {
+            let head = [2, (value & 0x7f) as u8, (value >> 7) as u8, b'a' + n / 26, b'a' + n % 26];
+            [&head[..], &vec![b'v'; value]].concat()
+        };
+        (0..count).flat_map(one).collect::<Vec<_>>()
+    };
+    let wrong = [some(33, 0), some(5, 1000), some(1, 1025), b"\x01\x01\0Kv".to_vec(), vec![1, 9]];
+    for (host, block) in (10..).zip(&wrong) {
+        let (rude, mut lane) = Rude::member(&victim, host).await;
+        still_listens(&mut lane).await;
+        lane.say(&reply(block)).await;
+        assert_eq!(rude.closed().await, VIOLATION, "{} bytes", block.len());
+    }
+    let (_rude, mut lane) = Rude::member(&victim, 30).await;
+    for block in [some(32, 0), some(32, 123), some(3, 1024)] {
+        lane.say(&reply(&block)).await;
+        still_listens(&mut lane).await;
+    }
+    victim.is_well(0).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn noise_in_frames_and_without_does_no_harm() {
     let victim = Victim::new().await;

@@ -7,7 +7,7 @@ use super::error::CallError;
 use super::fanout::{Decision, Fanout, Silence};
 use super::log::Log;
 use super::replies::Replies;
-use super::reply::{Entry, NodeRef};
+use super::reply::{Beside, Entry, NodeRef};
 use super::why::{NoTarget, Why};
 
 /// The strategy of `.all()`, also as a stream: done when every target has answered.
@@ -36,16 +36,16 @@ impl<T, E> AllMachine<T, E> {
         self.fanout.targets()
     }
 
-    /// Results of targets at one moment, each `elapsed` after the start of the call. Later results
-    /// of the same target, and all after the deadline, are ignored.
+    /// Results of targets at one moment. Later results of the same target, and all after the
+    /// deadline, are ignored.
     pub(crate) fn on_replies(
         &mut self,
-        results: impl IntoIterator<Item = (usize, Result<T, CallError<E>>, Duration)>,
+        results: impl IntoIterator<Item = (usize, Result<T, CallError<E>>, Beside)>,
     ) -> Option<Decision> {
         let mut taken = false;
-        for (index, result, elapsed) in results {
+        for (index, result, beside) in results {
             // Nothing is counted here, so that all results stay in the order of their arrival.
-            taken |= !self.deadline && self.fanout.accept(index, result, elapsed, false);
+            taken |= !self.deadline && self.fanout.accept(index, result, beside, false);
         }
         (taken && self.fanout.open() == 0).then_some(Decision::Reached)
     }
@@ -57,7 +57,7 @@ impl<T, E> AllMachine<T, E> {
         result: Result<T, CallError<E>>,
         elapsed: Duration,
     ) -> Option<Decision> {
-        self.on_replies([(index, result, elapsed)])
+        self.on_replies([(index, result, elapsed.into())])
     }
 
     /// The deadline of the whole call passed.

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::CallError;
 use super::handle::{Place, Shared};
+use super::heard::Heard;
 use super::local::Local;
 use super::times::{Times, unsendable};
 use super::unary::{Call, Pick, Target};
@@ -50,6 +51,8 @@ pub(crate) struct Ask<'a, M: Method> {
     pub(crate) topology: Option<Arc<Declared>>,
     /// What is sent along with the arguments.
     pub(crate) headers: Headers,
+    /// Where to say what goes back beside the answer, if somebody asks for it.
+    pub(crate) heard: Option<Heard>,
 }
 
 /// Whom a call is for, once call, client and attributes are merged.
@@ -114,6 +117,7 @@ impl<'a, M: Method> Ask<'a, M> {
             refused,
             topology,
             headers,
+            heard: None,
         }
     }
 
@@ -144,6 +148,7 @@ impl<'a, M: Method> Ask<'a, M> {
             refused,
             topology,
             headers,
+            heard: None,
         }
     }
 
@@ -156,7 +161,7 @@ impl<'a, M: Method> Ask<'a, M> {
         };
         let times = (self.started, self.term);
         let local = Local::new(served, node, self.args, times, self.watch);
-        local.with(self.headers).or(elsewhere, self.policy)
+        local.with(self.headers).heard(self.heard).or(elsewhere, self.policy)
     }
 }
 

@@ -10,10 +10,12 @@
 
 use std::time::Duration;
 
+use macula::rpc::Headers;
+
 use super::error::CallError;
 use super::log::Log;
 use super::replies::{Replies, Tally};
-use super::reply::{Entry, NodeRef, Reply};
+use super::reply::{Beside, Entry, NodeRef, Reply};
 
 /// Nothing that is still to come can change the result.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,7 +93,7 @@ impl<T, E> Fanout<T, E> {
         &mut self,
         index: usize,
         result: Result<T, CallError<E>>,
-        elapsed: Duration,
+        beside: Beside,
         success: bool,
     ) -> bool {
         let (Some(answered), Some(node)) = (self.answered.get_mut(index), self.targets.get(index))
@@ -101,10 +103,12 @@ impl<T, E> Fanout<T, E> {
         if std::mem::replace(answered, true) {
             return false;
         }
-        let node = node.clone();
+        let (node, Beside { elapsed, headers }) = (node.clone(), beside);
         match result {
-            Ok(value) if success => self.successes.push((index, Reply { node, value, elapsed })),
-            result => self.others.push((index, Entry { node, result, elapsed })),
+            Ok(value) if success => {
+                self.successes.push((index, Reply { node, value, elapsed, headers }));
+            }
+            result => self.others.push((index, Entry { node, result, elapsed, headers })),
         }
         self.open -= 1;
         true
@@ -148,7 +152,8 @@ impl<T, E> Fanout<T, E> {
                     Silence::Deadline => CallError::Deadline(log),
                     Silence::Decided => CallError::Cancelled(log),
                 };
-                entries.push((index, Entry { node, result: Err(error), elapsed }));
+                let (result, headers) = (Err(error), Headers::new());
+                entries.push((index, Entry { node, result, elapsed, headers }));
             }
         }
         entries.sort_by_key(|(index, _)| *index);
@@ -188,9 +193,9 @@ mod tests {
     #[test]
     fn a_node_answers_once() {
         let mut fanout = Fanout::<u8, ()>::new(vec![node(1), node(2)]);
-        assert!(fanout.accept(1, Err(CallError::Denied(Log::default())), MS, true));
-        assert!(!fanout.accept(1, Ok(1), MS, true), "second answer");
-        assert!(!fanout.accept(2, Ok(1), MS, true), "not a target");
+        assert!(fanout.accept(1, Err(CallError::Denied(Log::default())), MS.into(), true));
+        assert!(!fanout.accept(1, Ok(1), MS.into(), true), "second answer");
+        assert!(!fanout.accept(2, Ok(1), MS.into(), true), "not a target");
         assert_eq!((fanout.open(), fanout.successes()), (1, 0));
     }
 
@@ -198,8 +203,8 @@ mod tests {
     fn every_target_is_accounted_for_in_order() {
         let silent = |silence| {
             let mut fanout = Fanout::<u8, ()>::new(vec![node(1), node(2), node(3)]);
-            assert!(fanout.accept(2, Ok(3), MS, true));
-            assert!(fanout.accept(0, Ok(1), MS, false));
+            assert!(fanout.accept(2, Ok(3), MS.into(), true));
+            assert!(fanout.accept(0, Ok(1), MS.into(), false));
             let log = |_: usize, node: &NodeRef| Log::from(attempt(&node.name, Executed::Unknown));
             let replies = fanout.replies(silence, 9 * MS, None, log);
             assert_eq!(replies.ok().collect::<Vec<_>>(), [&1, &3]);

@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::CallError;
+use super::replying::Replying;
 use super::unary::Call;
 use super::unicast::Unicast;
 use crate::service::method::{Error, Method, Value};
@@ -19,6 +20,11 @@ impl<'a, M: Method> Hedged<'a, M> {
     /// See [`Call::timeout`].
     pub fn timeout(self, timeout: Duration) -> Self {
         Self(self.0.timeout(timeout))
+    }
+
+    /// See [`Call::reply`]: who answered, first or second, and what went back beside it.
+    pub fn reply(self) -> Replying<'a, M> {
+        Replying::new(self.0)
     }
 }
 

@@ -27,6 +27,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use self::body::body;
 use self::running::{Broken, Running};
 use super::ask::{Ask, Elsewhere, Targets};
+use super::heard::{Heard, itself};
 use super::spawned::spawned;
 use super::unicast::Answer;
 use super::{ApiKey, Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why};
@@ -39,7 +40,7 @@ use crate::service::plugin::Refusal;
 use crate::service::plugin::run::{Prepared, Stopped};
 use crate::service::served::Served;
 
-pub(crate) use begin::begin;
+pub(crate) use begin::{begin, later};
 
 /// The name that a service called without a node has in logs and replies.
 pub(crate) const ALONE: &str = "local";
@@ -62,6 +63,8 @@ pub(crate) struct Local<M: Method> {
     elsewhere: Elsewhere,
     policy: Policy,
     headers: Headers,
+    /// Where to say what goes back beside the reply, if somebody asks for it.
+    heard: Option<Heard>,
     stage: Stage<M>,
     timer: Option<Pin<Box<Sleep>>>,
     cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -97,6 +100,7 @@ impl<M: Method> Local<M> {
             elsewhere: Elsewhere::Nowhere,
             policy: Policy::default(),
             headers: Headers::new(),
+            heard: None,
             stage: Stage::Start,
             timer: None,
             cancelled: None,
@@ -111,6 +115,11 @@ impl<M: Method> Local<M> {
     /// The same with these headers.
     pub(crate) fn with(self, headers: Headers) -> Self {
         Self { headers, ..self }
+    }
+
+    /// The same, of which somebody asks for what goes back beside its reply.
+    pub(crate) fn heard(self, heard: Option<Heard>) -> Self {
+        Self { heard, ..self }
     }
 
     /// When it started.
@@ -151,6 +160,7 @@ impl<M: Method> Local<M> {
             refused: None,
             topology: None,
             headers: self.headers.clone(),
+            heard: self.heard.clone(),
         };
         Some((node, ask))
     }
@@ -358,7 +368,13 @@ impl<M: Method> Local<M> {
                     }
                 }
                 Stage::Running(running) => match running.poll(task) {
-                    Ok(Poll::Ready(reply)) => return Poll::Ready(reply),
+                    Ok(Poll::Ready(reply)) => {
+                        if let Some(heard) = &self.heard {
+                            let headers = running.scope.reply_headers();
+                            heard.answered(itself(self.node.as_ref()), headers);
+                        }
+                        return Poll::Ready(reply);
+                    }
                     Ok(Poll::Pending) => return self.poll_end(task).map(Err),
                     Err(Broken::Panicked(message)) => {
                         return Poll::Ready(Err(self.panicked(message)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::error::CallError;
 use super::fanout::{Decision, Fanout, Silence};
 use super::log::Log;
-use super::reply::NodeRef;
+use super::reply::{Beside, NodeRef};
 use super::unmet::QuorumError;
 use super::votes::Votes;
 
@@ -46,18 +46,17 @@ impl<T, E> QuorumMachine<T, E> {
         self.fanout.targets()
     }
 
-    /// Results of targets at one moment, each `elapsed` after the start of the call and with the
-    /// predicate's word on it, which counts for `Ok` only. Enough successes decide at once, failures
+    /// Results of targets at one moment, each with the predicate's word on it, which counts for `Ok` only. Enough successes decide at once, failures
     /// together. Later results of the same target, and all after the decision, are ignored.
     pub(crate) fn on_replies(
         &mut self,
-        results: impl IntoIterator<Item = (usize, Result<T, CallError<E>>, Duration, bool)>,
+        results: impl IntoIterator<Item = (usize, Result<T, CallError<E>>, Beside, bool)>,
     ) -> Option<Decision> {
         if self.end.is_some() {
             return None;
         }
-        let reached = results.into_iter().any(|(index, result, elapsed, success)| {
-            self.fanout.accept(index, result, elapsed, success)
+        let reached = results.into_iter().any(|(index, result, beside, success)| {
+            self.fanout.accept(index, result, beside, success)
                 && self.fanout.successes() >= self.required
         });
         let decision = if reached {
@@ -79,7 +78,7 @@ impl<T, E> QuorumMachine<T, E> {
         elapsed: Duration,
         success: bool,
     ) -> Option<Decision> {
-        self.on_replies([(index, result, elapsed, success)])
+        self.on_replies([(index, result, elapsed.into(), success)])
     }
 
     /// The deadline of the whole call passed.

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use macula::identity::NodeId;
-use macula::rpc::{Failure, Headers, Term};
+use macula::rpc::{Answer, Failure, Headers, Term};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
@@ -23,11 +23,14 @@ use super::engine::leg::{self, Broken, End, Named};
 use super::engine::order::{Look, Order};
 use super::engine::reach::{Here, Sought, Whom};
 use super::engine::roster::SETTLE;
+use super::heard::Heard;
 use super::inspect::{available, explain};
 use super::options::{EXTENSIONS_DEFAULT, Limits, Options, TIMEOUT_DEFAULT};
 use super::retry::{FailoverMachine, Step};
 use super::times::refused;
-use super::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why, written};
+use super::{
+    Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Reply, Why, written,
+};
 use crate::context::Inherited;
 use crate::node::Node;
 use crate::nodes::choices::{Draw, Turns};
@@ -121,20 +124,34 @@ impl<'a> RawCall<'a> {
         self.to = Some(node);
         self
     }
+
+    /// Makes the call as it is made when it is awaited, and gives with what the method returned who
+    /// answered, how long it took and which headers went back, as [`Call::reply`](crate::Call::reply)
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// As those of the call; they have no headers.
+    pub async fn reply(mut self) -> Result<Reply<Value>, CallError<Value>> {
+        self.options = self.options.header(HEADER, JSON);
+        let names = (&*self.service, &*self.method);
+        let mut calling = Calling::by_name(self.node, &mut self.options, names, &mut self.args);
+        let (heard, began) = (Heard::default(), Instant::now());
+        if let Some(calling) = &mut calling {
+            calling.hears(&heard);
+        }
+        let made = async { Known::of(&self).make(&heard).await };
+        let value = told(calling, made, outcome).await?;
+        Ok(heard.reply(value, began.elapsed()))
+    }
 }
 
 impl<'a> IntoFuture for RawCall<'a> {
     type Output = Result<Value, CallError<Value>>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
-    fn into_future(mut self) -> Self::IntoFuture {
-        async move {
-            self.options = self.options.header(HEADER, JSON);
-            let names = (&*self.service, &*self.method);
-            let calling = Calling::by_name(self.node, &mut self.options, names, &mut self.args);
-            told(calling, async { Known::of(&self).make().await }, outcome).await
-        }
-        .boxed()
+    fn into_future(self) -> Self::IntoFuture {
+        async move { Ok(self.reply().await?.value) }.boxed()
     }
 }
 
@@ -193,7 +210,8 @@ impl<'c> Known<'c> {
         }
     }
 
-    async fn make(&self) -> Result<Value, CallError<Value>> {
+    /// Makes it; what goes back beside the answer is `heard` there.
+    async fn make(&self, heard: &Heard) -> Result<Value, CallError<Value>> {
         if self.inherited.as_ref().is_some_and(|inherited| inherited.cancelled) {
             return Err(CallError::Cancelled(Log::default()));
         }
@@ -228,8 +246,10 @@ impl<'c> Known<'c> {
                 }
             };
             let broken = match made {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => return Err(CallError::App(error)),
+                Ok((answer, headers)) => {
+                    heard.answered(target.clone(), headers);
+                    return answer.map_err(CallError::App);
+                }
                 Err(broken) => broken,
             };
             term = broken.term;
@@ -379,19 +399,23 @@ impl<'c> Known<'c> {
     }
 }
 
+/// What the method returned, and what went back beside it.
+type Made<B = Broken> = Result<(Result<Value, Value>, Headers), B>;
+
 /// What an attempt has come to.
 fn ended(
-    result: Result<Bytes, Failure>,
+    result: Result<Answer, Failure>,
     term: Term,
     attempt: impl FnOnce(Phase, Outcome, Executed) -> Attempt,
-) -> Result<Result<Value, Value>, Box<Broken>> {
+) -> Made<Box<Broken>> {
     let failure = match result {
-        Ok(bytes) => {
-            return serde_json::from_slice(&bytes).map_err(|error| {
+        Ok(Answer { body, headers }) => {
+            let answer = serde_json::from_slice(&body).map_err(|error| {
                 let outcome = Outcome::Malformed(error.to_string().into());
                 let attempt = attempt(Phase::Reply, outcome, Executed::Yes);
                 Box::new(Broken { attempt, term, end: End::Garbled })
             });
+            return Ok((answer?, headers));
         }
         Err(failure) => failure,
     };

@@ -100,6 +100,8 @@ impl<'a, T, E> IntoIterator for &'a Replies<T, E> {
 mod tests {
     use std::time::Duration;
 
+    use macula::rpc::Headers;
+
     use super::super::log::Log;
     use super::super::reply::tests::node;
     use super::*;
@@ -109,6 +111,7 @@ mod tests {
             node: NodeRef { name: name.into(), ..node(1) },
             result,
             elapsed: Duration::from_millis(1),
+            headers: Headers::new(),
         }
     }
 

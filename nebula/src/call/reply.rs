@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use macula::identity::NodeId;
+use macula::rpc::Headers;
 use macula::text::Safe;
 
 use super::error::CallError;
@@ -35,6 +36,10 @@ pub struct Entry<T, E = Infallible> {
     pub result: Result<T, CallError<E>>,
     /// From the start of the whole call to this result.
     pub elapsed: Duration,
+    /// What [went back](crate::Context::reply_header) beside what the method returned, also beside its
+    /// own error ([`CallError::App`]); none of a call that failed for another reason. It is what that
+    /// node says, and bounded as [`Headers`] are.
+    pub headers: Headers,
 }
 
 /// An answer that counts, and who gave it.
@@ -46,11 +51,29 @@ pub struct Reply<T> {
     pub value: T,
     /// From the start of the whole call to this answer.
     pub elapsed: Duration,
+    /// What [went back](crate::Context::reply_header) beside it. It is what that node says, and bounded
+    /// as [`Headers`] are.
+    pub headers: Headers,
+}
+
+/// What is known of an answer beside what it says.
+#[derive(Clone, Debug)]
+pub(crate) struct Beside {
+    /// From the start of the whole call to the answer.
+    pub(crate) elapsed: Duration,
+    /// What went back with it.
+    pub(crate) headers: Headers,
+}
+
+impl From<Duration> for Beside {
+    fn from(elapsed: Duration) -> Self {
+        Self { elapsed, headers: Headers::new() }
+    }
 }
 
 impl<T, E> From<Reply<T>> for Entry<T, E> {
-    fn from(Reply { node, value, elapsed }: Reply<T>) -> Self {
-        Self { node, result: Ok(value), elapsed }
+    fn from(Reply { node, value, elapsed, headers }: Reply<T>) -> Self {
+        Self { node, result: Ok(value), elapsed, headers }
     }
 }
 
@@ -65,10 +88,13 @@ pub(crate) mod tests {
 
     #[test]
     fn a_reply_is_an_entry() {
-        let reply = Reply { node: node(1), value: 7, elapsed: Duration::from_millis(3) };
+        let mut headers = Headers::new();
+        headers.insert("rows", "7").unwrap();
+        let (elapsed, said) = (Duration::from_millis(3), headers.clone());
+        let reply = Reply { node: node(1), value: 7, elapsed, headers };
         assert_eq!(reply.node.to_string(), "n1@h");
         let entry: Entry<i32> = reply.into();
         assert_eq!((entry.node, entry.result), (node(1), Ok(7)));
-        assert_eq!(entry.elapsed, Duration::from_millis(3));
+        assert_eq!((entry.elapsed, entry.headers), (elapsed, said));
     }
 }

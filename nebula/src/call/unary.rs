@@ -11,6 +11,7 @@ use super::cast::Cast;
 use super::handle::Shared;
 use super::hedged::Hedged;
 use super::options::Options;
+use super::replying::Replying;
 use super::several::{All, First, Quorum};
 use super::targets::{Chosen, Configured, Unsaid};
 use super::threshold::Threshold;
@@ -153,7 +154,8 @@ impl<'a, M: Method, Targets> Call<'a, M, Targets> {
     /// it becomes the time of the slow ones, and second nodes are asked later, by which hedging
     /// helps less.
     ///
-    /// It is said last: what is left is to await the call, or to give it a timeout.
+    /// It is said last: what is left is to await the call, to give it a timeout, or to ask for its
+    /// [`reply`](Hedged::reply).
     pub fn hedge(mut self) -> Hedged<'a, M>
     where
         M: Idempotent,
@@ -164,6 +166,46 @@ impl<'a, M: Method, Targets> Call<'a, M, Targets> {
 }
 
 impl<'a, M: Method, Targets> Call<'a, M, Targets> {
+    /// Asks one node as ever, and gives a [`Reply`](super::Reply) instead of the mere value: who
+    /// answered, how long the call took, and the headers that the handler or a plugin there
+    /// [sent back](crate::Context::reply_header). All that can be said of a call to one node holds for
+    /// it; a client without a node names its service `local`.
+    ///
+    /// An error has no such headers, not even the method's own: [`all`](Self::all) of a call
+    /// [`to`](Call::to) one node shows them in its entry. It is made with a few allocations more than
+    /// the call itself.
+    ///
+    /// ```
+    /// # use nebula::prelude::*;
+    /// #[service]
+    /// trait Store {
+    ///     #[api(idempotent)]
+    ///     async fn find(&self, cx: &Context, id: u64) -> Option<String>;
+    /// }
+    ///
+    /// struct Empty;
+    /// impl Store for Empty {
+    ///     async fn find(&self, cx: &Context, _: u64) -> Option<String> {
+    ///         // Fails only with what cannot be sent, and when nobody waits any more.
+    ///         let _ = cx.reply_header("rows-read", "12");
+    ///         None
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> nebula::Result<()> {
+    /// let store = StoreClient::local(Empty);
+    /// let reply = store.find(7).reply().await?;
+    /// assert_eq!(reply.value, None);
+    /// assert_eq!(reply.headers.get("rows-read"), Some("12"));
+    /// assert_eq!(reply.node.to_string(), "local");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reply(self) -> Replying<'a, M> {
+        Replying::new(self.aimed())
+    }
+
     /// Asks every target and waits for all of them: one entry a node.
     pub fn all(self) -> All<'a, M> {
         All::new(self.aimed())

@@ -13,6 +13,7 @@ use super::ask::{Ask, policy};
 use super::engine;
 use super::engine::straight::{self, Next, Straight};
 use super::handle::{Place, Shared};
+use super::heard::Heard;
 use super::local::{self, Local};
 use super::times::{Times, unsendable};
 use super::unary::{Call, Target};
@@ -33,6 +34,8 @@ pub struct Unicast<'a, M: Method>(State<'a, M>);
 
 enum State<'a, M: Method> {
     Start(Call<'a, M>),
+    /// Not begun either, and somebody asks for what goes back beside its answer.
+    Heeded(Box<(Call<'a, M>, Heard)>),
     Local(Box<Local<M>>),
     /// On its way to another node, with nothing unusual so far.
     Straight(Box<Straight<'a, M>>),
@@ -51,6 +54,11 @@ struct Shown<'a, M: Method> {
 impl<'a, M: Method> Unicast<'a, M> {
     pub(crate) fn new(call: Call<'a, M>) -> Self {
         Self(State::Start(call))
+    }
+
+    /// One of whose answer it is `heard` what goes back beside it.
+    pub(crate) fn heeded(call: Call<'a, M>, heard: Heard) -> Self {
+        Self(State::Heeded(Box::new((call, heard))))
     }
 
     /// One that has its service in this process already.
@@ -84,16 +92,26 @@ impl<M: Method> Unicast<'_, M> {
     #[cold]
     #[inline(never)]
     fn show(&mut self) {
-        let State::Start(call) = &mut self.0 else { return };
-        let Some(calling) = Calling::new(call, "one") else { return };
-        let call = Self(std::mem::replace(&mut self.0, State::Done));
+        let call = match &mut self.0 {
+            State::Start(call) => call,
+            State::Heeded(heeded) => &mut heeded.0,
+            _ => return,
+        };
+        let Some(mut calling) = Calling::new(call, "one") else { return };
+        let call = match std::mem::replace(&mut self.0, State::Done) {
+            State::Start(call) if calling.is_intercepted() => Self::heeded(call, Heard::default()),
+            call => Self(call),
+        };
+        if let State::Heeded(heeded) = &call.0 {
+            calling.hears(&heeded.1);
+        }
         self.0 = State::Shown(Box::new(Shown { call, calling }));
     }
 
     #[inline]
     fn poll_quietly(&mut self, task: &mut task::Context<'_>) -> Poll<Answer<M>> {
         if let State::Start(call) = &mut self.0 {
-            match start(call, task) {
+            match start::<M, false>(call, None, task) {
                 Ok(answer) => {
                     self.0 = State::Done;
                     return Poll::Ready(answer);
@@ -127,6 +145,13 @@ impl<M: Method> Unicast<'_, M> {
                     Poll::Ready(Err(remote)) => self.0 = State::Remote(remote),
                     Poll::Pending => break Poll::Pending,
                 },
+                State::Heeded(heeded) => {
+                    let (call, heard) = &mut **heeded;
+                    match start::<M, true>(call, Some(heard), task) {
+                        Ok(answer) => break Poll::Ready(answer),
+                        Err(next) => self.0 = next,
+                    }
+                }
                 State::Remote(remote) => break remote.as_mut().poll(task),
                 State::Shown(shown) => {
                     let Shown { call, calling } = &mut **shown;
@@ -153,13 +178,14 @@ impl<M: Method> fmt::Debug for Unicast<'_, M> {
 }
 
 /// Begins a call, and ends it if its body is ready here and now. What a call may need later is
-/// not merged, cloned or moved before it turns out to have a later.
+/// not merged, cloned or moved before it turns out to have a later, as one that is `HEEDED` has.
 ///
 /// # Errors
 ///
 /// How it goes on, if it does.
-fn start<'a, M: Method>(
+fn start<'a, M: Method, const HEEDED: bool>(
     call: &mut Call<'a, M>,
+    heard: Option<&Heard>,
     task: &mut task::Context<'_>,
 ) -> Result<Answer<M>, State<'a, M>> {
     let times = Times::of(call);
@@ -173,9 +199,16 @@ fn start<'a, M: Method>(
             Some(found) if !found.is_closed() && stays_here(call, node, &found) => {
                 (found, Some(node))
             }
-            found => return remote(call, times, node, found.map(Found::keep), task),
+            found => {
+                let local = found.map(Found::keep);
+                return remote(call, times, node, local, heard, task);
+            }
         },
     };
+    if HEEDED {
+        let local = local::later(call, times, &found, node);
+        return Err(State::Local(Box::new(local.heard(heard.cloned()))));
+    }
     local::begin(call, times, &found, node, task).map_err(State::Local)
 }
 
@@ -190,10 +223,12 @@ fn remote<'a, M: Method>(
     times: Times,
     node: &'a Node,
     local: Option<Arc<Served>>,
+    heard: Option<&Heard>,
     task: &task::Context<'_>,
 ) -> Result<Answer<M>, State<'a, M>> {
     let mut ask = Ask::of(call, times);
     ask.local = local;
+    ask.heard = heard.cloned();
     if ask.hedge {
         return Err(State::Remote(engine::hedged::run(node.clone(), ask).boxed()));
     }

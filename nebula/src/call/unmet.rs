@@ -193,7 +193,7 @@ fn write_lines<T, E: fmt::Display>(
     replies: &Replies<T, E>,
     f: &mut fmt::Formatter<'_>,
 ) -> fmt::Result {
-    for Entry { node, result, elapsed } in replies {
+    for Entry { node, result, elapsed, .. } in replies {
         match result {
             Ok(_) => write!(f, "\n  {node} after {elapsed:.1?}: answered")?,
             Err(error) => {
@@ -239,6 +239,8 @@ impl<E: fmt::Display> fmt::Display for Brief<'_, E> {
 mod tests {
     use std::time::Duration;
 
+    use macula::rpc::Headers;
+
     use super::super::attempt::Executed;
     use super::super::log::Log;
     use super::super::log::tests::attempt;
@@ -258,6 +260,7 @@ mod tests {
             node: node(number),
             result,
             elapsed: Duration::from_millis(5),
+            headers: Headers::new(),
         });
         Replies::new(entries.collect(), tally)
     }

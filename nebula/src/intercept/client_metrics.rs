@@ -122,7 +122,7 @@ mod tests {
 
     fn made(metrics: &ClientMetrics, method: &str, kind: &str, outcome: &str) {
         let elapsed = Duration::from_secs(1);
-        metrics.after(&Made { names: ("S", method), kind, outcome, elapsed });
+        metrics.after(&Made { names: ("S", method), kind, outcome, elapsed, heard: None });
     }
 
     fn labelled(metrics: &ClientMetrics) -> Vec<(String, usize)> {

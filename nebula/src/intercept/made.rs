@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::call::heard::Heard;
+
 /// A call that has ended, as the one who made it sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Made<'c> {
@@ -7,6 +9,7 @@ pub struct Made<'c> {
     pub(crate) kind: &'c str,
     pub(crate) outcome: &'c str,
     pub(crate) elapsed: Duration,
+    pub(crate) heard: Option<&'c Heard>,
 }
 
 impl Made<'_> {
@@ -30,6 +33,14 @@ impl Made<'_> {
     /// asked and too few succeeded, and `dropped` if nobody waited for its end.
     pub fn outcome(&self) -> &str {
         self.outcome
+    }
+
+    /// What went back under this key, which is written in lower case, beside what the method returned,
+    /// also beside its own error: see [`Context::reply_header`](crate::Context::reply_header). It is
+    /// what the node that answered says. Of calls to one node, `one` or `raw`; those to several have an
+    /// answer for each node and say nothing here, and a `cast` has none.
+    pub fn header(&self, key: &str) -> Option<&str> {
+        self.heard?.get(key)
     }
 
     /// From its first poll to its end.

@@ -64,8 +64,12 @@ impl Codec {
         }
     }
 
-    /// What its caller is sent.
-    pub(super) fn answer<M: Method>(self, reply: &M::Reply) -> Result<Answer, Fault> {
+    /// What its caller is sent, with these headers beside it. Of its own it adds none.
+    pub(super) fn answer<M: Method>(
+        self,
+        reply: &M::Reply,
+        headers: Headers,
+    ) -> Result<Answer, Fault> {
         let body = written(|out| {
             contained(|| match self {
                 Self::Postcard => M::Shape::encode(reply, out),
@@ -73,7 +77,7 @@ impl Codec {
                 Self::Json => M::Shape::encode_json(reply, out),
             })
         });
-        body.map(Answer::from).map_err(Fault::Unwritable)
+        body.map(|body| Answer { body, headers }).map_err(Fault::Unwritable)
     }
 }
 

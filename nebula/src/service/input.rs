@@ -23,8 +23,8 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use macula::rpc::Answer;
 pub use macula::rpc::Fault;
+use macula::rpc::{Answer, Headers};
 
 use super::codec::Codec;
 use super::method::{Method, Service as _};
@@ -195,8 +195,8 @@ async fn encoded<M: Method>(
     body: impl Future<Output = M::Reply> + Send,
     codec: Codec,
 ) -> Result<Answer, Fault> {
-    let reply = run(scope, body).await?;
-    codec.answer::<M>(&reply)
+    let (reply, headers) = run(scope, body).await?;
+    codec.answer::<M>(&reply, headers)
 }
 
 /// The same for a body that a plugin may end.
@@ -205,21 +205,21 @@ async fn encoded_or_stopped<M: Method>(
     body: impl Future<Output = Ending<M>> + Send,
     codec: Codec,
 ) -> Result<Answer, Fault> {
-    let reply = run(scope, body).await?;
+    let (reply, headers) = run(scope, body).await?;
     let reply = reply.map_err(|stopped| stopped.refusal.into_fault(stopped.executed))?;
-    codec.answer::<M>(&reply)
+    codec.answer::<M>(&reply, headers)
 }
 
-/// Runs the body inside its scope, and contains its panic.
-async fn run<T>(mut scope: Scope, body: impl Future<Output = T> + Send) -> Result<T, Fault> {
+/// Runs the body inside its scope, and contains its panic. Gives what goes beside its reply, too.
+async fn run<T>(
+    mut scope: Scope,
+    body: impl Future<Output = T> + Send,
+) -> Result<(T, Headers), Fault> {
     let mut body = pin!(body);
     poll_fn(|task| {
         let polled = scope.enter(|| catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(task))));
         match polled {
-            Ok(Poll::Ready(reply)) => {
-                scope.end();
-                Poll::Ready(Ok(reply))
-            }
+            Ok(Poll::Ready(reply)) => Poll::Ready(Ok((reply, scope.end()))),
             Ok(Poll::Pending) => Poll::Pending,
             Err(panic) => Poll::Ready(Err(Fault::Panicked(panic_message(panic)))),
         }

@@ -54,15 +54,15 @@ impl Machine {
 
     fn hear(&mut self, came: Vec<(usize, Said)>, elapsed: Duration) -> Option<Decision> {
         let came = came.into_iter().map(|(server, said)| match said {
-            Said::Value(value) => (server, Ok(value), elapsed),
-            Said::Error => (server, Err(CallError::App(())), elapsed),
+            Said::Value(value) => (server, Ok(value), elapsed.into()),
+            Said::Error => (server, Err(CallError::App(())), elapsed.into()),
             Said::Failure(failure) => {
                 let log = Log::from(attempt(&failure, server));
                 let error = match failure {
                     Failure::Deadline { .. } => CallError::Deadline(log),
                     _ => CallError::Disconnected(log),
                 };
-                (server, Err(error), elapsed)
+                (server, Err(error), elapsed.into())
             }
         });
         let counted = |(server, result, elapsed)| (server, result, elapsed, true);

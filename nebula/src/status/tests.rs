@@ -401,6 +401,7 @@ mod calls {
                 },
                 result,
                 elapsed: Duration::ZERO,
+                headers: crate::Headers::new(),
             });
             Replies::new(entries.collect(), None)
         }

@@ -14,6 +14,7 @@ use tracing::{Level, Span, debug_span, span_enabled};
 
 use super::{TraceContext, handed, random, wanted};
 use crate::call::handle::Place;
+use crate::call::heard::Heard;
 use crate::call::options::Options;
 use crate::call::{Call, CallError};
 use crate::context::{Context, Inherited};
@@ -137,6 +138,18 @@ impl Calling {
         let outer = ATTEMPTS.replace(self.attempts);
         let _restore = Restore(&mut self.attempts, outer);
         poll()
+    }
+
+    /// Whether somebody intercepts the call.
+    pub(crate) fn is_intercepted(&self) -> bool {
+        self.seen.is_some()
+    }
+
+    /// What goes back beside the answer will be `heard` there.
+    pub(crate) fn hears(&mut self, heard: &Heard) {
+        if let Some(seen) = &mut self.seen {
+            seen.hears(heard);
+        }
     }
 
     /// The call has ended like this.

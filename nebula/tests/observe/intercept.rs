@@ -181,3 +181,61 @@ async fn the_end_is_told_whatever_it_is() {
         assert_eq!(notes.take().pop().unwrap(), "first nothing no_provider");
     }
 }
+
+/// What goes back beside an answer is heard of calls to one node, near and far, also beside the
+/// method's own error; of those to several, and of casts, nothing.
+#[tokio::test(start_paused = true)]
+async fn what_goes_back_is_heard() {
+    #[service(global)]
+    trait Shop {
+        #[api(idempotent)]
+        async fn sell(&self, cx: &Context, number: u32) -> Result<u32, String>;
+    }
+    struct Selling;
+    impl Shop for Selling {
+        async fn sell(&self, cx: &Context, number: u32) -> Result<u32, String> {
+            cx.reply_header("left", number.to_string()).unwrap();
+            if number == REFUSED { Err("unlucky".into()) } else { Ok(number) }
+        }
+    }
+    struct Hears(Notes);
+    impl Interceptor for Hears {
+        fn after(&self, call: &Made<'_>) {
+            let left = call.header("left").unwrap_or("nothing");
+            self.0.note(format!("{} {} {left}", call.kind(), call.outcome()));
+        }
+    }
+    let (mut site, notes, mut nodes) = (Site::new(), Notes::default(), Vec::new());
+    for name in ["server", "caller"] {
+        let builder = site.builder(name).intercept(Hears(notes.clone()));
+        nodes.push(builder.start().await.unwrap());
+    }
+    nodes[0].serve::<ShopClient>(Selling).await.unwrap();
+    let far = ShopClient::new(&nodes[1]);
+    until("it is known", || !far.sell(1).available_nodes().is_empty()).await;
+    for node in &nodes {
+        let shop = ShopClient::new(node);
+        assert_eq!(shop.sell(1).await, Ok(1));
+        shop.sell(REFUSED).await.unwrap_err();
+        assert_eq!(shop.sell(2).hedge().await, Ok(2));
+        assert_eq!(shop.sell(3).reply().await.unwrap().headers.get("left"), Some("3"));
+        assert_eq!(notes.take(), ["one ok 1", "one error 13", "one ok 2", "one ok 3"]);
+        // Of an earlier answer nothing is left.
+        shop.sell(4).timeout(Duration::ZERO).await.unwrap_err();
+        assert_eq!(notes.take(), ["one deadline nothing"]);
+        let raw = node.call_raw("Shop", "sell", json!([5])).reply().await.unwrap();
+        assert_eq!((raw.value, raw.node.to_string()), (json!(5), "server".into()));
+        assert_eq!((raw.headers.get("left"), raw.headers.len()), (Some("5"), 1));
+        node.call_raw("Shop", "sell", json!([REFUSED])).await.unwrap_err();
+        assert_eq!(notes.take(), ["raw ok 5", "raw error 13"]);
+        assert!(shop.sell(6).all().await.unwrap().all_ok());
+        shop.sell(7).cast().await.unwrap();
+        let mut told = Vec::new();
+        until("the cast is over", || {
+            told.extend(notes.take());
+            told.len() == 2
+        })
+        .await;
+        assert_eq!(told, ["all ok nothing", "cast ok nothing"]);
+    }
+}

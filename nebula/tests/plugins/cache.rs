@@ -209,3 +209,29 @@ async fn a_reply_from_before_a_clearing_is_not_kept() {
     assert_eq!(client.slow(0).await, Ok(1));
     assert_eq!(client.slow(0).await, Ok(1));
 }
+
+/// What went back beside a reply belongs to the call that brought it: it is not kept.
+#[tokio::test(start_paused = true)]
+async fn what_went_back_beside_a_reply_is_not_kept() {
+    #[service(global)]
+    trait Rows {
+        #[api(idempotent)]
+        async fn count(&self, cx: &Context) -> u32;
+    }
+    struct Says;
+    impl Rows for Says {
+        async fn count(&self, cx: &Context) -> u32 {
+            cx.reply_header("read", "12").unwrap();
+            12
+        }
+    }
+    let mut site = Site::new();
+    let node = site.node("server").await;
+    let service = Service::new(Says).plugin(Cache::ttl(SECOND).method("count"));
+    service.start_on(&node).await.unwrap();
+    let rows = RowsClient::new(&node);
+    for said in [Some("12"), None] {
+        let reply = rows.count().reply().await.unwrap();
+        assert_eq!((reply.value, reply.headers.get("read")), (12, said));
+    }
+}

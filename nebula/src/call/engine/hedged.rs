@@ -164,12 +164,13 @@ fn begin<M: Method>(
     arguments: &mut Arguments<M>,
 ) -> Result<Begun<M>, CallError<Error<M>>> {
     let (node, term, watch) = (node.clone(), ask.term, ask.watch.clone());
+    let heard = ask.heard.clone();
     match (&ask.local, roster.targets.get(at)) {
         (Some(served), _) if roster.itself == Some(at) => {
             let args = arguments.take(true)?;
             let times = (ask.started, term);
             let local = Local::<M>::new(Arc::clone(served), Some(node), Some(args), times, watch);
-            let local = local.with(ask.headers.clone());
+            let local = local.with(ask.headers.clone()).heard(heard);
             Ok(local.map(move |answer| (at, Tried::local(answer))).boxed())
         }
         (_, Some(target)) => {
@@ -180,7 +181,7 @@ fn begin<M: Method>(
             let call = async move {
                 let watch = watch.as_ref();
                 let made = leg::remote::<M>(&node, method, &target, body, patience, watch).await;
-                (at, Tried::remote(made))
+                (at, Tried::remote(made, &target, heard.as_ref()))
             };
             Ok(call.boxed())
         }

@@ -41,6 +41,9 @@ pub(crate) enum End {
 /// The reply of a method: its value, or its own error.
 pub(crate) type Reply<M> = Result<Value<M>, Error<M>>;
 
+/// What an attempt brought: the reply with what went back beside it, or none.
+pub(crate) type Made<M, B = Broken> = Result<(Reply<M>, Headers), B>;
+
 /// How long an attempt waits.
 #[derive(Clone, Debug)]
 pub(crate) struct Patience {
@@ -62,7 +65,7 @@ pub(crate) async fn remote<M: Method>(
     body: Bytes,
     patience: Patience,
     watch: Option<&CancellationToken>,
-) -> Result<Reply<M>, Broken> {
+) -> Made<M> {
     asks(&target.name);
     let (began, moved) = (Instant::now(), patience.moved.unwrap_or_default());
     // Only who may be cancelled asks for it.
@@ -109,12 +112,12 @@ pub(crate) fn ended<M: Method>(
     target: &NodeRef,
     began: Instant,
     response: Response,
-) -> Result<Reply<M>, Box<Broken>> {
-    let Response { result, term, .. } = response;
+) -> Made<M, Box<Broken>> {
+    let Response { result, headers, term, .. } = response;
     let attempt = |phase, outcome, executed| attempt(target, began, phase, outcome, executed);
     match result {
         Ok(bytes) => match contained(|| whole::read(&bytes, M::Shape::decode)) {
-            Ok(reply) => Ok(M::Shape::split(reply)),
+            Ok(reply) => Ok((M::Shape::split(reply), headers)),
             Err(reason) => {
                 let outcome = Outcome::Malformed(reason.into());
                 let attempt = attempt(Phase::Reply, outcome, Executed::Yes);

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, future::BoxFuture};
 
-use macula::rpc::Moved;
+use macula::rpc::{Headers, Moved};
 
 use super::arguments::Arguments;
 use super::leg::{self, Patience};
 use super::roster::{Roster, Wait};
 use crate::call::ask::{Ask, Targets};
 use crate::call::local::Local;
-use crate::call::several::{Clock, Clocks, Disagreement, Legs};
-use crate::call::unicast::Answer;
+use crate::call::several::{Clock, Clocks, Disagreement, Legs, Told, here};
 use crate::call::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why};
 use crate::node::Node;
 use crate::nodes::Selector;
@@ -83,7 +82,7 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
     let certain = chosen || one || topology.is_some() || roster.complete;
     let mut arguments = Arguments::<M>::new(&node, ask.started, ask.args.take());
     let mut clocks = Vec::new();
-    let mut calls: Vec<BoxFuture<'static, (usize, Answer<M>)>> = Vec::new();
+    let mut calls: Vec<BoxFuture<'static, Told<M>>> = Vec::new();
     for (at, target) in roster.targets.iter().enumerate() {
         if let (true, Some(served)) = (roster.itself == Some(at), &ask.local) {
             let (served, watch) = (Arc::clone(served), ask.watch.clone());
@@ -93,15 +92,17 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
                     let node = Some(node.clone());
                     let call = Local::<M>::new(served, node, Some(args), times, watch);
                     let mut call = call.with(ask.headers.clone());
-                    (Clock::Here(call.lease()), call.boxed())
+                    let lease = call.lease();
+                    let clock = Clock::Here(lease.clone());
+                    (clock, async move { here(at, call, &lease).await }.boxed())
                 }
                 Err(error) => {
                     let clock = Clock::there(ask.term, Moved::default());
-                    (clock, std::future::ready(Err(error)).boxed())
+                    (clock, std::future::ready((at, Err(error), Headers::new())).boxed())
                 }
             };
             clocks.push(clock);
-            calls.push(call.map(move |answer| (at, answer)).boxed());
+            calls.push(call);
             continue;
         }
         let body = arguments.encoded();
@@ -114,17 +115,18 @@ pub(crate) async fn legs<M: Method>(node: Node, mut ask: Ask<'_, M>, vote: bool)
             async move {
                 let body = match body {
                     Ok(body) => body,
-                    Err(error) => return (at, Err(error)),
+                    Err(error) => return (at, Err(error), Headers::new()),
                 };
                 // A silent node is one of the targets all the same.
                 let watch = watch.as_ref();
                 let patience = Patience { term, moved: Some(moved), moves_on: false, headers };
                 let made = leg::remote::<M>(&node, method, &target, body, patience, watch).await;
-                let answer = match made {
-                    Ok(reply) => reply.map_err(CallError::App),
-                    Err(broken) => Err(broken.into_error(method, Log::default())),
-                };
-                (at, answer)
+                match made {
+                    Ok((reply, headers)) => (at, reply.map_err(CallError::App), headers),
+                    Err(broken) => {
+                        (at, Err(broken.into_error(method, Log::default())), Headers::new())
+                    }
+                }
             }
             .boxed(),
         );

@@ -122,7 +122,7 @@ impl<'a, M: Method> Straight<'a, M> {
             measures::failed(self.node.name(), &broken.attempt.outcome);
             *broken
         });
-        match Tried::remote(made) {
+        match Tried::remote(made, target, begun.ask.heard.as_ref()) {
             Tried::Answered(answer) => Ok(answer),
             tried => Err(unicast::go_on(self.node.clone(), begun, Some(tried)).boxed()),
         }

@@ -9,10 +9,11 @@ use super::begun::Begun;
 use super::leg::{self, Broken, Patience};
 use super::roster::{Nobody, Roster, Wait};
 use crate::call::ask::Ask;
+use crate::call::heard::Heard;
 use crate::call::local::Local;
 use crate::call::retry::{Failed, FailoverMachine, Step};
 use crate::call::unicast::Answer;
-use crate::call::{ApiKey, Attempt, CallError, Executed, Log, Outcome};
+use crate::call::{ApiKey, Attempt, CallError, Executed, Log, NodeRef, Outcome};
 use crate::node::Node;
 use crate::nodes::measures;
 use crate::service::info::MethodInfo;
@@ -37,9 +38,16 @@ impl<M: Method> Tried<M> {
         }
     }
 
-    pub(crate) fn remote(made: Result<leg::Reply<M>, Broken>) -> Self {
+    /// An attempt on `target`, of whose answer that is `heard` which stands beside it, if somebody asks
+    /// for that.
+    pub(crate) fn remote(made: leg::Made<M>, target: &NodeRef, heard: Option<&Heard>) -> Self {
         match made {
-            Ok(reply) => Self::Answered(reply.map_err(CallError::App)),
+            Ok((reply, headers)) => {
+                if let Some(heard) = heard {
+                    heard.answered(target.clone(), headers);
+                }
+                Self::Answered(reply.map_err(CallError::App))
+            }
             Err(broken) => Self::Broken(broken),
         }
     }
@@ -163,7 +171,8 @@ async fn attempt<M: Method>(
             let times = (ask.started, ask.term);
             let (served, watch) = (Arc::clone(served), ask.watch.clone());
             let local = Local::<M>::new(served, Some(node.clone()), Some(args), times, watch);
-            let mut local = Box::new(local.with(ask.headers.clone()));
+            let local = local.with(ask.headers.clone()).heard(ask.heard.clone());
+            let mut local = Box::new(local);
             let tried = Tried::local((&mut *local).await);
             arguments.give_back(local.take_args());
             Ok(tried)
@@ -175,7 +184,7 @@ async fn attempt<M: Method>(
             let headers = ask.headers.clone();
             let patience = Patience { term: ask.term, moved: None, moves_on, headers };
             let made = leg::remote::<M>(node, ask.method, target, body, patience, watch).await;
-            Ok(Tried::remote(made))
+            Ok(Tried::remote(made, target, ask.heard.as_ref()))
         }
         (_, None) => Err(CallError::Disconnected(Log::default())),
     }

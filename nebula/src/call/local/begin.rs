@@ -66,7 +66,7 @@ pub(crate) fn begin<M: Method>(
 
 /// The call with all that it may need from here on.
 #[cold]
-fn later<M: Method>(
+pub(crate) fn later<M: Method>(
     call: &mut Call<'_, M>,
     times: Times,
     served: &Arc<Served>,

@@ -45,7 +45,7 @@ impl<M: Method, Place> Running<M, Place> {
         match self.scope.enter(poll) {
             Ok(Poll::Ready(reply)) => {
                 self.body = None;
-                self.scope.end();
+                let _ = self.scope.end();
                 let reply = reply.map_err(Broken::Stopped)?;
                 Ok(Poll::Ready(M::Shape::split(reply).map_err(CallError::App)))
             }

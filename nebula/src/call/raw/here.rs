@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use macula::rpc::admission::Entry;
-use macula::rpc::{Failure, Fault, Lease, Phase as Stage, Term};
-use serde_json::Value;
+use macula::rpc::{Answer, Failure, Fault, Lease, Phase as Stage, Term};
 use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Known, ended};
-use crate::call::engine::leg::Broken;
+use super::{Known, Made, ended};
 use crate::call::spawned::spawned;
 use crate::call::{Attempt, Executed, Path};
 use crate::context::{Context, Scope};
@@ -28,12 +26,7 @@ pub(super) fn find(served: &Served, method: &str) -> Option<&'static MethodInfo>
 }
 
 /// Asks the service of the own node.
-pub(super) async fn ask(
-    call: &Known<'_>,
-    served: &Arc<Served>,
-    body: Bytes,
-    term: Term,
-) -> Result<Result<Value, Value>, Broken> {
+pub(super) async fn ask(call: &Known<'_>, served: &Arc<Served>, body: Bytes, term: Term) -> Made {
     asks(call.node.name());
     let began = Instant::now();
     let lease = Lease::new(term);
@@ -59,7 +52,7 @@ async fn run(
     body: Bytes,
     (term, lease): (Term, &Lease),
     hooked: &mut bool,
-) -> Result<Bytes, Failure> {
+) -> Result<Answer, Failure> {
     let method = find(served, &call.call.method).ok_or(Failure::UnknownMethod)?;
     let left = || term.deadline().saturating_duration_since(Instant::now());
     let late = |_| Failure::Deadline { phase: Stage::Queue };
@@ -105,7 +98,7 @@ async fn run(
         () = unconstrained(lease.expired()) => return Err(Failure::Deadline { phase: Stage::Run }),
     };
     waiting.over();
-    ended.map(|answer| answer.body).map_err(failure)
+    ended.map_err(failure)
 }
 
 /// Somebody waits for the call. Dropped before its end, it tells whoever watches the context.

@@ -1,13 +1,12 @@
 //! A call by name of a service of another node.
 
 use bytes::Bytes;
-use macula::rpc::{Moved, Request, Term};
-use serde_json::Value;
+use macula::rpc::{Answer, Moved, Request, Response, Term};
 use tokio::time::Instant;
 
-use super::{Known, ended};
+use super::{Known, Made, ended};
 use crate::call::NodeRef;
-use crate::call::engine::leg::{self, Broken};
+use crate::call::engine::leg;
 use crate::nodes::measures;
 use crate::trace::call::asks;
 
@@ -19,7 +18,7 @@ pub(super) async fn ask(
     body: Bytes,
     term: Term,
     others: bool,
-) -> Result<Result<Value, Value>, Broken> {
+) -> Made {
     asks(&target.name);
     let (began, moved) = (Instant::now(), Moved::default());
     let request = Request {
@@ -38,7 +37,8 @@ pub(super) async fn ask(
     let response = node.mesh().call_to(target.id, request).await;
     watched.ends(leg::verdict(&response.result), response.term.deadline());
     let attempt = |phase, outcome, executed| leg::attempt(target, began, phase, outcome, executed);
-    ended(response.result, response.term, attempt).map_err(|broken| {
+    let Response { result, headers, term, .. } = response;
+    ended(result.map(|body| Answer { body, headers }), term, attempt).map_err(|broken| {
         measures::failed(node.name(), &broken.attempt.outcome);
         *broken
     })

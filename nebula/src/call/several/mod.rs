@@ -23,10 +23,9 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
-use macula::identity::NodeId;
+use macula::rpc::{Headers, Lease};
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
@@ -34,7 +33,9 @@ pub(crate) use self::clocks::{Clock, Clocks};
 
 use super::ask::Ask;
 use super::handle::Place;
-use super::local::{ALONE, Local};
+use super::heard::itself;
+use super::local::Local;
+use super::reply::Beside;
 use super::unary::Call;
 use super::unicast::Answer;
 use super::{Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Why, engine};
@@ -50,8 +51,11 @@ pub(crate) type Predicate<'a, M> = Box<dyn Fn(&Value<M>) -> bool + Send + 'a>;
 /// Says what is known of the attempts on the target with this index, which have come to this end.
 pub(crate) type LogOf = Box<dyn FnMut(usize, &NodeRef, Outcome) -> Log + Send>;
 
-/// The answer of the target with this index, and when it came, counted from the start of the call.
-pub(crate) type Came<M> = (usize, Answer<M>, Duration);
+/// The answer of the target with this index, and what goes beside it.
+pub(crate) type Told<M> = (usize, Answer<M>, Headers);
+
+/// The same, and when it came.
+pub(crate) type Came<M> = (usize, Answer<M>, Beside);
 
 /// The calls to the targets of one call.
 pub(crate) struct Legs<M: Method> {
@@ -76,7 +80,7 @@ pub(crate) struct Legs<M: Method> {
     /// The node that makes the call, if there is one.
     pub(crate) node: Option<Node>,
     /// What comes in. Nothing is sent before the first poll; dropping it gives up the rest.
-    pub(crate) results: BoxStream<'static, (usize, Answer<M>)>,
+    pub(crate) results: BoxStream<'static, Told<M>>,
     /// What is known of the attempts on a target that stayed silent.
     pub(crate) log: LogOf,
 }
@@ -103,7 +107,8 @@ impl<M: Method> Legs<M> {
 
     /// One service in this process.
     pub(crate) fn one(target: NodeRef, mut call: Local<M>, latest: Instant) -> Self {
-        let (started, clock) = (call.started(), Clock::Here(call.lease()));
+        let (started, lease) = (call.started(), call.lease());
+        let clock = Clock::Here(lease.clone());
         Self {
             targets: vec![target],
             configured: 1,
@@ -115,7 +120,7 @@ impl<M: Method> Legs<M> {
             latest,
             stragglers: Stragglers::Cancel,
             node: None,
-            results: stream::once(async { (0, call.await) }).boxed(),
+            results: stream::once(async move { here(0, call, &lease).await }).boxed(),
             log: Box::new(move |_, target, outcome| {
                 Log::from(Attempt {
                     node: None,
@@ -138,8 +143,7 @@ impl<M: Method> Legs<M> {
         let refused = ask.refused.clone();
         let mut legs = match place {
             Place::Alone(served) => {
-                let target = NodeRef { id: NodeId::from_bytes([0; 32]), name: ALONE.into() };
-                Self::one(target, ask.local(Arc::clone(served), None), latest)
+                Self::one(itself(None), ask.local(Arc::clone(served), None), latest)
             }
             Place::Node { node, local } => {
                 let local = local.of::<M::Api>().map(Found::keep);
@@ -154,7 +158,8 @@ impl<M: Method> Legs<M> {
 
     /// Answers for every target, and sends nothing.
     pub(crate) fn refuse(&mut self, error: CallError) {
-        let refused = (0..self.targets.len()).map(move |index| (index, Err(error.clone().widen())));
+        let refused = (0..self.targets.len())
+            .map(move |index| (index, Err(error.clone().widen()), Headers::new()));
         self.results = stream::iter(refused).boxed();
         self.clocks = Clocks::default();
     }
@@ -176,9 +181,9 @@ impl<M: Method> Legs<M> {
                     }
                 },
             };
-            let (index, answer) = answer?;
-            let late = matches!(answer, Err(CallError::Deadline(_)));
-            self.take(index, answer, &mut came);
+            let answer = answer?;
+            let late = matches!(answer.1, Err(CallError::Deadline(_)));
+            self.take(answer, &mut came);
             if late {
                 self.late(&mut came).await;
             }
@@ -196,19 +201,19 @@ impl<M: Method> Legs<M> {
         while let Poll::Ready(Some(answer)) = ready().await {
             answers.push(answer);
         }
-        for (index, answer) in answers {
-            self.take(index, answer, came);
+        for answer in answers {
+            self.take(answer, came);
         }
         for index in self.clocks.take_over(Instant::now()) {
             let Some(target) = self.targets.get(index) else { continue };
             let log = (self.log)(index, target, Outcome::TimedOut);
-            came.push((index, Err(CallError::Deadline(log)), self.started.elapsed()));
+            came.push((index, Err(CallError::Deadline(log)), self.started.elapsed().into()));
         }
     }
 
-    fn take(&mut self, index: usize, answer: Answer<M>, came: &mut Vec<Came<M>>) {
+    fn take(&mut self, (index, answer, headers): Told<M>, came: &mut Vec<Came<M>>) {
         self.clocks.close(index);
-        came.push((index, answer, self.started.elapsed()));
+        came.push((index, answer, Beside { elapsed: self.started.elapsed(), headers }));
     }
 
     /// What is known of a leg that is still open now that the result is decided.
@@ -231,6 +236,16 @@ impl<M: Method> Legs<M> {
             None => drop(tokio::spawn(rest)),
         }
     }
+}
+
+/// The answer of the service of this process, which was asked as the target with this index.
+pub(crate) async fn here<M: Method>(index: usize, call: Local<M>, lease: &Lease) -> Told<M> {
+    let answer = call.await;
+    let headers = match &answer {
+        Ok(_) | Err(CallError::App(_)) => lease.reply_headers(),
+        Err(_) => Headers::new(),
+    };
+    (index, answer, headers)
 }
 
 /// What becomes of the calls left over, as the nearest says that says anything.

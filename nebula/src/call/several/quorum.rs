@@ -79,9 +79,9 @@ impl<M: Method> Quorum<'_, M> {
                 machine.on_deadline();
                 break;
             };
-            let came = came.into_iter().map(|(index, answer, elapsed)| {
+            let came = came.into_iter().map(|(index, answer, beside)| {
                 let success = counts::<M>(self.success.as_ref(), &answer);
-                (index, answer, elapsed, success)
+                (index, answer, beside, success)
             });
             if machine.on_replies(came).is_some() {
                 break;

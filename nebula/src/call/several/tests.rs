@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
 
 use futures_util::Stream;
 use macula::rpc::{Moved, Term};
@@ -49,10 +50,10 @@ async fn straggler_ends<M: Method<Reply = u8, Shape = Shape<false>>>(slow: Durat
         async move {
             tokio::time::sleep(slow).await;
             ended.store(true, SeqCst);
-            (1, Ok(1))
+            (1, Ok(1), Headers::new())
         }
     };
-    let quick = stream::once(async { (0, Ok(0)) });
+    let quick = stream::once(async { (0, Ok(0), Headers::new()) });
     let results = stream::select(quick, stream::once(straggler)).boxed();
     let deadline = Instant::now() + Duration::from_secs(5);
     let none = Legs::none(Why::new("Api", "slow"), until([deadline, deadline]), deadline);
@@ -75,7 +76,7 @@ async fn stragglers_end_as_the_method_says_and_never_after_the_deadline() {
 /// Legs to two nodes with these results.
 fn legs(
     deadlines: [Instant; 2],
-    results: impl Stream<Item = (usize, Answer<Finished>)> + Send + 'static,
+    results: impl Stream<Item = Told<Finished>> + Send + 'static,
 ) -> Legs<Finished> {
     let none = Legs::none(Why::new("A", "b"), until(deadlines), deadlines[1]);
     Legs { targets: vec![node(1), node(2)], results: results.boxed(), ..none }
@@ -108,7 +109,7 @@ async fn legs_of_one_deadline_end_together() {
             } else {
                 std::future::pending::<()>().await;
             }
-            (1, Err(CallError::Deadline(Log::default())))
+            (1, Err(CallError::Deadline(Log::default())), Headers::new())
         };
         let mut legs = legs([deadline; 2], stream::once(late_leg));
         let mut ended = late(&legs.next().await.unwrap());
