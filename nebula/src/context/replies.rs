@@ -20,8 +20,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`NotSaid`] says which bound was exceeded, or why nobody would hear it: nothing has changed then,
-    /// and the call goes on.
+    /// [`NotSaid`] says which bound was exceeded, or why nobody would hear it: nothing has changed
+    /// then, and the call goes on.
     pub fn reply_header(
         &self,
         key: impl AsRef<str>,
