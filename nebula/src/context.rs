@@ -9,6 +9,7 @@
 //! most handlers need.
 
 mod rare;
+mod replies;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -22,7 +23,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call::options::{EXTENSIONS_DEFAULT, Limits};
 use crate::exhausted::Exhausted;
-use crate::not_said::NotSaid;
 use crate::trace::{TraceContext, handed};
 use rare::Rare;
 
@@ -157,43 +157,6 @@ impl Context {
         }
     }
 
-    /// Sends this text back beside what the method returns, also beside its own error, in place of
-    /// another one under this key. Callers that ask for it read it: those of
-    /// [`Call::reply`](crate::Call::reply), and who asks several nodes with each
-    /// [entry](crate::Entry::headers). The bounds are those of
-    /// [`Call::header`](crate::Call::header).
-    ///
-    /// It may be said as long as the method and the plugins around it have not returned: in the
-    /// handler, in a task with a clone of the context, and in any hook of a plugin. If the call is
-    /// refused, panics, or ends for another reason without what the method returns, nothing of it is
-    /// sent. A call in whose course nobody says anything pays nothing for it.
-    ///
-    /// # Errors
-    ///
-    /// [`NotSaid`] says which bound was exceeded, or why nobody would hear it: nothing has changed then,
-    /// and the call goes on.
-    pub fn reply_header(
-        &self,
-        key: impl AsRef<str>,
-        value: impl AsRef<str>,
-    ) -> Result<(), NotSaid> {
-        let lease = self.shared_lease().filter(|_| !self.lent).ok_or(NotSaid::Elsewhere)?;
-        match lease.reply_header(key.as_ref(), value.as_ref())? {
-            true => Ok(()),
-            false => Err(NotSaid::Over),
-        }
-    }
-
-    /// What goes back beside the reply, as far as it has been [said](Self::reply_header) by now: by
-    /// the method and by plugins. Of a [detached](Self::detached) context it is what a test reads; a
-    /// clone that was made where the call does not run knows of nothing.
-    pub fn reply_headers(&self) -> Headers {
-        match self.lease.get() {
-            Some(lease) => lease.reply_headers(),
-            None => with_ambient(|ambient| ambient.reply_headers()).unwrap_or_default(),
-        }
-    }
-
     /// Resolves when nobody waits any more: the caller has gone or the deadline has passed.
     ///
     /// The body itself is dropped then, at its next await, so this is of use in what outlives it:
@@ -300,10 +263,6 @@ impl Ambient {
     fn deadline(&self) -> Instant {
         self.lease.as_ref().map_or(self.term.deadline(), Lease::deadline)
     }
-
-    fn reply_headers(&self) -> Headers {
-        self.lease.as_ref().map_or_else(Headers::new, Lease::reply_headers)
-    }
 }
 
 thread_local! {
@@ -378,11 +337,6 @@ impl Scope {
     #[inline]
     pub(crate) fn end(&self) -> Headers {
         self.lease().map_or_else(Headers::new, Lease::end)
-    }
-
-    /// What goes beside the reply of the body, as far as it has been said.
-    pub(crate) fn reply_headers(&self) -> Headers {
-        self.0.as_ref().map_or_else(Headers::new, Ambient::reply_headers)
     }
 
     fn lease(&self) -> Option<&Lease> {
@@ -511,36 +465,5 @@ mod tests {
         waiting.await.unwrap();
         assert_eq!(start.elapsed(), 11 * SECOND);
         assert_eq!(cx.extend(SECOND), Err(Exhausted::Over));
-    }
-
-    #[test]
-    fn what_goes_back_is_said_by_all_contexts_of_the_call_and_where_it_runs() {
-        let term = Term::new(Instant::now() + SECOND, SECOND, 3);
-        let cx = Context::new(None, term, None, Headers::new());
-        let elsewhere = |cx: &Context| {
-            std::thread::scope(|scope| scope.spawn(|| cx.reply_header("k", "v")).join().unwrap())
-        };
-        assert_eq!(elsewhere(&cx), Err(NotSaid::Elsewhere));
-        let lent = std::thread::scope(|scope| scope.spawn(|| cx.clone()).join().unwrap());
-        let mut scope = cx.scope();
-        let (twin, clone) = scope.enter(|| {
-            assert!(cx.reply_headers().is_empty(), "nobody has said anything");
-            let twin = cx.twin();
-            twin.reply_header("twin", "1").unwrap();
-            (twin, cx.clone())
-        });
-        assert_eq!(elsewhere(&clone), Ok(()), "a clone goes anywhere");
-        assert_eq!(lent.reply_header("k", "v"), Err(NotSaid::Elsewhere));
-        assert!(lent.reply_headers().is_empty());
-        let said = scope.end();
-        assert_eq!(said.iter().collect::<Vec<_>>(), [("k", "v"), ("twin", "1")]);
-        assert_eq!(twin.reply_headers(), said);
-        assert_eq!(clone.reply_header("late", "1"), Err(NotSaid::Over));
-        // A test reads what a handler has said.
-        let alone = Context::detached(SECOND);
-        alone.reply_header("k", "v").unwrap();
-        assert_eq!(alone.reply_headers().get("k"), Some("v"));
-        let wrong = alone.reply_header("K", "v").unwrap_err();
-        assert!(wrong.to_string().starts_with("a header's key has 1 to 64 bytes"), "{wrong}");
     }
 }

@@ -39,8 +39,9 @@ impl<T, E> FirstMachine<T, E> {
         self.fanout.targets()
     }
 
-    /// Results of targets at one moment, each with the predicate's word on it, which counts for `Ok` only. Enough successes decide at once, failures
-    /// together. Later results of the same target, and all after the decision, are ignored.
+    /// Results of targets at one moment, each with the predicate's word on it, which counts for `Ok`
+    /// only. Enough successes decide at once, failures together. Later results of the same target, and
+    /// all after the decision, are ignored.
     pub(crate) fn on_replies(
         &mut self,
         results: impl IntoIterator<Item = (usize, Result<T, CallError<E>>, Beside, bool)>,

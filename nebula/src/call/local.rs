@@ -117,11 +117,6 @@ impl<M: Method> Local<M> {
         Self { headers, ..self }
     }
 
-    /// The same, of which somebody asks for what goes back beside its reply.
-    pub(crate) fn heard(self, heard: Option<Heard>) -> Self {
-        Self { heard, ..self }
-    }
-
     /// When it started.
     pub(crate) fn started(&self) -> Instant {
         self.started

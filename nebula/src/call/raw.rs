@@ -4,6 +4,7 @@
 //! of a client, except that each node is asked once at most. The arguments are read by the node that
 //! is asked, into the types of its method, whatever their shape there.
 
+mod ended;
 mod here;
 mod there;
 
@@ -15,11 +16,11 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use macula::identity::NodeId;
-use macula::rpc::{Answer, Failure, Headers, Term};
+use macula::rpc::{Headers, Term};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
-use super::engine::leg::{self, Broken, End, Named};
+use super::engine::leg::Named;
 use super::engine::order::{Look, Order};
 use super::engine::reach::{Here, Sought, Whom};
 use super::engine::roster::SETTLE;
@@ -397,31 +398,6 @@ impl<'c> Known<'c> {
         let ours = || self.contract.map(|(_, method)| method.key());
         known.map(|provider| provider.key).or_else(ours).unwrap_or_default()
     }
-}
-
-/// What the method returned, and what went back beside it.
-type Made<B = Broken> = Result<(Result<Value, Value>, Headers), B>;
-
-/// What an attempt has come to.
-fn ended(
-    result: Result<Answer, Failure>,
-    term: Term,
-    attempt: impl FnOnce(Phase, Outcome, Executed) -> Attempt,
-) -> Made<Box<Broken>> {
-    let failure = match result {
-        Ok(Answer { body, headers }) => {
-            let answer = serde_json::from_slice(&body).map_err(|error| {
-                let outcome = Outcome::Malformed(error.to_string().into());
-                let attempt = attempt(Phase::Reply, outcome, Executed::Yes);
-                Box::new(Broken { attempt, term, end: End::Garbled })
-            });
-            return Ok((answer?, headers));
-        }
-        Err(failure) => failure,
-    };
-    let executed = leg::executed(failure.executed());
-    let attempt = attempt(leg::phase(&failure), leg::outcome(&failure), executed);
-    Err(Box::new(Broken { attempt, term, end: End::Failure(failure) }))
 }
 
 #[cfg(test)]

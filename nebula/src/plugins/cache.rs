@@ -40,8 +40,8 @@ const LONGEST_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 /// call, such as `tenant`, say so with [`vary`](Self::vary), or one tenant gets what was made for
 /// another one.** The same goes for a plugin below that does.
 ///
-/// What [went back](crate::Context::reply_header) beside a reply is not kept: it does not go back beside
-/// a reply that is given again, unless a plugin above says it anew.
+/// What [went back](crate::Context::reply_header) beside a reply is not kept: it does not go back
+/// beside a reply that is given again, unless a plugin above says it anew.
 ///
 /// A reply given again is the old one for as long as [`ttl`](Self::ttl) says. If what a reply is made
 /// of changes, [`clear`](Self::clear) forgets all of them, at once and also those of calls under way.

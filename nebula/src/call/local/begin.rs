@@ -11,6 +11,7 @@ use super::body::body;
 use super::running::{Broken, Running};
 use super::{Local, Stage};
 use crate::call::ask::Ask;
+use crate::call::heard::Heard;
 use crate::call::times::Times;
 use crate::call::unary::Call;
 use crate::call::unicast::Answer;
@@ -61,6 +62,13 @@ pub(crate) fn begin<M: Method>(
             Ok(Err(later(call, times, served, node).panicked(message)))
         }
         Err(Broken::Stopped(stopped)) => Err(refused(call, times, served, node, *stopped)),
+    }
+}
+
+impl<M: Method> Local<M> {
+    /// The same, of which somebody asks for what goes back beside its reply.
+    pub(crate) fn heard(self, heard: Option<Heard>) -> Self {
+        Self { heard, ..self }
     }
 }
 
