@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::options::Options;
 use super::unary::Call;
-use super::{Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why, written};
+use super::{Attempt, CallError, Log, Outcome, Why, written};
 use crate::context::{Context, Inherited};
 use crate::service::method::Method;
 
@@ -97,13 +97,5 @@ fn unwritten(why: String) -> CallError {
 
 /// What is known of a call of which nothing was sent.
 fn not_sent(outcome: Outcome) -> Log {
-    Log::from(Attempt {
-        node: None,
-        name: "".into(),
-        path: Path::Local,
-        phase: Phase::Resolve,
-        elapsed: Duration::ZERO,
-        outcome,
-        executed: Executed::No,
-    })
+    Attempt::unsent(None, Duration::ZERO, outcome).into()
 }
