@@ -16,5 +16,6 @@ pub fn serve(at: SocketAddr) -> Result<(), BuildError> {
         builder.set_buckets_for_metric(Matcher::Full(name.into()), &BUCKETS)
     };
     let builder = PrometheusBuilder::new().with_http_listener(at);
-    buckets(buckets(builder, "nebula_call_seconds")?, "nebula_client_call_duration_seconds")?.install()
+    buckets(buckets(builder, "nebula_call_seconds")?, "nebula_client_call_duration_seconds")?
+        .install()
 }

@@ -9,6 +9,7 @@ use macula::identity::NodeId;
 use macula::text::Safe;
 
 use crate::Status;
+use crate::node::Node;
 
 /// One try of a call on one node.
 ///
@@ -31,6 +32,21 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// Whether the method ran in this attempt.
     pub executed: Executed,
+}
+
+impl Attempt {
+    /// One of which nothing was sent, by the node that was to send it, if there is one.
+    pub(crate) fn unsent(by: Option<&Node>, elapsed: Duration, outcome: Outcome) -> Self {
+        Self {
+            node: by.map(Node::id),
+            name: by.map_or("", Node::name).into(),
+            path: Path::Local,
+            phase: Phase::Resolve,
+            elapsed,
+            outcome,
+            executed: Executed::No,
+        }
+    }
 }
 
 impl fmt::Display for Attempt {

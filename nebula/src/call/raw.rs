@@ -29,9 +29,7 @@ use super::inspect::{available, explain};
 use super::options::{EXTENSIONS_DEFAULT, Limits, Options, TIMEOUT_DEFAULT};
 use super::retry::{FailoverMachine, Step};
 use super::times::refused;
-use super::{
-    Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase, Reply, Why, written,
-};
+use super::{Attempt, CallError, Log, NodeRef, Outcome, Reply, Why, written};
 use crate::context::Inherited;
 use crate::node::Node;
 use crate::nodes::choices::{Draw, Turns};
@@ -300,15 +298,8 @@ impl<'c> Known<'c> {
             }
         };
         written.map(Bytes::from).map_err(|why| {
-            CallError::Protocol(Log::from(Attempt {
-                node: Some(self.node.id()),
-                name: self.node.name().into(),
-                path: Path::Local,
-                phase: Phase::Resolve,
-                elapsed: self.started.elapsed(),
-                outcome: Outcome::Unwritable(why.into()),
-                executed: Executed::No,
-            }))
+            let (elapsed, outcome) = (self.started.elapsed(), Outcome::Unwritable(why.into()));
+            CallError::Protocol(Attempt::unsent(Some(self.node), elapsed, outcome).into())
         })
     }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::options::Options;
 use super::unary::Call;
-use super::{Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why, written};
+use super::{Attempt, CallError, Log, Outcome, Why, written};
 use crate::context::{Context, Inherited};
 use crate::service::method::Method;
 
@@ -24,7 +24,7 @@ pub(crate) struct Times {
 impl Times {
     /// The times of a call that begins now. The clock is read once, here, and for most calls that
     /// stay in this process never again.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of<M: Method>(call: &Call<'_, M>) -> Self {
         let Call { shared, options, .. } = call;
         let usual = shared.limits(M::INFO);
@@ -73,7 +73,7 @@ impl Times {
 }
 
 /// Why a call cannot be sent: an interceptor has refused it, or what is written on it cannot be.
-#[inline]
+#[inline(always)]
 pub(crate) fn unsendable<M: Method>(call: &Call<'_, M>) -> Option<CallError> {
     let (client, options) = (&call.shared.options, &call.options);
     if client.is_plain() && options.is_plain() {
@@ -98,13 +98,5 @@ fn unwritten(why: String) -> CallError {
 
 /// What is known of a call of which nothing was sent.
 fn not_sent(outcome: Outcome) -> Log {
-    Log::from(Attempt {
-        node: None,
-        name: "".into(),
-        path: Path::Local,
-        phase: Phase::Resolve,
-        elapsed: Duration::ZERO,
-        outcome,
-        executed: Executed::No,
-    })
+    Attempt::unsent(None, Duration::ZERO, outcome).into()
 }

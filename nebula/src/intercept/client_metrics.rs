@@ -38,9 +38,12 @@ const NAMELESS: (&str, &str) = ("", "");
 /// ```
 #[derive(Debug)]
 pub struct ClientMetrics {
-    /// By service and method.
-    methods: RwLock<BTreeMap<Box<str>, BTreeMap<Box<str>, Vec<Series>>>>,
+    /// By service.
+    methods: RwLock<BTreeMap<Box<str>, Methods>>,
 }
+
+/// By method.
+type Methods = BTreeMap<Box<str>, Vec<Series>>;
 
 #[derive(Debug)]
 struct Series {

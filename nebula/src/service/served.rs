@@ -72,7 +72,12 @@ impl Served {
 
     /// Whether the other is the same service, perhaps with other plugins.
     pub(crate) fn is_form_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.gates, &other.gates)
+        self.is_behind(&other.gates)
+    }
+
+    /// Whether these are its gates, and so it is the service that they were made for.
+    pub(crate) fn is_behind(&self, gates: &Arc<Gates>) -> bool {
+        Arc::ptr_eq(&self.gates, gates)
     }
 
     /// The object that runs it.

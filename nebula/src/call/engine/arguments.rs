@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::call::{Attempt, CallError, Executed, Log, Outcome, Path, Phase};
+use crate::call::{Attempt, CallError, Outcome};
 use crate::node::Node;
 use crate::service::input::contained;
 use crate::service::method::{Error, Method};
@@ -80,14 +80,7 @@ impl<M: Method> Arguments<M> {
 
     /// Nothing was sent.
     fn error(&self, outcome: Outcome) -> CallError<Error<M>> {
-        CallError::Protocol(Log::from(Attempt {
-            node: Some(self.node.id()),
-            name: self.node.name().into(),
-            path: Path::Local,
-            phase: Phase::Resolve,
-            elapsed: self.started.elapsed(),
-            outcome,
-            executed: Executed::No,
-        }))
+        let elapsed = self.started.elapsed();
+        CallError::Protocol(Attempt::unsent(Some(&self.node), elapsed, outcome).into())
     }
 }
