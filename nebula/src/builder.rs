@@ -262,9 +262,10 @@ impl NodeBuilder {
         let mut services = table(services, &settings.name)?;
         let generic = roles::is_generic(&settings)?;
         let own_tags: BTreeSet<String> = settings.tags.iter().cloned().collect();
+        let later = living.iter().map(Service::info).collect::<Result<Vec<_>, _>>()?;
         let infos = || {
             let here = services.values().map(|served| served.info());
-            here.chain(living.iter().map(Service::info))
+            here.chain(later.iter().copied())
         };
         let mut notice = None;
         if let Some(topology) = &settings.topology {

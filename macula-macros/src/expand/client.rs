@@ -46,7 +46,7 @@ pub(crate) fn methods(service: &Service) -> TokenStream {
         quote!(#(#cfgs)* #marker)
     });
     let methods = service.methods.iter().map(|method| client_method(service, method));
-    let narrowed = narrowed(service);
+    let (named, version) = narrowed(service);
     quote! {
         #vis mod #module { #(#markers)* }
 
@@ -55,6 +55,8 @@ pub(crate) fn methods(service: &Service) -> TokenStream {
             #vis fn new(node: &#krate::Node) -> Self {
                 Self(__nebula::Handle::new(node))
             }
+
+            #named
 
             /// A client that calls `service` itself, without node and network: the mock of a test.
             #vis fn local(service: impl #ident) -> Self {
@@ -69,7 +71,7 @@ pub(crate) fn methods(service: &Service) -> TokenStream {
                 Self(__nebula::Handle::with(&self.0, set))
             }
 
-            #narrowed
+            #version
 
             /// The same client for a task that a handler spawns: its calls inherit the deadline
             /// and the cancellation of `cx`.
@@ -82,9 +84,9 @@ pub(crate) fn methods(service: &Service) -> TokenStream {
     }
 }
 
-/// The methods that set which versions, and which instance, are asked, unless the service has one
-/// of that name itself.
-fn narrowed(service: &Service) -> TokenStream {
+/// What makes a client for a service of another name, and for some versions, unless the service has
+/// a method of that name itself.
+fn narrowed(service: &Service) -> (Option<TokenStream>, Option<TokenStream>) {
     let (krate, vis) = (&service.krate, &service.item.vis);
     let free = |name: &str| service.methods.iter().all(|method| method.ident != name);
     let version = free("version").then(|| {
@@ -104,21 +106,20 @@ fn narrowed(service: &Service) -> TokenStream {
     });
     let named = free("named").then(|| {
         quote! {
-            /// The same client for the service that is started under this name, where one node
-            /// serves several of this contract.
+            /// The same for the service that was started under this name.
             ///
             /// # Errors
             ///
             /// No service can be called so.
             #vis fn named(
-                &self,
+                node: &#krate::Node,
                 name: &::core::primitive::str,
             ) -> ::core::result::Result<Self, #krate::BadServiceName> {
-                __nebula::Handle::named(&self.0, name).map(Self)
+                __nebula::Handle::named(node, name).map(Self)
             }
         }
     });
-    quote!(#version #named)
+    (named, version)
 }
 
 /// What nebula knows of the service and of each method; goes into a block where `__nebula` is

@@ -20,7 +20,7 @@ use crate::service::slot::Slot;
 /// The inside of the generated client of the service `S`. A clone is one reference count.
 ///
 /// On a handle made by [`local`](Self::local) there are no nodes to choose among: selectors,
-/// versions, names, `to` and `pick` are taken as matching the one service there is.
+/// versions, `to` and `pick` are taken as matching the one service there is.
 pub struct Handle<S> {
     shared: Arc<Shared>,
     service: PhantomData<fn() -> S>,
@@ -110,10 +110,13 @@ impl Shared {
 impl<S: Service> Handle<S> {
     /// Calls through `node`.
     pub fn new(node: &Node) -> Self {
-        node.check_client(S::INFO);
-        node.contracts().learn(S::INFO);
-        let local = node.slot(S::INFO.service_name());
-        Self::of(Place::Node { node: node.clone(), local })
+        Self::through(node, S::INFO, None)
+    }
+
+    /// Calls the service of this name through `node`.
+    pub fn named(node: &Node, name: &str) -> Result<Self, BadServiceName> {
+        let info = S::INFO.named(TypeId::of::<S>(), name)?;
+        Ok(Self::through(node, info, (name != S::INFO.service_name()).then_some(info)))
     }
 
     /// Calls `service` in this process.
@@ -121,37 +124,33 @@ impl<S: Service> Handle<S> {
     where
         Provider<T>: Provides<S>,
     {
-        Self::of(Place::Alone(Served::new(erase::<S, T>(service))))
+        Self::of(Place::Alone(Served::new(erase::<S, T>(service))), None)
     }
 
-    fn of(place: Place) -> Self {
+    fn through(
+        node: &Node,
+        info: &'static ServiceInfo,
+        renamed: Option<&'static ServiceInfo>,
+    ) -> Self {
+        node.check_client(info);
+        node.contracts().learn(info);
+        let local = node.slot(info.service_name());
+        Self::of(Place::Node { node: node.clone(), local }, renamed)
+    }
+
+    fn of(place: Place, renamed: Option<&'static ServiceInfo>) -> Self {
         let selectors = S::INFO
             .by_index(|method| method.selector().or(S::INFO.selector()).map(parse_selector))
             .into();
         let options = Options::default();
         let limits = limits::<S>(&place, &options);
-        Self::sharing(Shared { place, options, renamed: None, within: None, selectors, limits })
+        Self::sharing(Shared { place, options, renamed, within: None, selectors, limits })
     }
 
     /// The same for services of such a version.
     pub fn version(&self, requirement: &str) -> Result<Self, BadVersion> {
         let requirement = requirement.parse()?;
         Ok(self.with(|options| options.version(requirement)))
-    }
-
-    /// The same for the service of this name.
-    pub fn named(&self, name: &str) -> Result<Self, BadServiceName> {
-        let info = S::INFO.named(TypeId::of::<S>(), name)?;
-        let place = match &self.shared.place {
-            Place::Node { node, .. } => {
-                node.check_client(info);
-                node.contracts().learn(info);
-                Place::Node { node: node.clone(), local: node.slot(name) }
-            }
-            alone @ Place::Alone(_) => alone.clone(),
-        };
-        let renamed = (name != S::INFO.service_name()).then_some(info);
-        Ok(Self::sharing(Shared { place, renamed, ..Shared::clone(&self.shared) }))
     }
 
     /// The same with other defaults.

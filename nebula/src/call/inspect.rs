@@ -71,6 +71,7 @@ impl<M: Method, Targets> Call<'_, M, Targets> {
         };
         let method = self.shared.method(M::INFO);
         Sought {
+            client: Some(M::Api::INFO),
             global: M::Api::INFO.is_global(),
             service: method.service_name(),
             method: method.method_name(),
@@ -86,7 +87,7 @@ impl<M: Method, Targets> Call<'_, M, Targets> {
 
 /// What keeps each known node from being asked, and who can be.
 pub(crate) fn explain(node: &Node, sought: &Sought<'_>) -> Why {
-    let why = sought.why(&node.mesh().view());
+    let why = sought.why(&node.mesh().view(), node);
     match fault(node, &sought.whom) {
         Some(fault) => why.fault(&fault.to_string()),
         None if why.askable() > 0 => why,

@@ -172,7 +172,6 @@ struct Known<'c> {
     node: &'c Node,
     id: u64,
     contract: Option<(&'static ServiceInfo, &'static MethodInfo)>,
-    idempotent: bool,
     started: Instant,
     /// What the handler around it gives it.
     inherited: Option<Inherited>,
@@ -202,7 +201,6 @@ impl<'c> Known<'c> {
             node,
             id: method_id(service, method),
             contract,
-            idempotent: contract.is_some_and(|(_, method)| method.is_idempotent()),
             started: Instant::now(),
             inherited,
             headers,
@@ -228,7 +226,8 @@ impl<'c> Known<'c> {
         node.retries().deposit();
         let mut draw = self.draw(targets.nodes.len());
         let order = self.order(&targets, &mut draw);
-        let mut failover = FailoverMachine::new(order.len(), self.idempotent);
+        let idempotent = self.is_idempotent(&targets);
+        let mut failover = FailoverMachine::new(order.len(), idempotent);
         let (mut term, mut log) = (term, Log::default());
         for at in order {
             let Some(target) = targets.nodes.get(at) else { continue };
@@ -240,8 +239,8 @@ impl<'c> Known<'c> {
             let made = match (&targets.local, targets.itself == Some(at)) {
                 (Some(served), true) => here::ask(self, served, body.clone(), term).await,
                 _ => {
-                    let others = targets.nodes.len() > 1;
-                    there::ask(self, target, key, body.clone(), term, others).await
+                    let moves_on = idempotent && targets.nodes.len() > 1;
+                    there::ask(self, target, key, body.clone(), term, moves_on).await
                 }
             };
             let broken = match made {
@@ -319,6 +318,7 @@ impl<'c> Known<'c> {
             let serves = |served: &Arc<Served>| here::find(served, &self.call.method).is_some();
             let local = node.served(&self.call.service).filter(serves);
             let sought = Sought {
+                client: None,
                 global: self.contract.is_none_or(|(service, _)| service.is_global()),
                 service: &self.call.service,
                 method: &self.call.method,
@@ -379,6 +379,17 @@ impl<'c> Known<'c> {
         let Targets { nodes, itself, local } = targets;
         let look = Look { node: self.node, targets: nodes, itself: *itself, local };
         Order::new(look, self.policy(), draw)
+    }
+
+    /// Whether it does no harm to run it on several of them: they serve the method that this node
+    /// knows, and not another one of its names.
+    fn is_idempotent(&self, targets: &Targets) -> bool {
+        let Some((_, method)) = self.contract else { return false };
+        let local = targets.local.as_ref().and_then(|local| here::find(local, &self.call.method));
+        let known = |other: &MethodInfo| other.key() == method.key() && other.is_idempotent();
+        method.is_idempotent()
+            && local.is_none_or(known)
+            && targets.nodes.iter().all(|target| self.key_at(target) == method.key())
     }
 
     /// The shape of the method on this node.

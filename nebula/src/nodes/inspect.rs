@@ -46,6 +46,7 @@ impl Node {
         };
         let served = self.served(service).filter(serves);
         ask(&Sought {
+            client: None,
             global: true,
             service,
             method,

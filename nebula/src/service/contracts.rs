@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::info::{MethodInfo, ServiceInfo};
 
-/// Contracts by the wire name of the service. Of several under one name the first is kept, and
-/// what the node serves comes first. There are at most as many as the program has traits.
+/// Contracts by the wire name of the service. Of several under one name that of the last service is
+/// kept, else that of the first client. There are at most as many as the program has names of
+/// services.
 #[derive(Debug)]
 pub(crate) struct Contracts(Mutex<BTreeMap<&'static str, &'static ServiceInfo>>);
 
@@ -20,6 +21,11 @@ impl Contracts {
     /// Takes in the contract of a client.
     pub(crate) fn learn(&self, info: &'static ServiceInfo) {
         self.lock().entry(info.service_name()).or_insert(info);
+    }
+
+    /// Takes in the contract of a service that the node serves, in place of others of its name.
+    pub(crate) fn serve(&self, info: &'static ServiceInfo) {
+        self.lock().insert(info.service_name(), info);
     }
 
     /// The contract of this name, and its method of this name.
@@ -56,8 +62,11 @@ mod tests {
         let contracts = Contracts::new([&SERVED].into_iter());
         contracts.learn(&CALLED);
         contracts.learn(&OTHER);
+        const LATER: ServiceInfo = ServiceInfo::new("Users", &[&FIND]);
         assert_eq!(contracts.find("Users", "find").unwrap().0.selector(), Some("&db"));
         assert!(contracts.find("Users", "put").is_none() && contracts.find("X", "find").is_none());
+        contracts.serve(&LATER);
+        assert_eq!(contracts.find("Users", "find").unwrap().0.selector(), None);
         let names: Vec<_> = contracts.all().iter().map(|info| info.service_name()).collect();
         assert_eq!(names, ["Jobs", "Users"]);
     }

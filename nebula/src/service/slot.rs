@@ -112,7 +112,7 @@ pub(crate) struct Slots(Mutex<BTreeMap<String, Arc<Slot>>>);
 
 impl Slots {
     /// The place of this name, whether or not anything is there. There are as many as the program
-    /// has contracts and services, for nobody else asks.
+    /// has names of services, for nobody else asks.
     pub(crate) fn slot(&self, service: &str) -> Arc<Slot> {
         let mut slots = lock(&self.0);
         if let Some(slot) = slots.get(service) {

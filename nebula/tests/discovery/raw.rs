@@ -1,5 +1,8 @@
 //! Calls by name, in JSON.
 
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+
 use nebula::Executed;
 use nebula::plugin::{Hooks, Inbound, Plugin, Refusal};
 use nebula::prelude::*;
@@ -187,4 +190,55 @@ async fn plugins_are_passed() {
         let error = raw(node, "put", json!([{ "id": 1, "name": "Bob" }])).await.unwrap_err();
         assert!(error.denial().unwrap().to_string().contains("read only"), "{error:?}");
     }
+}
+
+/// A contract that the tool has a client of, and another one of its names, which is served.
+#[service(global, name = "Ledger")]
+trait Known {
+    #[api(idempotent)]
+    async fn book(&self, amount: u64) -> u64;
+}
+
+#[service(global, name = "Ledger")]
+trait Served {
+    #[api]
+    async fn book(&self, amount: u32) -> u64;
+}
+
+/// Notes where it runs, and never comes to an end.
+struct Books(&'static str, Arc<Mutex<Vec<&'static str>>>);
+
+impl Served for Books {
+    async fn book(&self, _: u32) -> u64 {
+        self.1.lock().unwrap().push(self.0);
+        pending().await
+    }
+}
+
+/// That a method may run twice is believed of the method that is served, and of no other of its
+/// names.
+#[tokio::test(start_paused = true)]
+async fn it_runs_once_whatever_another_contract_says() {
+    let mut cluster = Cluster::new(1);
+    let run = Arc::<Mutex<Vec<_>>>::default();
+    let mut servers = Vec::new();
+    for name in ["one", "two"] {
+        let server = cluster.node(name).serve(Books(name, run.clone())).start().await;
+        servers.push(server);
+    }
+    let tool = cluster.node("tool").start().await;
+    let known = KnownClient::new(&tool);
+    cluster.settle().await;
+    assert!(known.book(1).available_nodes().is_empty(), "another shape");
+    let call = tokio::spawn({
+        let tool = Node::clone(&tool);
+        async move { tool.call_raw("Ledger", "book", json!([1])).timeout(60 * SECOND).await }
+    });
+    sleep(SECOND).await;
+    let [ran] = *run.lock().unwrap().clone() else { panic!("it runs in one place") };
+    // Whoever has it is gone, and the other could be asked.
+    cluster.kill(servers.iter().find(|server| server.name() == ran).unwrap());
+    let lost = call.await.unwrap().unwrap_err();
+    assert!(matches!(lost, CallError::Disconnected(_)), "{lost}");
+    assert_eq!((lost.executed(), run.lock().unwrap().len()), (Executed::Unknown, 1));
 }

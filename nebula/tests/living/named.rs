@@ -70,7 +70,7 @@ async fn serve(node: &Node, name: &str, part: Part) -> nebula::ServiceHandle {
 }
 
 fn on(node: &Node, name: &str) -> ShardClient {
-    ShardClient::new(node).named(name).unwrap()
+    ShardClient::named(node, name).unwrap()
 }
 
 /// Waits until `node` knows of so many nodes that serve `name`.
@@ -120,8 +120,8 @@ async fn each_is_called_by_its_name() {
         let plain = ShardClient::new(node);
         let nobody = plain.which().await.unwrap_err();
         assert!(matches!(nobody, CallError::NoProvider(_)), "{nobody}");
-        let meant = "one (does not serve it, but `shard-eu`, which has such a method: did you mean \
-                     `.named(\"shard-eu\")`?)";
+        let meant = "one (does not serve it, but `shard-eu` of the same contract: did you mean \
+                     `named(.., \"shard-eu\")`?)";
         assert!(nobody.to_string().contains(meant), "{nobody}");
         let gone = on(node, "shard-asia").which().await.unwrap_err().to_string();
         assert!(gone.contains("shard-asia"), "{gone}");
@@ -145,12 +145,7 @@ async fn without_a_name_it_is_that_of_the_contract() {
         assert_eq!(ShardClient::new(node).which().await.unwrap(), "plain");
         assert_eq!(on(node, "Shard").which().await.unwrap(), "plain");
         assert_eq!(on(node, "other").which().await.unwrap(), "other");
-        // And back.
-        let back = on(node, "other").named("Shard").unwrap();
-        assert_eq!(back.which().await.unwrap(), "plain");
     }
-    let alone = ShardClient::local(part("alone")).named("any").unwrap();
-    assert_eq!(alone.which().await.unwrap(), "alone");
 }
 
 /// Each has its own life, gates, plugins and configuration.
@@ -225,7 +220,7 @@ async fn a_call_goes_on_to_one_of_its_name() {
 async fn what_cannot_be_a_name_is_refused() {
     let node = Site::new().node("one").await;
     for name in ["", "a/b", "a b", &"x".repeat(129)] {
-        let refused: BadServiceName = ShardClient::new(&node).named(name).unwrap_err();
+        let refused: BadServiceName = ShardClient::named(&node, name).unwrap_err();
         let started = Service::new(part("x")).name(name).start_on(&node).await;
         let Err(ServiceError::Name(same)) = started else { panic!("{started:?}") };
         assert_eq!(refused, same);
@@ -257,4 +252,48 @@ async fn interceptors_see_the_name() {
     on(&tool, "a").which().await.unwrap();
     let _ = on(&tool, "a").which().all().await.unwrap();
     assert_eq!(notes.take(), ["one a/which", "all a/which"]);
+    // It never meant the one that bears the name of the contract.
+    let routes = tool.routes().to_string();
+    assert!(routes.contains("a.which") && !routes.contains("Shard"), "{routes}");
+}
+
+/// Served to its own node only.
+#[service]
+trait Inner {
+    #[api]
+    async fn inside(&self) -> u8;
+}
+
+struct Alone;
+
+impl Inner for Alone {
+    async fn inside(&self) -> u8 {
+        7
+    }
+}
+
+/// Whoever forgets the name is told it, also of what others are not told of; a service that has but
+/// some of the methods is not meant.
+#[tokio::test(start_paused = true)]
+async fn who_forgets_the_name_is_told_it() {
+    let node = Site::new().node("one").await;
+    let inner = Service::new(Alone).name("inner-1");
+    inner.start_on(&node).await.unwrap();
+    serve(&node, "shard-1", part("x")).await;
+    assert_eq!(InnerClient::named(&node, "inner-1").unwrap().inside().await.unwrap(), 7);
+    let inner = InnerClient::new(&node).inside().await.unwrap_err().to_string();
+    assert!(inner.contains("did you mean `named(.., \"inner-1\")`?"), "{inner}");
+    let shard = ShardClient::new(&node).which().why().to_string();
+    assert!(shard.contains("did you mean `named(.., \"shard-1\")`?"), "{shard}");
+    let other = WiderClient::new(&node).which().why().to_string();
+    assert!(!other.contains("did you mean"), "{other}");
+}
+
+/// It has a method of another contract, and one more.
+#[service(global)]
+trait Wider {
+    #[api(idempotent)]
+    async fn which(&self) -> String;
+    #[api]
+    async fn more(&self);
 }

@@ -13,6 +13,7 @@ use crate::call::ask::Targets;
 use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
 use crate::nodes::{Selector, VersionRequirement};
+use crate::service::info::{MethodInfo, ServiceInfo};
 use crate::service::served::Served;
 
 /// A method, and whom a call of it is for.
@@ -27,6 +28,8 @@ pub(crate) struct Sought<'a> {
     pub(crate) whom: Whom<'a>,
     /// The version that its service must have.
     pub(crate) version: Option<Wanted<'a>>,
+    /// The contract by which it is asked, if it is a client that asks.
+    pub(crate) client: Option<&'static ServiceInfo>,
     /// Whether others are told of the service, as far as the asking node knows.
     pub(crate) global: bool,
     /// The node that asks.
@@ -182,10 +185,10 @@ impl Sought<'_> {
 
     /// Each known node, and what keeps it from being asked or that nothing does: first those that
     /// can be asked, then the others, both by name.
-    pub(crate) fn why(&self, view: &View) -> Why {
+    pub(crate) fn why(&self, view: &View, node: &Node) -> Why {
         let reason = |known: &NodeView| match &known.record {
             None => (known.id.short(), Some("has not said yet what it serves".to_owned())),
-            Some(record) => (record.name.clone(), self.obstacle(view, known, record)),
+            Some(record) => (record.name.clone(), self.obstacle(view, node, known, record)),
         };
         let mut reasons: Vec<_> = view.nodes().iter().map(reason).collect();
         reasons.sort_by(|(a, kept), (b, also)| {
@@ -200,7 +203,13 @@ impl Sought<'_> {
         gone.fold(why, |why, id| why.node(&id.short(), "is not alive in this cluster"))
     }
 
-    fn obstacle(&self, view: &View, known: &NodeView, record: &NodeRecord) -> Option<String> {
+    fn obstacle(
+        &self,
+        view: &View,
+        node: &Node,
+        known: &NodeView,
+        record: &NodeRecord,
+    ) -> Option<String> {
         if let Some(clause) = self.whom.rejects(record) {
             return Some(clause);
         }
@@ -214,7 +223,7 @@ impl Sought<'_> {
             return Some(match self.here {
                 Here::OtherContract => "serves another contract of this name".into(),
                 Here::Closed => "takes no calls now".into(),
-                Here::Serves | Here::Not => self.absent(record),
+                Here::Serves | Here::Not => absent(self.meant_here(node)),
             });
         }
         if !self.global {
@@ -227,24 +236,37 @@ impl Sought<'_> {
         let shapes = view.providers(self.id).iter().filter(|p| p.node == known.id);
         let mut shapes = shapes.map(|provider| provider.key).peekable();
         if shapes.peek().is_none() {
-            return Some(self.absent(record));
+            return Some(absent(self.meant(record)));
         }
         wrong_shape(self.key, shapes).or_else(|| self.other_version(record))
     }
 
-    /// That a node does not serve it; but perhaps it serves its contract under another name.
-    fn absent(&self, record: &NodeRecord) -> String {
-        let such = |service: &&ServiceRecord| {
-            service.methods.iter().any(|m| m.name == self.method && Some(m.key) == self.key)
+    /// The name of another service of the contract on this node.
+    fn meant_here(&self, node: &Node) -> Option<String> {
+        let methods = self.client?.methods();
+        let names = node.served_here().into_iter().filter(|served| !served.is_closed());
+        let same = |other: &ServiceInfo| {
+            let other = other.methods();
+            methods.iter().all(|ours| {
+                other.iter().any(|theirs| is_same(ours, theirs.method_name(), theirs.key()))
+            })
         };
-        match record.services.iter().find(such) {
-            Some(other) => format!(
-                "does not serve it, but `{0}`, which has such a method: did you mean \
-                 `.named(\"{0}\")`?",
-                other.name
-            ),
-            None => "does not serve it".to_owned(),
-        }
+        let mut others = names.map(|served| served.info()).filter(|info| same(info));
+        others
+            .find(|info| info.service_name() != self.service)
+            .map(|info| info.service_name().into())
+    }
+
+    /// The name of another service of the contract on a node with this record.
+    fn meant(&self, record: &NodeRecord) -> Option<String> {
+        let methods = self.client?.methods();
+        let same = |other: &&ServiceRecord| {
+            methods.iter().all(|ours| {
+                other.methods.iter().any(|theirs| is_same(ours, &theirs.name, theirs.key))
+            })
+        };
+        let mut others = record.services.iter().filter(same);
+        others.find(|other| other.name != self.service).map(|other| other.name.clone())
     }
 
     /// Whether a node that serves the method does so in a version that is wanted.
@@ -266,6 +288,22 @@ impl Sought<'_> {
         let serves =
             |service: &&ServiceRecord| service.methods.iter().any(|method| method.id == self.id);
         record.services.iter().find(serves).map_or("", |service| &service.version)
+    }
+}
+
+/// Whether a method of a service may be that of another one.
+fn is_same(ours: &MethodInfo, name: &str, key: [u8; 8]) -> bool {
+    ours.method_name() == name && ours.key() == key
+}
+
+/// That a node does not serve it; but perhaps its contract, under another name.
+fn absent(meant: Option<String>) -> String {
+    match meant {
+        Some(other) => format!(
+            "does not serve it, but `{other}` of the same contract: did you mean \
+             `named(.., \"{other}\")`?"
+        ),
+        None => "does not serve it".to_owned(),
     }
 }
 

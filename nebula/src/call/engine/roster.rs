@@ -194,7 +194,7 @@ impl Roster {
                 Some(theirs) if !matches!(ask.targets, Targets::Pick(_)) => {
                     Nobody::Incompatible(theirs)
                 }
-                _ => Nobody::Why(sought.why(view)),
+                _ => Nobody::Why(sought.why(view, node)),
             });
         }
         if let Targets::Pick(_) = &ask.targets {
@@ -318,6 +318,7 @@ fn fresh(node: &Node, known: &NodeView) -> Option<NodeInfo> {
 /// What the call looks for.
 fn sought<'a, M: Method>(node: &Node, ask: &'a Ask<'_, M>) -> Sought<'a> {
     Sought {
+        client: Some(M::Api::INFO),
         global: M::Api::INFO.is_global(),
         service: ask.method.service_name(),
         method: ask.method.method_name(),

@@ -11,14 +11,14 @@ use crate::call::engine::leg;
 use crate::nodes::measures;
 use crate::trace::call::asks;
 
-/// Asks a node over the mesh; `others` may be asked after it.
+/// Asks a node over the mesh; if it falls silent, the call `moves_on` to others, perhaps.
 pub(super) async fn ask(
     call: &Known<'_>,
     target: &NodeRef,
     key: [u8; 8],
     body: Bytes,
     term: Term,
-    others: bool,
+    moves_on: bool,
 ) -> Made {
     asks(&target.name);
     let (began, moved) = (Instant::now(), Moved::default());
@@ -30,7 +30,7 @@ pub(super) async fn ask(
         headers: call.headers.clone(),
         moved: Some(moved.clone()),
         sent: None,
-        leave_if_silent: others && call.idempotent,
+        leave_if_silent: moves_on,
     };
     let (node, times) = (call.node, (began, term.deadline(), Some(moved)));
     let trouble = node.live().trouble();

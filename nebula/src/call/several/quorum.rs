@@ -46,7 +46,8 @@ impl<'a, M: Method> IntoFuture for Quorum<'a, M> {
 
 impl<M: Method> Quorum<'_, M> {
     async fn make(self) -> Result<Votes<Value<M>, Error<M>>, QuorumError<Value<M>, Error<M>>> {
-        let method = self.call.shared.method(M::INFO).method_name();
+        let method = self.call.shared.method(M::INFO);
+        let (service, method) = (method.service_name(), method.method_name());
         let mut legs = Legs::of(self.call, true).await;
         if legs.why.is_final() {
             return Err(QuorumError::NoTarget(legs.why));
@@ -54,13 +55,14 @@ impl<M: Method> Quorum<'_, M> {
         if self.threshold.counts_configured()
             && let Some(disagreement) = legs.disagreement.take()
         {
-            tracing::info!(method, "{disagreement}");
+            tracing::info!(service, method, "{disagreement}");
             return Err(disagreement.into());
         }
         let mut targets = legs.targets.clone();
         let required = self.threshold.required(legs.configured, targets.len());
         if self.threshold.counts_configured() && !legs.certain {
             tracing::warn!(
+                service,
                 method,
                 "no majority can be counted: without a topology this node must have joined \
                  its cluster and know what each living node serves"

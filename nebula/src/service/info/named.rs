@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use macula::directory::MAX_NAME_BYTES;
 use macula::text::Safe;
 
-use super::{MethodInfo, ServiceInfo};
+use super::{MethodInfo, ServiceInfo, method_id};
 
 /// How much of a text that is no name is repeated in the error, in bytes.
 const REPEATED: usize = 64;
@@ -64,12 +64,12 @@ impl ServiceInfo {
         }
         let mut methods: Vec<MethodInfo> =
             self.methods().iter().map(|method| MethodInfo::clone(method)).collect();
-        let name: &'static str = Box::leak(name.into());
-        methods.iter_mut().for_each(|method| method.belongs_to(name));
-        let ids: BTreeSet<_> = methods.iter().map(MethodInfo::wire_id).collect();
-        if ids.len() < methods.len() {
+        let id = |method: &MethodInfo| method_id(name, method.method_name());
+        if methods.iter().map(id).collect::<BTreeSet<_>>().len() < methods.len() {
             return Err(bad(Fault::Ids));
         }
+        let name: &'static str = Box::leak(name.into());
+        methods.iter_mut().for_each(|method| method.belongs_to(name));
         let methods: Vec<&'static MethodInfo> = Vec::leak(methods).iter().collect();
         let named: &'static Self = Box::leak(Box::new(self.renamed(name, Vec::leak(methods))));
         known.insert((client, name), named);
@@ -96,7 +96,6 @@ fn check(name: &str) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::info::method_id;
 
     const FIND: MethodInfo = MethodInfo::new("Users", "find", "(u64)->u64").index(3).idempotent();
     const USERS: ServiceInfo = ServiceInfo::new("Users", &[&FIND]).global().timeout_ms(70);

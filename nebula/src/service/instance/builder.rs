@@ -21,7 +21,7 @@ use crate::events::Teller;
 use crate::nodes::{Profile, is_version};
 use crate::service::config::{Change, ConfigCell, Given, Part, read_file};
 use crate::service::exported::{Offer, export};
-use crate::service::info::ServiceInfo;
+use crate::service::info::{BadServiceName, ServiceInfo};
 use crate::service::input::panic_message;
 use crate::service::lifecycle::cell::StatusCell;
 use crate::service::lifecycle::handle::{Lifecycle, Settings};
@@ -126,9 +126,12 @@ impl Service {
         Self::of(Make::Later(S::INFO, TypeId::of::<S>(), Mutex::new(make)))
     }
 
-    /// Its names and methods.
-    pub(crate) fn info(&self) -> &'static ServiceInfo {
-        self.make.info()
+    /// Its names and methods, under the name that it has been given.
+    pub(crate) fn info(&self) -> Result<&'static ServiceInfo, BadServiceName> {
+        match &self.name {
+            Some(name) => self.make.info().named(self.make.contract(), name),
+            None => Ok(self.make.info()),
+        }
     }
 
     fn of(make: Make) -> Self {
@@ -151,7 +154,7 @@ impl Service {
 
     /// Serves it under this name in place of that of its contract, so that one node can serve several
     /// instances of one contract: shards, tenants, a second version beside the first. Clients name
-    /// the one they mean: `UsersClient::new(&node).named("users-eu")?`; those that name none mean the
+    /// the one they mean: `UsersClient::named(&node, "users-eu")?`; those that name none mean the
     /// service that bears the name of the contract.
     ///
     /// A name has 1 to 128 bytes without white space, control characters and `/`; with any other the
@@ -177,7 +180,7 @@ impl Service {
     /// let node = Node::builder("server").start().await?;
     /// Service::new(Says("Hello")).name("greeter-en").start_on(&node).await?;
     /// Service::new(Says("Salut")).name("greeter-fr").start_on(&node).await?;
-    /// let french = GreeterClient::new(&node).named("greeter-fr")?;
+    /// let french = GreeterClient::named(&node, "greeter-fr")?;
     /// assert_eq!(french.hello().await?, "Salut");
     /// # node.shutdown().await
     /// # }
@@ -313,11 +316,8 @@ impl Service {
     }
 
     fn launch(self, node: &Node) -> Result<ServiceHandle, ServiceError> {
+        let info = self.info()?;
         let Self { make, version, class, metadata, plugins: listed, .. } = self;
-        let info = match &self.name {
-            Some(name) => make.info().named(make.contract(), name)?,
-            None => make.info(),
-        };
         let name: Arc<str> = info.service_name().into();
         let plugins = resolve(&listed, &[])?;
         let mut sections = Instance::sections(&plugins, &Default::default(), |_| false)?;
@@ -403,7 +403,7 @@ impl Service {
         if !there {
             instance.show(&seats);
         }
-        node.contracts().learn(info);
+        node.contracts().serve(info);
         let mut settings = Settings::new(Arc::clone(&name));
         settings.paused = self.paused;
         settings.grace = self.grace.unwrap_or(node.grace());
