@@ -62,8 +62,7 @@ impl ServiceInfo {
         if let Some(known) = known.get(&(client, name)) {
             return Ok(known);
         }
-        let mut methods: Vec<MethodInfo> =
-            self.methods().iter().map(|method| MethodInfo::clone(method)).collect();
+        let mut methods: Vec<MethodInfo> = self.methods().iter().copied().cloned().collect();
         let id = |method: &MethodInfo| method_id(name, method.method_name());
         if methods.iter().map(id).collect::<BTreeSet<_>>().len() < methods.len() {
             return Err(bad(Fault::Ids));
