@@ -20,9 +20,10 @@ const STOPPING: Duration = Duration::from_secs(5);
 
 impl Node {
     /// Withdraws its services, takes no new calls, waits until the running ones have ended (for
-    /// the grace period at most, see [`NodeBuilder::grace`]), says goodbye and stops. Its own
-    /// calls that finish in the background ([`Stragglers::Finish`](crate::Stragglers::Finish))
-    /// have the same time, and are cancelled at its end.
+    /// the grace period at most, see [`NodeBuilder::grace`](crate::NodeBuilder::grace)), says
+    /// goodbye and stops. Its own calls that finish in the background
+    /// ([`Stragglers::Finish`](crate::Stragglers::Finish)) have the same time, and are cancelled at
+    /// its end.
     ///
     /// # Errors
     ///
