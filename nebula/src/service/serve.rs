@@ -43,7 +43,9 @@ impl<P, S: Service> Described<S> for P {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` implements no service",
     label = "no `#[service]` trait is implemented for this type",
-    note = "write `impl YourService for {Self} {{ … }}` for a trait annotated with `#[service]`"
+    note = "write `impl YourService for {Self} {{ … }}` for a trait annotated with `#[service]`",
+    note = "a `nebula::Service`, with a name or plugins of its own, is given to `.service(..)`, or \
+            started with `.start_on(&node)`"
 )]
 pub trait Serve<S>: Sized {
     /// Hides the type behind the numbers of its methods.

@@ -120,8 +120,7 @@ async fn each_is_called_by_its_name() {
         let plain = ShardClient::new(node);
         let nobody = plain.which().await.unwrap_err();
         assert!(matches!(nobody, CallError::NoProvider(_)), "{nobody}");
-        let meant = "one (does not serve it, but `shard-eu` of the same contract: did you mean \
-                     `named(.., \"shard-eu\")`?)";
+        let meant = "one (serves this contract as `shard-eu`, `shard-us` only)";
         assert!(nobody.to_string().contains(meant), "{nobody}");
         let gone = on(node, "shard-asia").which().await.unwrap_err().to_string();
         assert!(gone.contains("shard-asia"), "{gone}");
@@ -282,11 +281,16 @@ async fn who_forgets_the_name_is_told_it() {
     serve(&node, "shard-1", part("x")).await;
     assert_eq!(InnerClient::named(&node, "inner-1").unwrap().inside().await.unwrap(), 7);
     let inner = InnerClient::new(&node).inside().await.unwrap_err().to_string();
-    assert!(inner.contains("did you mean `named(.., \"inner-1\")`?"), "{inner}");
+    assert!(inner.contains("serves this contract as `inner-1` only"), "{inner}");
     let shard = ShardClient::new(&node).which().why().to_string();
-    assert!(shard.contains("did you mean `named(.., \"shard-1\")`?"), "{shard}");
+    assert!(shard.contains("serves this contract as `shard-1` only"), "{shard}");
     let other = WiderClient::new(&node).which().why().to_string();
-    assert!(!other.contains("did you mean"), "{other}");
+    assert!(other.contains("does not serve it"), "{other}");
+    // The name is right, and so is not to be another one.
+    let last = serve(&node, "shard-2", part("y")).await;
+    last.pause("for a while").await.unwrap();
+    let paused = on(&node, "shard-2").which().why().to_string();
+    assert!(paused.contains("takes no calls now") && !paused.contains("shard-1"), "{paused}");
 }
 
 /// It has a method of another contract, and one more.

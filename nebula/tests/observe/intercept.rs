@@ -1,5 +1,6 @@
 //! What looks at the calls of a node before they leave and when they have ended.
 
+use std::future::ready;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -106,6 +107,16 @@ async fn each_call_is_seen_once() {
         seen("all", "run 1", "ok");
         assert_eq!(echo.twice(1).all().stream().count().await, 1);
         seen("all", "run 1", "ok");
+        for streamed in [false, true] {
+            let late = echo.waits().timeout(SECOND).all();
+            let failed = match streamed {
+                false => late.await.unwrap().failures().count(),
+                true => late.stream().filter(|entry| ready(entry.result.is_err())).count().await,
+            };
+            assert_eq!(failed, 1);
+            let told = notes.take();
+            assert_eq!(told[2..], ["second waits failed", "first waits failed"], "{told:?}");
+        }
         assert_eq!(echo.twice(1).first().await.unwrap().value, two);
         seen("first", "run 1", "ok");
         assert_eq!(echo.twice(1).quorum(at_least(1)).await.unwrap().successes().len(), 1);
@@ -148,10 +159,10 @@ async fn a_call_that_is_refused_is_not_made() {
         ended("one", "overloaded");
         let replies = echo.twice(REFUSED).all().await.unwrap();
         assert!(replies.iter().all(|entry| matches!(entry.result, Err(CallError::Denied(_)))));
-        ended("all", "ok");
+        ended("all", "failed");
         let entries: Vec<_> = echo.twice(REFUSED).all().stream().collect().await;
         assert!(entries.iter().all(|entry| matches!(entry.result, Err(CallError::Denied(_)))));
-        ended("all", "ok");
+        ended("all", "failed");
         // Nothing is asked for before the first poll.
         drop((echo.twice(1).cast().into_future(), echo.twice(1).all().into_future()));
         assert!(notes.take().is_empty());

@@ -13,6 +13,7 @@ pub(crate) mod hedged;
 pub(crate) mod known;
 pub(crate) mod leg;
 pub(crate) mod order;
+mod others;
 pub(crate) mod reach;
 pub(crate) mod roster;
 pub(crate) mod several;

@@ -9,11 +9,12 @@ use std::collections::BTreeSet;
 use macula::directory::{NodeRecord, NodeStatus, NodeView, ServiceRecord, View};
 use macula::identity::NodeId;
 
+use super::others::Others;
 use crate::call::ask::Targets;
 use crate::call::{ApiKey, NodeRef, Why};
 use crate::node::Node;
 use crate::nodes::{Selector, VersionRequirement};
-use crate::service::info::{MethodInfo, ServiceInfo};
+use crate::service::info::ServiceInfo;
 use crate::service::served::Served;
 
 /// A method, and whom a call of it is for.
@@ -186,9 +187,10 @@ impl Sought<'_> {
     /// Each known node, and what keeps it from being asked or that nothing does: first those that
     /// can be asked, then the others, both by name.
     pub(crate) fn why(&self, view: &View, node: &Node) -> Why {
+        let others = Others::new(self.client, self.service, view, node);
         let reason = |known: &NodeView| match &known.record {
             None => (known.id.short(), Some("has not said yet what it serves".to_owned())),
-            Some(record) => (record.name.clone(), self.obstacle(view, node, known, record)),
+            Some(record) => (record.name.clone(), self.obstacle(view, &others, known, record)),
         };
         let mut reasons: Vec<_> = view.nodes().iter().map(reason).collect();
         reasons.sort_by(|(a, kept), (b, also)| {
@@ -206,7 +208,7 @@ impl Sought<'_> {
     fn obstacle(
         &self,
         view: &View,
-        node: &Node,
+        others: &Others<'_>,
         known: &NodeView,
         record: &NodeRecord,
     ) -> Option<String> {
@@ -223,7 +225,7 @@ impl Sought<'_> {
             return Some(match self.here {
                 Here::OtherContract => "serves another contract of this name".into(),
                 Here::Closed => "takes no calls now".into(),
-                Here::Serves | Here::Not => absent(self.meant_here(node)),
+                Here::Serves | Here::Not => others.here(),
             });
         }
         if !self.global {
@@ -236,37 +238,9 @@ impl Sought<'_> {
         let shapes = view.providers(self.id).iter().filter(|p| p.node == known.id);
         let mut shapes = shapes.map(|provider| provider.key).peekable();
         if shapes.peek().is_none() {
-            return Some(absent(self.meant(record)));
+            return Some(others.of(record));
         }
         wrong_shape(self.key, shapes).or_else(|| self.other_version(record))
-    }
-
-    /// The name of another service of the contract on this node.
-    fn meant_here(&self, node: &Node) -> Option<String> {
-        let methods = self.client?.methods();
-        let names = node.served_here().into_iter().filter(|served| !served.is_closed());
-        let same = |other: &ServiceInfo| {
-            let other = other.methods();
-            methods.iter().all(|ours| {
-                other.iter().any(|theirs| is_same(ours, theirs.method_name(), theirs.key()))
-            })
-        };
-        let mut others = names.map(|served| served.info()).filter(|info| same(info));
-        others
-            .find(|info| info.service_name() != self.service)
-            .map(|info| info.service_name().into())
-    }
-
-    /// The name of another service of the contract on a node with this record.
-    fn meant(&self, record: &NodeRecord) -> Option<String> {
-        let methods = self.client?.methods();
-        let same = |other: &&ServiceRecord| {
-            methods.iter().all(|ours| {
-                other.methods.iter().any(|theirs| is_same(ours, &theirs.name, theirs.key))
-            })
-        };
-        let mut others = record.services.iter().filter(same);
-        others.find(|other| other.name != self.service).map(|other| other.name.clone())
     }
 
     /// Whether a node that serves the method does so in a version that is wanted.
@@ -288,22 +262,6 @@ impl Sought<'_> {
         let serves =
             |service: &&ServiceRecord| service.methods.iter().any(|method| method.id == self.id);
         record.services.iter().find(serves).map_or("", |service| &service.version)
-    }
-}
-
-/// Whether a method of a service may be that of another one.
-fn is_same(ours: &MethodInfo, name: &str, key: [u8; 8]) -> bool {
-    ours.method_name() == name && ours.key() == key
-}
-
-/// That a node does not serve it; but perhaps its contract, under another name.
-fn absent(meant: Option<String>) -> String {
-    match meant {
-        Some(other) => format!(
-            "does not serve it, but `{other}` of the same contract: did you mean \
-             `named(.., \"{other}\")`?"
-        ),
-        None => "does not serve it".to_owned(),
     }
 }
 

@@ -33,7 +33,7 @@ impl<'a, M: Method> All<'a, M> {
             if let (Err(_), Some(calling)) = (&started, &mut calling) {
                 calling.ends(success(&started));
             }
-            Some((started.ok()?, calling))
+            Some((started.ok()?, calling.map(|calling| (calling, Ends::default()))))
         };
         stream::once(started)
             .flat_map(|started| match started {
@@ -51,7 +51,7 @@ impl<'a, M: Method> IntoFuture for All<'a, M> {
     fn into_future(mut self) -> Self::IntoFuture {
         async move {
             let calling = several(&mut self.0, "all");
-            told(calling, self.make(), success).await
+            told(calling, self.make(), outcome).await
         }
         .boxed()
     }
@@ -80,10 +80,44 @@ impl<M: Method> fmt::Debug for All<'_, M> {
     }
 }
 
+fn outcome<T, E>(replies: &Result<Replies<T, E>, NoTarget>) -> &'static str {
+    let Ok(replies) = replies else { return "failed" };
+    let mut ends = Ends::default();
+    ends.take(replies.iter());
+    ends.outcome()
+}
+
+/// How the nodes ended.
+#[derive(Clone, Copy, Default)]
+struct Ends {
+    some_ok: bool,
+    some_failed: bool,
+}
+
+impl Ends {
+    fn take<'e, T: 'e, E: 'e>(&mut self, entries: impl IntoIterator<Item = &'e Entry<T, E>>) {
+        for entry in entries {
+            match entry.result {
+                Ok(_) => self.some_ok = true,
+                Err(_) => self.some_failed = true,
+            }
+        }
+    }
+
+    /// In one word how the whole call ended.
+    fn outcome(self) -> &'static str {
+        match (self.some_ok, self.some_failed) {
+            (true, true) => "partial",
+            (false, true) => "failed",
+            (_, false) => "ok",
+        }
+    }
+}
+
 type Machine<M> = AllMachine<Value<M>, Error<M>>;
 type Running<M> = (Machine<M>, Legs<M>);
 /// What is told of it goes along.
-type Shown<M> = (Running<M>, Option<Calling>);
+type Shown<M> = (Running<M>, Option<(Calling, Ends)>);
 type Entries<M> = stream::Iter<std::vec::IntoIter<Entry<Value<M>, Error<M>>>>;
 
 async fn start<M: Method>(call: Call<'_, M>) -> Result<Running<M>, NoTarget> {
@@ -95,7 +129,11 @@ async fn start<M: Method>(call: Call<'_, M>) -> Result<Running<M>, NoTarget> {
 /// Waits for what comes in next, and gives the entries that are known then.
 async fn step<M: Method>(running: Option<Shown<M>>) -> Option<(Entries<M>, Option<Shown<M>>)> {
     let ((mut machine, mut legs), mut calling) = running?;
-    let ended = match within(&mut calling, legs.next()).await {
+    let came = match &mut calling {
+        None => legs.next().await,
+        Some((calling, _)) => calling.enter(legs.next()).await,
+    };
+    let ended = match came {
         Some(came) => machine.on_replies(came).is_some(),
         None => {
             machine.on_deadline();
@@ -103,14 +141,19 @@ async fn step<M: Method>(running: Option<Shown<M>>) -> Option<(Entries<M>, Optio
         }
     };
     let mut entries: Vec<_> = machine.drain().collect();
+    if let Some((_, ends)) = &mut calling {
+        ends.take(&entries);
+    }
     if !ended {
         return Some((stream::iter(entries), Some(((machine, legs), calling))));
     }
     let elapsed = legs.started.elapsed();
-    entries.extend(machine.finish(elapsed, |index, node| legs.open_leg(index, node)));
-    if let Some(calling) = &mut calling {
-        calling.ends("ok");
+    let rest = machine.finish(elapsed, |index, node| legs.open_leg(index, node));
+    if let Some((calling, ends)) = &mut calling {
+        ends.take(&rest);
+        calling.ends(ends.outcome());
     }
+    entries.extend(rest);
     Some((stream::iter(entries), None))
 }
 
@@ -118,5 +161,31 @@ async fn within<T>(calling: &mut Option<Calling>, made: impl Future<Output = T>)
     match calling {
         None => made.await,
         Some(calling) => calling.enter(made).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::call::reply::tests::node;
+    use crate::call::{CallError, Log};
+
+    #[test]
+    fn some_answers_are_neither_all_nor_none() {
+        let entry = |ok: bool| Entry::<u8> {
+            node: node(1),
+            result: if ok { Ok(1) } else { Err(CallError::Deadline(Log::default())) },
+            elapsed: Duration::ZERO,
+            headers: crate::Headers::new(),
+        };
+        let of = |came: &[bool]| {
+            let mut ends = Ends::default();
+            came.iter().for_each(|ok| ends.take(&[entry(*ok)]));
+            ends.outcome()
+        };
+        assert_eq!((of(&[true, true]), of(&[false, false])), ("ok", "failed"));
+        assert_eq!((of(&[true, false]), of(&[false, true])), ("partial", "partial"));
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use macula::directory::MAX_NAME_BYTES;
-use macula::text::Safe;
+use macula::text::{Safe, is_hidden};
 
 use super::{MethodInfo, ServiceInfo, method_id};
 
@@ -27,8 +27,10 @@ enum Fault {
     Empty,
     #[error("it has {0} bytes, and {MAX_NAME_BYTES} are the most")]
     Long(usize),
-    #[error("it may hold neither white space nor control characters")]
+    #[error("it may hold no white space")]
     Blank,
+    #[error("it has the character {}, which is not seen: leave it out", .0.escape_default())]
+    Hidden(char),
     #[error("it may not hold `/`, which parts service and method on the wire")]
     Slash,
     #[error("two of its methods would have one wire id: choose another name")]
@@ -83,7 +85,10 @@ fn check(name: &str) -> Result<(), Fault> {
     if name.len() > MAX_NAME_BYTES {
         return Err(Fault::Long(name.len()));
     }
-    if name.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
+    if let Some(hidden) = name.chars().find(|letter| is_hidden(*letter)) {
+        return Err(Fault::Hidden(hidden));
+    }
+    if name.contains(char::is_whitespace) {
         return Err(Fault::Blank);
     }
     if name.contains('/') {
@@ -132,7 +137,9 @@ mod tests {
         let long = "x".repeat(MAX_NAME_BYTES + 1);
         assert!(fault(&long).ends_with("it has 129 bytes, and 128 are the most"));
         assert!(SERVICE.named(TypeId::of::<Client>(), &long[1..]).is_ok());
-        assert!(fault("a b").contains("white space") && fault("a\n").contains("white space"));
+        assert!(fault("a b").ends_with("it may hold no white space"));
+        assert!(fault("a\n").contains("has the character \\n,"));
+        assert!(fault("a\u{200b}").contains("has the character \\u{200b},"));
         assert!(fault("a/b").contains("`/`"));
     }
 }

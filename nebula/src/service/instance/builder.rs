@@ -157,8 +157,8 @@ impl Service {
     /// the one they mean: `UsersClient::named(&node, "users-eu")?`; those that name none mean the
     /// service that bears the name of the contract.
     ///
-    /// A name has 1 to 128 bytes without white space, control characters and `/`; with any other the
-    /// service is not started. Each that is used is kept for the life of the process, so do not make
+    /// A name has 1 to 128 bytes without white space, characters that are not seen and `/`; with any
+    /// other the service is not started. Each that is used is kept for the life of the process, so do not make
     /// names of what comes from outside.
     ///
     /// ```

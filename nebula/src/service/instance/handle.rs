@@ -189,7 +189,7 @@ impl ServiceHandle {
         self.instance.config().get(&Part::Plugin(plugin.into()))
     }
 
-    /// Puts values over the configuration: a text in TOML, a table, or [`Patch::of`] a value. The
+    /// Puts values over the configuration: a text in TOML, a table, or a value by [`Patch::of`]. The
     /// sections of plugins are below `plugins`.
     ///
     /// # Errors
