@@ -83,7 +83,7 @@ pub(crate) enum Elsewhere {
 impl<'a, M: Method> Ask<'a, M> {
     /// Merges what is said of a call and fixes its deadline.
     pub(crate) fn new(mut call: Call<'a, M>) -> (&'a Place, Self) {
-        let times = Times::of(&call);
+        let times = Times::apart(&call);
         (&call.shared.place, Self::of(&mut call, times))
     }
 

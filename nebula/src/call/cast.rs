@@ -75,7 +75,7 @@ impl<M: Method> fmt::Debug for Cast<'_, M> {
 async fn begin<M: Method>(
     mut call: Call<'_, M>,
 ) -> Result<(Unicast<'static, M>, Option<&Node>), CallError> {
-    let times = Times::of(&call);
+    let times = Times::apart(&call);
     let (node, here) = match &call.shared.place {
         Place::Alone(served) => (None, Some(Arc::clone(served))),
         Place::Node { node, local } => (Some(node), local.of::<M::Api>().map(Found::keep)),

@@ -24,6 +24,7 @@ pub(crate) struct Times {
 impl Times {
     /// The times of a call that begins now. The clock is read once, here, and for most calls that
     /// stay in this process never again.
+    // Whoever else begins a call of the method, the usual one has this in its own frame.
     #[inline(always)]
     pub(crate) fn of<M: Method>(call: &Call<'_, M>) -> Self {
         let Call { shared, options, .. } = call;
@@ -43,6 +44,12 @@ impl Times {
             None => inherited.map_or_else(Headers::new, |inherited| inherited.handed),
         };
         Self { started, term, handed, given_up }
+    }
+
+    /// The same where that is no matter of a few instructions.
+    #[inline(never)]
+    pub(crate) fn apart<M: Method>(call: &Call<'_, M>) -> Self {
+        Self::of(call)
     }
 
     /// When it began.

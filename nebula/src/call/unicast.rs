@@ -188,7 +188,7 @@ fn start<'a, M: Method, const HEEDED: bool>(
     heard: Option<&Heard>,
     task: &mut task::Context<'_>,
 ) -> Result<Answer<M>, State<'a, M>> {
-    let times = Times::of(call);
+    let times = if HEEDED { Times::apart(call) } else { Times::of(call) };
     if let Some(refused) = times.refused().or_else(|| unsendable(call)) {
         return Ok(Err(refused.widen()));
     }

@@ -76,6 +76,7 @@ impl<'s> Input<'s> {
 
     /// Starts `body` with the arguments found here. Nothing of it runs before the future that
     /// [`Started`] carries (or the slot) is polled.
+    #[inline(always)]
     pub fn run<M, F, Fut>(self, cx: Context, body: F) -> Started
     where
         M: Method,
@@ -95,26 +96,7 @@ impl<'s> Input<'s> {
                 });
                 Started::Filled
             }
-            Source::Wire(bytes) => {
-                let codec = self.codec;
-                let args = match codec.args::<M>(&bytes) {
-                    Ok(args) => args,
-                    Err(reason) => return Started::Refused(Fault::Malformed(reason)),
-                };
-                let scope = cx.scope();
-                let Some(served) = self.through else {
-                    return Started::Body(Box::pin(encoded::<M>(scope, body(cx, args), codec)));
-                };
-                match prepare::<M, _, _>(served, cx, args, body, false) {
-                    Ok(Prepared::Plain(body)) => {
-                        Started::Body(Box::pin(encoded::<M>(scope, body, codec)))
-                    }
-                    Ok(Prepared::Hooked(body)) => {
-                        Started::Body(Box::pin(encoded_or_stopped::<M>(scope, body, codec)))
-                    }
-                    Err(stopped) => Started::Refused(stopped.refusal.into_fault(false)),
-                }
-            }
+            Source::Wire(bytes) => read::<M, _, _>(&bytes, (self.codec, self.through), cx, body),
         }
     }
 
@@ -186,6 +168,37 @@ impl fmt::Debug for Started {
             Self::Refused(fault) => f.debug_tuple("Refused").field(fault).finish(),
             Self::Unknown => f.write_str("Unknown"),
         }
+    }
+}
+
+/// Starts `body` with the arguments in these bytes. Apart, lest a call within this process carries it
+/// in its frame.
+#[inline(never)]
+fn read<M, F, Fut>(
+    bytes: &Bytes,
+    (codec, through): (Codec, Option<&Arc<Served>>),
+    cx: Context,
+    body: F,
+) -> Started
+where
+    M: Method,
+    F: FnOnce(Context, M::Args) -> Fut + Send + 'static,
+    Fut: Future<Output = M::Reply> + Send + 'static,
+{
+    let args = match codec.args::<M>(bytes) {
+        Ok(args) => args,
+        Err(reason) => return Started::Refused(Fault::Malformed(reason)),
+    };
+    let scope = cx.scope();
+    let Some(served) = through else {
+        return Started::Body(Box::pin(encoded::<M>(scope, body(cx, args), codec)));
+    };
+    match prepare::<M, _, _>(served, cx, args, body, false) {
+        Ok(Prepared::Plain(body)) => Started::Body(Box::pin(encoded::<M>(scope, body, codec))),
+        Ok(Prepared::Hooked(body)) => {
+            Started::Body(Box::pin(encoded_or_stopped::<M>(scope, body, codec)))
+        }
+        Err(stopped) => Started::Refused(stopped.refusal.into_fault(false)),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::trace::wanted;
 
 /// Makes the body of a call, with the arguments that it takes; none if the service is another than
 /// it seems. What plugins do meanwhile, they do in the scope of the call.
+// In the frame of whoever calls it, which is counted in instructions.
 #[inline(always)]
 pub(super) fn body<M: Method>(
     served: &Arc<Served>,
