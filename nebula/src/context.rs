@@ -25,6 +25,7 @@ use crate::call::options::{EXTENSIONS_DEFAULT, Limits};
 use crate::exhausted::Exhausted;
 use crate::trace::{TraceContext, handed};
 use rare::Rare;
+pub(crate) use replies::Expendable;
 
 /// The call that a handler is serving: who asks, how long they wait, and whether they still do.
 ///
@@ -37,6 +38,8 @@ pub struct Context {
     /// A clone of a context that was lent to a thread which does not run the body: its lease is its
     /// own, and the call knows nothing of it.
     lent: bool,
+    /// The context of a body that may be given up while its call goes on.
+    expendable: bool,
     headers: Headers,
     rare: Option<Box<Rare>>,
 }
@@ -62,7 +65,7 @@ impl Context {
         headers: Headers,
     ) -> Self {
         let lease = lease.map_or_else(OnceLock::new, OnceLock::from);
-        Self { caller, term, lease, lent: false, headers, rare: None }
+        Self { caller, term, lease, lent: false, expendable: false, headers, rare: None }
     }
 
     /// What the caller sent along under this key ([`Call::header`](crate::Call::header)), which is
@@ -198,10 +201,10 @@ impl Context {
     /// Another context of the same call, for hooks that are polled where its body is. It costs no
     /// lease: both get the one of the scope when they are asked.
     pub(crate) fn twin(&self) -> Self {
-        let Self { caller, term, lease, lent, headers, rare } = self;
-        let (caller, lease) = (caller.clone(), lease.clone());
-        let (headers, rare) = (headers.clone(), rare.clone());
-        Self { caller, term: *term, lease, lent: *lent, headers, rare }
+        let &Self { term, lent, expendable, .. } = self;
+        let (caller, lease) = (self.caller.clone(), self.lease.clone());
+        let (headers, rare) = (self.headers.clone(), self.rare.clone());
+        Self { caller, term, lease, lent, expendable, headers, rare }
     }
 
     /// What calls made inside the handler inherit.
@@ -220,9 +223,9 @@ impl Clone for Context {
         // The clone may leave this thread, where the lease could no longer be made.
         let lent = self.lent || self.shared_lease().is_none();
         let lease = OnceLock::from(self.lease());
-        let headers = self.headers.clone();
-        let (caller, rare) = (self.caller.clone(), self.rare.clone());
-        Self { caller, term: self.term, lease, lent, headers, rare }
+        let &Self { term, expendable, .. } = self;
+        let (headers, rare) = (self.headers.clone(), self.rare.clone());
+        Self { caller: self.caller.clone(), term, lease, lent, expendable, headers, rare }
     }
 }
 

@@ -11,8 +11,11 @@ pub enum NotSaid {
     /// The key or the value cannot be sent, or there is no room for it beside the others.
     #[error("{0}")]
     Bounds(#[from] HeaderError),
-    /// The call has ended, or its caller has gone.
-    #[error("the call is over, and nothing goes back any more: say it before the method returns")]
+    /// The call has ended, its caller has gone, or the method was given up and a plugin answers.
+    #[error(
+        "nothing that is said here goes back any more, since the call is over or its method was \
+         given up: say it before the method returns"
+    )]
     Over,
     /// The context was lent to a thread that does not run the handler.
     #[error(

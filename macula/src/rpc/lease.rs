@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::extension::{NotExtended, Term};
 use super::headers::{HeaderError, Headers};
+use super::said::Said;
 use crate::mesh::lock;
 use crate::transport::link::Link;
 use crate::wire::Message;
@@ -33,7 +34,7 @@ struct Inner {
 struct State {
     term: Term,
     /// What goes beside the reply.
-    headers: Headers,
+    said: Said,
     ended: bool,
     cancelled: bool,
 }
@@ -50,7 +51,7 @@ impl Lease {
     }
 
     fn of(term: Term, caller: Option<(Weak<Link>, u64)>) -> Self {
-        let state = State { term, headers: Headers::new(), ended: false, cancelled: false };
+        let state = State { term, said: Said::default(), ended: false, cancelled: false };
         Self(Arc::new(Inner {
             first: term.deadline(),
             moved: AtomicU64::new(0),
@@ -132,18 +133,37 @@ impl Lease {
     ///
     /// As those of [`Headers::insert`]: nothing has changed then.
     pub fn reply_header(&self, key: &str, value: &str) -> Result<bool, HeaderError> {
+        self.say(|said| said.say(key, value).map(|()| true))
+    }
+
+    /// The same, said by the body of the call, which may be [given up](Self::give_up_body) in the
+    /// course of it: false from then on, too.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Headers::insert`]: nothing has changed then.
+    pub fn reply_header_of_body(&self, key: &str, value: &str) -> Result<bool, HeaderError> {
+        self.say(|said| said.say_of_body(key, value))
+    }
+
+    /// The body was given up, and the call goes on without it: what [it said](Self::reply_header_of_body)
+    /// is taken back, so that what [others said](Self::reply_header) counts again.
+    pub fn give_up_body(&self) {
+        lock(&self.0.state).said.give_up_body();
+    }
+
+    fn say(
+        &self,
+        say: impl FnOnce(&mut Said) -> Result<bool, HeaderError>,
+    ) -> Result<bool, HeaderError> {
         let is_cancelled = self.is_cancelled();
         let mut state = lock(&self.0.state);
-        let open = !state.ended && !is_cancelled;
-        if open {
-            state.headers.insert(key, value)?;
-        }
-        Ok(open)
+        if state.ended || is_cancelled { Ok(false) } else { say(&mut state.said) }
     }
 
     /// What is to go beside the reply, as far as it has been said.
     pub fn reply_headers(&self) -> Headers {
-        lock(&self.0.state).headers.clone()
+        lock(&self.0.state).said.all().clone()
     }
 
     /// The call has ended: nothing extends it any more, and no other headers go beside its reply than
@@ -151,7 +171,7 @@ impl Lease {
     pub fn end(&self) -> Headers {
         let mut state = lock(&self.0.state);
         state.ended = true;
-        state.headers.clone()
+        state.said.all().clone()
     }
 
     /// Ends the call if its deadline has passed, and says whether it had.
@@ -253,6 +273,9 @@ mod tests {
         let mut said = Headers::new();
         said.insert("a", "2").unwrap();
         assert_eq!(lease.reply_headers(), said);
+        assert_eq!(lease.reply_header_of_body("a", "3"), Ok(true));
+        lease.give_up_body();
+        assert_eq!(lease.reply_header_of_body("c", "3"), Ok(false));
         assert_eq!(lease.end(), said);
         assert_eq!(lease.reply_header("b", "3"), Ok(false));
         assert_eq!(lease.reply_headers(), said);

@@ -21,6 +21,7 @@ pub(crate) mod health;
 pub(crate) mod inflight;
 mod lease;
 pub(crate) mod refused;
+mod said;
 pub(crate) mod server;
 mod service;
 pub(crate) mod services;

@@ -16,7 +16,10 @@ impl Context {
     /// It may be said as long as the method and the plugins around it have not returned: in the
     /// handler, in a task with a clone of the context, and in any hook of a plugin. If the call is
     /// refused, panics, or ends for another reason without what the method returns, nothing of it is
-    /// sent. A call in whose course nobody says anything pays nothing for it.
+    /// sent. If a plugin gives the method up before it has returned, and answers in its place, what
+    /// was said in the method is taken back, tasks with a clone of its context say nothing any more
+    /// ([`NotSaid::Over`]), and what plugins said or say still goes. A call in whose course nobody
+    /// says anything pays nothing for it.
     ///
     /// # Errors
     ///
@@ -28,10 +31,12 @@ impl Context {
         value: impl AsRef<str>,
     ) -> Result<(), NotSaid> {
         let lease = self.shared_lease().filter(|_| !self.lent).ok_or(NotSaid::Elsewhere)?;
-        match lease.reply_header(key.as_ref(), value.as_ref())? {
-            true => Ok(()),
-            false => Err(NotSaid::Over),
-        }
+        let (key, value) = (key.as_ref(), value.as_ref());
+        let said = match self.expendable {
+            true => lease.reply_header_of_body(key, value)?,
+            false => lease.reply_header(key, value)?,
+        };
+        if said { Ok(()) } else { Err(NotSaid::Over) }
     }
 
     /// What goes back beside the reply, as far as it has been [said](Self::reply_header) by now: by
@@ -41,6 +46,35 @@ impl Context {
         match self.lease.get() {
             Some(lease) => lease.reply_headers(),
             None => with_ambient(|ambient| ambient.reply_headers()).unwrap_or_default(),
+        }
+    }
+}
+
+/// Watches a body in place of which a plugin may answer: dropped before it has
+/// [returned](Self::returned), what was said there is taken back.
+pub(crate) struct Expendable<'c>(Option<&'c Context>);
+
+impl<'c> Expendable<'c> {
+    /// Watches the body that has `own`, in the call of `cx`.
+    pub(crate) fn new(own: &mut Context, cx: &'c Context) -> Self {
+        own.expendable = true;
+        Self(Some(cx))
+    }
+
+    pub(crate) fn returned(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Expendable<'_> {
+    fn drop(&mut self) {
+        let Some(cx) = self.0 else { return };
+        match cx.lease.get() {
+            Some(lease) => lease.give_up_body(),
+            // Where nobody asked for a lease, nobody said anything, nor has a clone to say it with.
+            None => {
+                with_ambient(|ambient| ambient.lease.as_ref().map(Lease::give_up_body));
+            }
         }
     }
 }

@@ -12,6 +12,8 @@ use tokio::sync::oneshot;
 
 use crate::site::{Notes, Site, until};
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// Says things beside what it returns.
 #[service(global)]
 trait Desk {
@@ -53,6 +55,11 @@ impl Desk for Clerk {
         self.asked.fetch_add(1, SeqCst);
         say(cx, "clerk", self.number.to_string());
         if self.sleeps {
+            let (cx, told) = (cx.clone(), self.told.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(2 * SECOND).await;
+                told.note(format!("{:?}", cx.reply_header("task", "1")));
+            });
             std::future::pending().await
         }
         self.number
@@ -88,7 +95,7 @@ impl Desk for Clerk {
         tokio::spawn(async move {
             say(&cx, "rows", "1");
             let _ = tell.send(());
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(SECOND).await;
             told.note(format!("{:?}", cx.reply_header("rows", "2")));
         });
         done.await.unwrap();
@@ -143,7 +150,7 @@ async fn what_the_handler_says_goes_back() {
         assert_eq!(failed.headers, Headers::new());
         let reply = client.later().reply().await.unwrap();
         assert_eq!(reply.headers, headers(&[("rows", "1")]));
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(2 * SECOND).await;
         assert_eq!(told.take(), ["Err(Over)"]);
     }
 }
@@ -259,6 +266,54 @@ async fn plugins_say_and_hear_what_goes_back() {
     }
 }
 
+/// Answers in place of a method that takes more than a second.
+struct Impatient;
+
+impl Plugin for Impatient {
+    const HOOKS: Hooks = Hooks::AROUND;
+
+    async fn around(&self, mut call: Around<'_>) -> Result<(), Refusal> {
+        let beside = call.context().clone();
+        say(&beside, "clerk", "nobody");
+        let meanwhile = async {
+            tokio::time::sleep(SECOND).await;
+            say(&beside, "meanwhile", "1");
+        };
+        let gone_on = tokio::select! {
+            gone_on = call.next() => Some(gone_on),
+            () = meanwhile => None,
+        };
+        if let Some(gone_on) = gone_on {
+            return gone_on;
+        }
+        // The call itself goes on.
+        tokio::time::sleep(2 * SECOND).await;
+        say(call.context(), "late", "1");
+        call.answer(0_u32).map_err(|wrong| Refusal::Failed(wrong.to_string()))
+    }
+}
+
+/// REQ-09: of a method that a plugin gave up nothing goes back beside what the plugin answers, and
+/// nothing that is said for it from then on. What plugins say does, before it and after it and
+/// meanwhile.
+#[tokio::test(start_paused = true)]
+async fn what_a_method_said_that_was_given_up_stays_here() {
+    let clerk = Clerk { sleeps: true, ..clerk(1) };
+    let told = clerk.told.clone();
+    let mut site = Site::new();
+    for node in pair(&mut site, Service::new(clerk).plugin(Impatient)).await {
+        let desk = DeskClient::new(&node);
+        let reply = desk.count().timeout(9 * SECOND).reply().await.unwrap();
+        assert_eq!(reply.value, 0);
+        let said = [("clerk", "nobody"), ("late", "1"), ("meanwhile", "1")];
+        assert_eq!(reply.headers, headers(&said));
+        assert_eq!(told.take(), ["Err(Over)"]);
+        // One that is quick enough has the last word.
+        let reply = desk.check(8).reply().await.unwrap();
+        assert_eq!(reply.headers, headers(&[("clerk", "nobody"), ("rows", "8")]));
+    }
+}
+
 /// Nodes that serve these, and one that does not and knows of all.
 async fn office(site: &mut Site, clerks: &[Clerk]) -> (Vec<Node>, Node) {
     let mut nodes = Vec::new();
@@ -313,7 +368,7 @@ async fn who_answers_in_the_end_says_so() {
         fn before(&self, call: &mut Inbound<'_>) -> Result<(), Refusal> {
             self.0.fetch_add(1, SeqCst);
             say(call.context(), "full", "yes");
-            Err(Refusal::Overloaded { retry_after: Duration::from_secs(1) })
+            Err(Refusal::Overloaded { retry_after: SECOND })
         }
     }
     let mut site = Site::new();

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::around::go_on;
 use super::chain::{Chain, Seen};
 use super::{Ended, Refusal};
-use crate::context::Context;
+use crate::context::{Context, Expendable};
 use crate::service::info::MethodInfo;
 use crate::service::input::{contained, panic_message};
 use crate::service::method::{Method, Value};
@@ -252,7 +252,9 @@ impl<M: Method, F, Fut> Typed<M, F, Fut> {
         };
         self.ran = true;
         cx.take_over(known);
+        let watched = Expendable::new(&mut cx, known);
         self.reply = Some(body(cx, args).await);
+        watched.returned();
         true
     }
 }
