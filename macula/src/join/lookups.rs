@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::limits::ASKED_AT_ONCE;
 
@@ -48,16 +48,26 @@ impl<T: Clone + Send + Sync + 'static> Lookups<T> {
         if let Some(looked) = under_way.get(host) {
             return looked.clone();
         }
-        let over = Over { under_way: Arc::clone(&self.under_way), host: host.to_owned() };
-        let places = Arc::clone(&self.places);
-        let looked = tokio::spawn(async move {
-            let _over = over;
-            let _place = places.acquire_owned().await.map_err(io::Error::other)?;
-            lookup.await
+        let (tell, told) = oneshot::channel();
+        let told = told.map(|told| {
+            told.unwrap_or_else(|_| Err(Arc::new(io::Error::other("the lookup came to no end"))))
         });
-        let looked = looked.map(|ended| ended.map_err(io::Error::other)?.map_err(Arc::new));
-        let looked = looked.boxed().shared();
+        let looked = told.boxed().shared();
         under_way.insert(host.to_owned(), looked.clone());
+        drop(under_way);
+        let turn = Turn {
+            under_way: Arc::clone(&self.under_way),
+            host: host.to_owned(),
+            answer: None,
+            tell: Some(tell),
+        };
+        let places = Arc::clone(&self.places);
+        // A runtime that ends drops it here and now: nothing may be locked.
+        tokio::spawn(async move {
+            let mut turn = turn;
+            let Ok(_place) = places.acquire_owned().await else { return };
+            turn.answer = Some(lookup.await.map_err(Arc::new));
+        });
         looked
     }
 }
@@ -69,15 +79,22 @@ impl<T: Clone> Default for Lookups<T> {
     }
 }
 
-/// A lookup that has ended, be it by a panic, is none that others can wait for.
-struct Over<T: Clone> {
+/// One that was begun. When it has ended, be it by a panic, it is none that others can wait for.
+struct Turn<T: Clone> {
     under_way: Arc<UnderWay<T>>,
     host: String,
+    answer: Option<Looked<T>>,
+    tell: Option<oneshot::Sender<Looked<T>>>,
 }
 
-impl<T: Clone> Drop for Over<T> {
+impl<T: Clone> Drop for Turn<T> {
     fn drop(&mut self) {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.host);
+        let over = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.host);
+        drop(over);
+        if let (Some(tell), Some(answer)) = (self.tell.take(), self.answer.take()) {
+            // Nobody may be waiting.
+            let _ = tell.send(answer);
+        }
     }
 }
 
@@ -87,7 +104,6 @@ mod tests {
     use std::time::Duration;
 
     use futures_util::future::join_all;
-    use tokio::sync::oneshot;
     use tokio::time::{Instant, sleep, timeout};
 
     use super::*;
@@ -138,6 +154,25 @@ mod tests {
         }
         lookups.run("site", async { panic!("on purpose") }).await.unwrap_err();
         assert_eq!(lookups.run("site", async { Ok(1) }).await.unwrap(), 1);
+    }
+
+    /// What is spawned then is dropped at once, by who spawns it.
+    #[test]
+    fn a_lookup_while_the_runtime_ends_is_a_failure() {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).build().unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let _entered = handle.enter();
+            let lookups = Lookups::default();
+            let looked = lookups.run("site", async { Ok(1) }).now_or_never();
+            let open = lookups.under_way.lock().unwrap().len();
+            let _ = tell.send((looked.map(|looked| looked.is_err()), open));
+        });
+        // Only a failure takes that long.
+        assert_eq!(told.recv_timeout(10 * SECOND), Ok((Some(true), 0)));
     }
 
     #[tokio::test(start_paused = true)]
