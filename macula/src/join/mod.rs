@@ -21,7 +21,8 @@
 //! # Limits
 //! 1024 seeds, 64 addresses of each, 64 seeds and neighbours at once; five seconds for a lookup, eight
 //! hosts of a service at once, 64 hosts in all, and no host again before the system has answered, which
-//! it does for all seeds of that host; seed files of 256 KiB, read every five seconds. Records of
+//! it does for all seeds of that host; an answer that comes too late for all of them is for the one that
+//! asks next, within a minute; seed files of 256 KiB, read every five seconds. Records of
 //! services need the feature `dns`; without it there are none. Two parts of a cluster of which neither
 //! has a seed in the other remember their lost members for a day, and do not find each other after
 //! that.

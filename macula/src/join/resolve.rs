@@ -42,6 +42,11 @@ pub(crate) trait Resolve: fmt::Debug + Send + Sync {
     /// The records of a service such as `_macula._udp.example`; none if there are none, or if this
     /// resolver does not know how to ask.
     fn services<'a>(&'a self, name: &'a str) -> Answer<'a, Vec<SrvRecord>>;
+
+    /// Whether nobody has been asked for this host yet, because others are looked up before it.
+    fn waits(&self, _host: &str) -> bool {
+        false
+    }
 }
 
 /// Why it is not known where a seed is.
@@ -55,6 +60,8 @@ pub(crate) enum LookupError {
     NoService,
     #[error("DNS did not answer in time")]
     Slow,
+    #[error("its name waits behind other lookups")]
+    Behind,
 }
 
 /// The resolver of the system; services are asked for with the feature `dns` alone.
@@ -71,6 +78,10 @@ impl Resolve for System {
             found.iter_mut().for_each(|addr| addr.set_port(port));
             Ok(found)
         })
+    }
+
+    fn waits(&self, host: &str) -> bool {
+        self.0.waits(host)
     }
 
     #[cfg(feature = "dns")]
@@ -112,8 +123,12 @@ pub(crate) async fn look_up(
             Place::Service { service, host } => hosts(resolver, service, host, rng).await,
         }
     };
-    let Found { addrs, whole } =
-        timeout(PATIENCE, found).await.map_err(|_| LookupError::Slow)??;
+    let host = match seed.place() {
+        Place::Address(_) => None,
+        Place::Host { host, .. } | Place::Service { host, .. } => Some(host.as_str()),
+    };
+    let found = timeout(PATIENCE, found).await;
+    let Found { addrs, whole } = found.map_err(|_| late(resolver, host))??;
     let mut seen = BTreeSet::new();
     let addrs = addrs.into_iter().filter(|addr| addr.port() > 0 && seen.insert(*addr));
     let addrs: Vec<_> = addrs.take(SEED_PLACES).collect();
@@ -126,6 +141,12 @@ async fn addresses(
     port: u16,
 ) -> Result<Vec<SocketAddr>, LookupError> {
     resolver.addresses(host, port).await.map_err(LookupError::Failed)
+}
+
+/// Why nothing has been heard of these hosts.
+fn late<'h>(resolver: &dyn Resolve, hosts: impl IntoIterator<Item = &'h str>) -> LookupError {
+    let waits = hosts.into_iter().any(|host| resolver.waits(host));
+    if waits { LookupError::Behind } else { LookupError::Slow }
 }
 
 /// The hosts that the records of the service name; where there are no records, or nobody who can be
@@ -156,7 +177,7 @@ async fn hosts(
     let lookup = |(at, record): (usize, SrvRecord)| async move {
         (at, addresses(resolver, &record.target, record.port).await)
     };
-    let hosts = records.len();
+    let targets: Vec<_> = records.iter().map(|record| record.target.clone()).collect();
     let lookups: Vec<_> = records.into_iter().enumerate().map(lookup).collect();
     let mut lookups = pin!(stream::iter(lookups).buffer_unordered(HOSTS_AT_ONCE));
     let (mut found, mut fault) = (BTreeMap::new(), LookupError::Nowhere);
@@ -168,22 +189,27 @@ async fn hosts(
             Ok(None) => break,
             // What the others are is known: it is no reason to ask nobody that one is not.
             Err(_) => {
-                fault = LookupError::Slow;
+                fault = late(resolver, targets.iter().map(String::as_str));
                 break;
             }
         }
     }
-    let whole = found.len() == hosts;
+    let whole = found.len() == targets.len();
     let addrs: Vec<_> = found.into_values().flatten().collect();
     if addrs.is_empty() { Err(fault) } else { Ok(Found { addrs, whole }) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use futures_util::future::join_all;
     use rand::SeedableRng;
+    use tokio::sync::Semaphore;
 
     use super::super::table::Table;
     use super::*;
+    use crate::limits::ASKED_AT_ONCE;
 
     #[tokio::test]
     async fn the_system_says_where_each_port_of_a_host_is() {
@@ -194,11 +220,63 @@ mod tests {
         assert_eq!((one.unwrap(), other.unwrap()), (here(7), here(8)));
     }
 
-    async fn found(table: &Table, seed: &str) -> Result<Vec<String>, String> {
+    async fn found(table: &dyn Resolve, seed: &str) -> Result<Vec<String>, String> {
         let seed = Seed::parse(seed, "").unwrap();
         let found = look_up(&seed, table, StdRng::seed_from_u64(1)).await;
         let shown = |found: Found| found.addrs.iter().map(ToString::to_string).collect();
         found.map(shown).map_err(|error| error.to_string())
+    }
+
+    /// Knows one host. Of all others it says nothing before it is let.
+    #[derive(Debug)]
+    struct Queue(Lookups<Vec<SocketAddr>>, Arc<Semaphore>);
+
+    impl Resolve for Queue {
+        fn addresses<'a>(&'a self, host: &'a str, port: u16) -> Answer<'a, Vec<SocketAddr>> {
+            let gate = if host == "good" { None } else { Some(Arc::clone(&self.1)) };
+            let lookup = async move {
+                if let Some(gate) = gate {
+                    gate.acquire().await.map_err(io::Error::other)?.forget();
+                }
+                Ok(vec![SocketAddr::from(([10, 0, 0, 1], port))])
+            };
+            Box::pin(self.0.run(host, lookup))
+        }
+
+        fn services<'a>(&'a self, name: &'a str) -> Answer<'a, Vec<SrvRecord>> {
+            let record = |target: &str| SrvRecord {
+                priority: 0,
+                weight: 0,
+                port: 7,
+                target: target.to_owned(),
+            };
+            let all = if name == "_users._udp.site" { vec![record("good")] } else { Vec::new() };
+            Box::pin(async { Ok(all) })
+        }
+
+        fn waits(&self, host: &str) -> bool {
+            self.0.waits(host)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_behind_others_that_hang_is_found_when_its_turn_has_come() {
+        let queue = Queue(Lookups::default(), Arc::new(Semaphore::new(0)));
+        let silent: Vec<_> = (0..ASKED_AT_ONCE).map(|n| format!("silent{n}:1")).collect();
+        let all = join_all(silent.iter().map(|seed| found(&queue, seed))).await;
+        assert!(all.into_iter().all(|found| found.unwrap_err() == "DNS did not answer in time"));
+        for seed in ["good:1", "good", "users@site"] {
+            let behind = found(&queue, seed).await.unwrap_err();
+            assert_eq!(behind, "its name waits behind other lookups", "{seed}");
+        }
+        queue.1.add_permits(1);
+        tokio::time::sleep(PATIENCE).await;
+        queue.1.add_permits(ASKED_AT_ONCE);
+        let began = Instant::now();
+        for seed in ["good:1", "silent0:1"] {
+            assert_eq!(found(&queue, seed).await.unwrap(), ["10.0.0.1:1"]);
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO, "it is known");
     }
 
     /// CL-1: the records of `_name._udp.host`, else the addresses of the host.

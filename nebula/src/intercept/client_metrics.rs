@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use metrics::{Histogram, Unit, describe_histogram, histogram};
 
@@ -8,8 +8,6 @@ use super::{Interceptor, Made};
 const NAME: &str = "nebula_client_call_duration_seconds";
 /// Methods that have series of their own.
 const METHODS: usize = 1024;
-/// What stands for the names of a call that has none of its own.
-const NAMELESS: (&str, &str) = ("", "");
 
 /// Tells the facade of the crate `metrics` how long the calls of a node take, as those see it who
 /// make them: with the waits, the attempts on other nodes and the network. Needs the feature
@@ -38,12 +36,17 @@ const NAMELESS: (&str, &str) = ("", "");
 /// ```
 #[derive(Debug)]
 pub struct ClientMetrics {
-    /// By service.
-    methods: RwLock<BTreeMap<Box<str>, Methods>>,
+    methods: RwLock<Methods>,
 }
 
-/// By method.
-type Methods = BTreeMap<Box<str>, Vec<Series>>;
+#[derive(Debug, Default)]
+struct Methods {
+    /// By service and method.
+    named: BTreeMap<Box<str>, BTreeMap<Box<str>, Vec<Series>>>,
+    /// How many methods those are.
+    count: usize,
+    nameless: Vec<Series>,
+}
 
 #[derive(Debug)]
 struct Series {
@@ -60,28 +63,65 @@ impl ClientMetrics {
     }
 
     /// The series of a call, if it is registered.
-    fn known(&self, (service, method): (&str, &str), call: &Made<'_>) -> Option<Histogram> {
+    fn known(&self, call: &Made<'_>) -> Option<Histogram> {
         let methods = self.methods.read().unwrap_or_else(PoisonError::into_inner);
-        let all = methods.get(service)?.get(method)?;
+        let all = match methods.series(call.service(), call.method()) {
+            Some(all) => all,
+            None if methods.may_name(call) => return None,
+            None => &methods.nameless,
+        };
         Some(all.iter().find(|series| series.is_of(call))?.seconds.clone())
     }
 
     /// Registers the series of a call, under its names if they may be labels.
     fn register(&self, call: &Made<'_>) -> Histogram {
-        let mut methods = self.methods.write().unwrap_or_else(PoisonError::into_inner);
-        let names = (call.service(), call.method());
-        let known = methods.get(names.0).is_some_and(|methods| methods.contains_key(names.1));
-        let named = call.kind() != "raw" || matches!(call.outcome(), "ok" | "error");
-        let count = || methods.values().map(BTreeMap::len).sum::<usize>();
-        let names = if known || named && count() < METHODS { names } else { NAMELESS };
-        let all = methods.entry(names.0.into()).or_default().entry(names.1.into()).or_default();
-        if let Some(there) = all.iter().find(|series| series.is_of(call)) {
-            return there.seconds.clone();
-        }
+        let is_named = self.write().name(call);
+        let names = if is_named { (call.service(), call.method()) } else { ("", "") };
+        // The recorder's own code: nothing may be locked, not even when it is not needed after all.
         let series = Series::register(names, call);
         let seconds = series.seconds.clone();
-        all.push(series);
+        let mut methods = self.write();
+        let all = match is_named {
+            true => {
+                methods.named.entry(names.0.into()).or_default().entry(names.1.into()).or_default()
+            }
+            false => &mut methods.nameless,
+        };
+        if !all.iter().any(|series| series.is_of(call)) {
+            all.push(series);
+        }
+        drop(methods);
         seconds
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Methods> {
+        self.methods.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Methods {
+    fn series(&self, service: &str, method: &str) -> Option<&Vec<Series>> {
+        self.named.get(service)?.get(method)
+    }
+
+    /// Whether a call of a method that has no series may still give it some.
+    fn may_name(&self, call: &Made<'_>) -> bool {
+        let is_known = call.kind() != "raw" || matches!(call.outcome(), "ok" | "error");
+        is_known && self.count < METHODS
+    }
+
+    /// Makes room for the method of a call, if there is none; false if it gets none.
+    fn name(&mut self, call: &Made<'_>) -> bool {
+        let (service, method) = (call.service(), call.method());
+        if self.series(service, method).is_some() {
+            return true;
+        }
+        let may = self.may_name(call);
+        if may {
+            self.named.entry(service.into()).or_default().insert(method.into(), Vec::new());
+            self.count += 1;
+        }
+        may
     }
 }
 
@@ -93,8 +133,7 @@ impl Default for ClientMetrics {
 
 impl Interceptor for ClientMetrics {
     fn after(&self, call: &Made<'_>) {
-        let known = self.known((call.service(), call.method()), call);
-        let seconds = known.unwrap_or_else(|| self.register(call));
+        let seconds = self.known(call).unwrap_or_else(|| self.register(call));
         seconds.record(call.elapsed().as_secs_f64());
     }
 }
@@ -119,7 +158,12 @@ impl Series {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use std::time::Duration;
+
+    use metrics::{
+        Counter, Gauge, Key, KeyName, Metadata, Recorder, SharedString, with_local_recorder,
+    };
 
     use super::*;
 
@@ -130,8 +174,9 @@ mod tests {
 
     fn labelled(metrics: &ClientMetrics) -> Vec<(String, usize)> {
         let methods = metrics.methods.read().unwrap();
-        let all = methods.values().flatten();
-        all.map(|(method, series)| (method.to_string(), series.len())).collect()
+        let row = |(method, series): (&str, &Vec<Series>)| (method.to_owned(), series.len());
+        let named = methods.named.values().flatten().map(|(method, series)| (&**method, series));
+        [("", &methods.nameless)].into_iter().chain(named).map(row).collect()
     }
 
     fn rows(rows: &[(&str, usize)]) -> Vec<(String, usize)> {
@@ -157,12 +202,75 @@ mod tests {
     #[test]
     fn there_are_only_so_many_names() {
         let metrics = ClientMetrics::new();
+        // What has no names is none of them.
+        made(&metrics, "nobody", "raw", "no_provider");
         for method in 0..METHODS + 9 {
             made(&metrics, &method.to_string(), "raw", "ok");
         }
         made(&metrics, "0", "raw", "error");
         let all = labelled(&metrics);
         assert_eq!(all.len(), METHODS + 1);
-        assert_eq!(all[..2], rows(&[("", 1), ("0", 2)]));
+        assert_eq!(all[..2], rows(&[("", 2), ("0", 2)]));
+        assert!(all.iter().any(|(method, _)| *method == (METHODS - 1).to_string()));
+    }
+
+    /// Calls that have no names of their own do not wait for each other.
+    #[test]
+    fn what_is_registered_is_only_read() {
+        let metrics = &ClientMetrics::new();
+        made(metrics, "nobody", "raw", "no_provider");
+        for method in 0..=METHODS {
+            made(metrics, &method.to_string(), "one", "ok");
+        }
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let read = metrics.methods.read().unwrap();
+            scope.spawn(move || {
+                made(metrics, "anybody", "raw", "no_provider");
+                made(metrics, "beyond", "one", "ok");
+                tell.send(())
+            });
+            // Only a failure takes that long.
+            let done = told.recv_timeout(Duration::from_secs(10));
+            drop(read);
+            assert_eq!(done, Ok(()));
+        });
+    }
+
+    /// A recorder that says whether anything is locked when it is asked.
+    struct Looks<'m>(&'m ClientMetrics, AtomicUsize);
+
+    impl Recorder for Looks<'_> {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            assert!(self.0.methods.try_write().is_ok(), "it is asked under a lock");
+            self.1.fetch_add(1, SeqCst);
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn the_recorder_is_asked_under_no_lock() {
+        let metrics = ClientMetrics::new();
+        let recorder = Looks(&metrics, AtomicUsize::new(0));
+        with_local_recorder(&recorder, || {
+            for _ in 0..2 {
+                made(&metrics, "a", "one", "ok");
+                made(&metrics, "a", "one", "error");
+                made(&metrics, "b", "raw", "no_provider");
+            }
+        });
+        assert_eq!(recorder.1.load(SeqCst), 3);
     }
 }

@@ -204,6 +204,18 @@ async fn an_unknown_plugin_is_not_configured() {
     assert_eq!(divided().await, 2.0 / 3.0);
     service.add_plugin(Round::new(&notes)).await.unwrap();
     assert_eq!(divided().await, 0.6667);
+
+    struct Bare;
+    impl Plugin for Bare {
+        const HOOKS: Hooks = Hooks::NONE;
+    }
+    let added = service.add_plugin_with(Bare, "decimals = 1").await;
+    assert_eq!(
+        said(added.map(|_| service.clone())),
+        "`plugins.Bare` in what was given at the start, line 1 is for an unknown plugin: the service \
+         has none of this name that is configured (plugins: `round`)"
+    );
+    assert_eq!(service.plugins(), ["round"]);
 }
 
 /// CFG-1, CFG-2, CFG-5, CFG-6: later layers win, key by key; a service is built with what it watches.

@@ -7,7 +7,7 @@ use crate::odds::{Doing, name};
 /// What is asked of a service.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    /// A plugin of this kind, with a size or a wrong one if it is one that has one.
+    /// A plugin of this kind, with a size or a wrong one, which only one kind takes.
     Add(u8, Doing, Option<Size>),
     Remove(&'static str),
     Replace(u8, Doing),
@@ -243,6 +243,9 @@ impl Model {
         }
         let mut next = self.clone();
         next.listed.push(Item { kind, doing, started: false });
+        if kind != 1 && size.is_some() {
+            return if next.resolve().is_some() { Told::Unknown } else { Told::Disordered };
+        }
         next.size = size.or(next.size);
         next.added = size.or(next.added);
         self.become_if(next)

@@ -66,9 +66,12 @@ fn patches() -> impl Strategy<Value = Patch> {
 
 fn ops() -> impl Strategy<Value = Op> {
     let names = || kinds().prop_map(|kind| if kind == 7 { "nobody" } else { name(kind) });
-    let add = (kinds(), doings(), prop::option::weighted(0.3, sizes()));
+    // Most of those that have none are given none.
+    let sized = |(kind, size, anyway)| (kind, if kind == 1 || anyway { size } else { None });
+    let size = prop::option::weighted(0.3, sizes());
+    let added = (kinds(), size, prop::bool::weighted(0.2)).prop_map(sized);
     prop_oneof![
-        8 => add.prop_map(|(kind, doing, size)| Op::Add(kind, doing, size.filter(|_| kind == 1))),
+        8 => (added, doings()).prop_map(|((kind, size), doing)| Op::Add(kind, doing, size)),
         4 => names().prop_map(Op::Remove),
         3 => (kinds(), doings()).prop_map(|(kind, doing)| Op::Replace(kind, doing)),
         2 => names().prop_map(Op::Restart),

@@ -60,9 +60,9 @@ pub enum ConfigError {
         /// What `validate` says, if it is `validate` that misses it.
         reason: Option<String>,
     },
-    /// Values that the start or an update gives to a plugin that the service does not have, or that has
-    /// no configuration. In a file and in the environment, which several services may share, that is a
-    /// warning in the log.
+    /// Values that the start, an update or whoever adds it gives to a plugin that the service does not
+    /// have, or that has no configuration. In a file and in the environment, which several services may
+    /// share, that is a warning in the log.
     #[error(
         "`{key}` {origin} is for an unknown plugin: the service has none of this name that is \
          configured{}",

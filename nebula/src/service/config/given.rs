@@ -89,7 +89,7 @@ impl Given {
     /// The plugins that the program itself means, and where it says so. A file or the environment may
     /// be there for other services, too.
     pub(super) fn for_plugins(&self) -> Vec<(Arc<str>, Origin)> {
-        if self.added || !matches!(self.layer, Layer::Start | Layer::Runtime) {
+        if !matches!(self.layer, Layer::Start | Layer::Runtime) {
             return Vec::new();
         }
         let plugins = self.parts.iter().filter_map(|(part, node)| match part {

@@ -231,7 +231,7 @@ impl ServiceHandle {
     ///
     /// # Errors
     ///
-    /// As [`add_plugin`](Self::add_plugin).
+    /// As [`add_plugin`](Self::add_plugin); so is a plugin that has no such section.
     pub async fn add_plugin_with(
         &self,
         plugin: impl Plugin,
