@@ -233,7 +233,7 @@ async fn known(
 
 fn unreachable(result: Result<Votes<u64>, QuorumError<u64>>, live: usize, needed: usize) {
     match result {
-        Err(QuorumError::Unreachable { workers, required }) => {
+        Err(QuorumError::Unreachable { workers, required, .. }) => {
             assert_eq!((workers, required), (live, needed));
         }
         other => panic!("{needed} of {live}: {other:?}"),

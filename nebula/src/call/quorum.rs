@@ -35,7 +35,7 @@ impl<T, E> QuorumMachine<T, E> {
         let fanout = Fanout::new(targets);
         let workers = fanout.open();
         if required == 0 || required > workers {
-            return Err(QuorumError::Unreachable { workers, required });
+            return Err(QuorumError::Unreachable { workers, required, why: None });
         }
         Ok(Self { fanout, required, end: None })
     }

@@ -143,6 +143,11 @@ impl Why {
         if self.0.fault.is_some() { 0 } else { self.0.available }
     }
 
+    /// The nodes with their reasons alone: up to three, and with `{:#}` a line for each.
+    pub(crate) fn reasons(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| self.0.nodes.write(f))
+    }
+
     /// Addresses (at most 256) tried in vain to join the cluster or to find more of it, each with the
     /// reason.
     pub fn tried(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {

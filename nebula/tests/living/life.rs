@@ -264,7 +264,7 @@ async fn only_what_is_ready_is_offered() {
     sleep(SECOND).await;
     busy.store(true, SeqCst);
     let left = service.drain(SECOND).await.unwrap_err().to_string();
-    assert_eq!(left, "the service is not drained: calls: some still run or wait to run");
+    assert_eq!(left, "the service is not drained: calls: 1 still runs");
     until("it is withdrawn", || !offered()).await;
     refused(&near).await;
     refused(&far).await;

@@ -90,8 +90,9 @@ pub enum ConfigError {
         /// The keys there are.
         known: Vec<String>,
     },
-    /// A key at the top that names the service instead of configuring it.
-    #[error("`{key}` {origin} cannot be configured: {}", reserved(key))]
+    /// A key at the top that names the service instead of configuring it, or a field of that name
+    /// in the type of the configuration.
+    #[error("`{key}` {origin} cannot be configured: {}", reserved(key, origin))]
     Reserved {
         /// The key.
         key: String,
@@ -310,8 +311,12 @@ fn hint(close: &Option<String>, what: &str, known: &[String]) -> String {
     }
 }
 
-fn reserved(key: &str) -> &'static str {
+fn reserved(key: &str, origin: &Origin) -> &'static str {
     match key {
+        _ if origin.layer() == Layer::Code => {
+            "no layer could give this field, since its key is kept for the service itself; call it \
+             otherwise, or give it another key with `#[serde(rename = \"..\")]`"
+        }
         "plugins" => "that is the table of the sections of plugins, such as `[plugins.rate_limit]`",
         _ => "that is said in the code, where the service is built",
     }

@@ -17,7 +17,7 @@ use super::shown::shown;
 use super::text;
 
 /// Keys at the top that name a service, and are not its configuration.
-const RESERVED: [&str; 5] = ["class", "name", "paused", "silent", "version"];
+pub(super) const RESERVED: [&str; 5] = ["class", "name", "paused", "silent", "version"];
 
 /// The table of the sections of plugins.
 pub(super) const PLUGINS: &str = "plugins";

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use toml::Table;
 
 use super::error::{ConfigError, Part};
-use super::given::PLUGINS;
+use super::given::{PLUGINS, RESERVED};
 use super::invalid::Invalid;
 use super::key::{Key, is_secret_path};
 use super::layer::{Layer, Origin};
@@ -49,8 +49,8 @@ impl Section {
     ///
     /// # Errors
     ///
-    /// What TOML has no form for (see [`Patch::of`](super::Patch::of)), exceeded bounds, and a key
-    /// `plugins` in the configuration of a service.
+    /// What TOML has no form for (see [`Patch::of`](super::Patch::of)), exceeded bounds, and in the
+    /// configuration of a service a key that no layer may give: `plugins`, or a reserved one.
     pub(crate) fn new<C>(
         part: &Part,
         value: &C,
@@ -66,8 +66,11 @@ impl Section {
         let table = guarded(part, "writes", || Table::try_from(value))?;
         let table = table.map_err(|error| unwritable(error.to_string()))?;
         let origin = Origin::whole(Layer::Code);
-        if *part == Part::Service && table.contains_key(PLUGINS) {
-            let key = PLUGINS.to_owned();
+        let mut reserved = RESERVED.into_iter().chain([PLUGINS]);
+        if *part == Part::Service
+            && let Some(key) = reserved.find(|&key| table.contains_key(key))
+        {
+            let key = key.to_owned();
             return Err(ConfigError::Reserved { key, origin: Box::new(origin) });
         }
         let code = Node::from_value(table.into(), &origin)

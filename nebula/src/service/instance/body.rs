@@ -101,6 +101,13 @@ impl Body for Instance {
         }
         .boxed()
     }
+
+    fn load(&self) -> (usize, usize) {
+        self.core.get().map_or((0, 0), |core| {
+            let waiting = core.queued();
+            (core.load().saturating_sub(waiting), waiting)
+        })
+    }
 }
 
 impl Instance {

@@ -55,6 +55,9 @@ pub(crate) trait Body: Send + Sync + 'static {
 
     /// Waits until no call runs or waits to run.
     fn idle(&self) -> BoxFuture<'_, ()>;
+
+    /// How many calls run now, and how many wait to run.
+    fn load(&self) -> (usize, usize);
 }
 
 /// What failed, and why.

@@ -28,8 +28,10 @@ pub(crate) async fn drained(
 ) -> Result<(), Vec<NotReady>> {
     let until = after(within);
     let left = || until.saturating_duration_since(Instant::now());
-    if service.call(left(), async { body.idle().await }).await.is_err() {
-        return Err(vec![NotReady::new("calls", "some still run or wait to run")]);
+    if service.call(left(), async { body.idle().await }).await.is_err()
+        && let Some(left) = calls(body.load())
+    {
+        return Err(vec![NotReady::new("calls", left)]);
     }
     let mut waiting: Vec<NotReady> = Vec::new();
     let mut pause = SOON;
@@ -51,5 +53,43 @@ pub(crate) async fn drained(
         }
         sleep_until(until.min(Instant::now() + pause)).await;
         pause = (pause * 2).min(PERIOD);
+    }
+}
+
+/// `2 still run and 1 waits to run`; nothing of none.
+fn calls((running, waiting): (usize, usize)) -> Option<String> {
+    let running = match running {
+        0 => None,
+        1 => Some("1 still runs".to_owned()),
+        more => Some(format!("{more} still run")),
+    };
+    let waiting = match waiting {
+        0 => None,
+        1 => Some("1 waits to run".to_owned()),
+        more => Some(format!("{more} wait to run")),
+    };
+    match (running, waiting) {
+        (Some(running), Some(waiting)) => Some(format!("{running} and {waiting}")),
+        (running, waiting) => running.or(waiting),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_how_many_calls_are_left() {
+        let table = [
+            ((0, 0), None),
+            ((1, 0), Some("1 still runs")),
+            ((3, 0), Some("3 still run")),
+            ((0, 1), Some("1 waits to run")),
+            ((2, 1), Some("2 still run and 1 waits to run")),
+            ((1, 7), Some("1 still runs and 7 wait to run")),
+        ];
+        for (load, said) in table {
+            assert_eq!(calls(load).as_deref(), said);
+        }
     }
 }

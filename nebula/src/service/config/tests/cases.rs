@@ -191,9 +191,26 @@ fn reserved_keys_are_refused_by_name() {
         let told = Given::start(text.into()).err().unwrap().to_string();
         assert!(told.starts_with(expected), "{told}");
     }
-    let mine = toml::Table::from_iter([("plugins".to_owned(), 1.into())]);
-    let told = Section::new(&Part::Service, &mine, None).err().unwrap().to_string();
-    assert!(told.starts_with("`plugins` in the code cannot be configured"), "{told}");
+}
+
+/// A key that no layer may give is no key of a service's configuration either.
+#[test]
+fn reserved_keys_are_no_fields_of_a_service() {
+    for key in ["class", "name", "paused", "plugins", "silent", "version"] {
+        let mine = toml::Table::from_iter([(key.to_owned(), 1.into())]);
+        let refused = Section::new(&Part::Service, &mine, None).err().unwrap();
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "`{key}` in the code cannot be configured: no layer could give this field, since \
+                 its key is kept for the service itself; call it otherwise, or give it another key \
+                 with `#[serde(rename = \"..\")]`"
+            )
+        );
+        assert_eq!((refused.key(), refused.layer()), (Some(key), Some(Layer::Code)));
+        // Of a plugin it is a key like any other.
+        assert!(Section::new(&Part::Plugin("limit".into()), &mine, None).is_ok());
+    }
 }
 
 /// CFG-11: the plan names the sections that are affected, and no others.

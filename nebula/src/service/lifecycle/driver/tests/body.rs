@@ -152,4 +152,8 @@ impl Body for Fake {
         }
         .boxed()
     }
+
+    fn load(&self) -> (usize, usize) {
+        (1 - self.calls.available_permits(), 0)
+    }
 }

@@ -193,7 +193,7 @@ async fn drain_is_retryable_and_says_who_is_not_done() {
     users.start().await.unwrap();
     fake.log();
     let call = fake.calls.acquire().await.unwrap();
-    let calls = NotReady::new("calls", "some still run or wait to run");
+    let calls = NotReady::new("calls", "1 still runs");
     assert_eq!(users.drain(SECOND).await, Err(LifecycleError::NotDrained(vec![calls])));
     drop(call);
     let mails = NotReady::new("mails", "3 to send");
