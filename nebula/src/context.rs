@@ -254,13 +254,22 @@ pub struct Caller {
 struct Ambient {
     term: Term,
     lease: Option<Lease>,
+    /// It was given up while it had no lease: one that is made now, by destructors or hooks, begins
+    /// cancelled.
+    given_up: bool,
     /// The headers in which calls find the trace around them.
     handed: Headers,
 }
 
 impl Ambient {
     fn lease(&mut self) -> &Lease {
-        self.lease.get_or_insert_with(|| Lease::new(self.term))
+        self.lease.get_or_insert_with(|| {
+            let lease = Lease::new(self.term);
+            if self.given_up {
+                lease.cancel();
+            }
+            lease
+        })
     }
 
     fn deadline(&self) -> Instant {
@@ -313,7 +322,7 @@ impl Scope {
     /// The scope of the body of a call, in which calls find their trace in these headers.
     #[inline]
     pub(crate) fn new(term: Term, lease: Option<Lease>, handed: Headers) -> Self {
-        Self(Some(Ambient { term, lease, handed }))
+        Self(Some(Ambient { term, lease, given_up: false, handed }))
     }
 
     /// What is left when the scope goes elsewhere.
@@ -361,10 +370,13 @@ impl Scope {
         let _ = AMBIENT.try_with(|cell| std::mem::swap(&mut *cell.borrow_mut(), &mut self.0));
     }
 
-    /// Cancels the token that the body asked for, if it did.
-    pub(crate) fn cancel(&self) {
-        if let Some(lease) = self.lease() {
-            lease.cancel();
+    /// The body was given up: cancels the token that it asked for, or the one that somebody asks for
+    /// while it is dropped.
+    pub(crate) fn cancel(&mut self) {
+        match &mut self.0 {
+            Some(Ambient { lease: Some(lease), .. }) => lease.cancel(),
+            Some(ambient) => ambient.given_up = true,
+            None => {}
         }
     }
 }
@@ -426,6 +438,17 @@ mod tests {
         scope.cancel();
         assert!(clone.token().is_cancelled() && cx.token().is_cancelled());
         assert_eq!(cx.extend(SECOND), Err(Exhausted::Over));
+    }
+
+    #[test]
+    fn a_lease_asked_for_after_the_call_was_given_up_begins_cancelled() {
+        let term = Term::new(Instant::now() + SECOND, 9 * SECOND, 3);
+        let cx = Context::new(None, term, None, Headers::new());
+        let mut scope = cx.scope();
+        scope.cancel();
+        let clone = scope.enter(|| cx.clone());
+        assert!(clone.token().is_cancelled() && cx.token().is_cancelled());
+        assert_eq!(clone.extend(SECOND), Err(Exhausted::Over));
     }
 
     #[test]

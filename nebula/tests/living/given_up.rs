@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nebula::plugin::{Around, Ended, Finished, Hooks, Plugin, Refusal};
 use nebula::prelude::*;
-use nebula::{Node, Service};
+use nebula::{Exhausted, Node, NotSaid, Service};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -78,8 +78,11 @@ impl Plugin for Way {
     }
 
     fn after(&self, call: &mut Finished<'_>) {
+        let cx = call.context();
+        let over = cx.reply_header("rows", "1") == Err(NotSaid::Over)
+            && cx.extend(SECOND) == Err(Exhausted::Over);
         self.1.note(match call.ended() {
-            Ended::Cancelled => "cancelled",
+            Ended::Cancelled if over => "cancelled",
             _ => "ended otherwise",
         });
     }
@@ -97,6 +100,7 @@ fn call(node: &Node, by_name: bool, timeout: Duration) -> JoinHandle<bool> {
 }
 
 /// The deadline of a call, and whoever drops it, end it in the queue, in a plugin and in the method.
+/// Whoever is told of it then hears that there is no more time, and nobody to say something to.
 #[tokio::test(start_paused = true)]
 async fn who_gives_up_ends_a_call_wherever_it_is() {
     let mut site = Site::new();
