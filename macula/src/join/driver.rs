@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::sync::broadcast::error::TryRecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -66,6 +66,7 @@ pub(crate) async fn join(inner: &Arc<Inner>, ways: Ways, patience: Duration) {
         read: Instant::now(),
         faults: Vec::new(),
         attempts: BTreeMap::new(),
+        met: false,
     };
     inner.spawn(joiner.run());
     let mut joining = inner.joining.subscribe();
@@ -82,6 +83,8 @@ struct Joiner {
     /// What was wrong with them then.
     faults: Vec<String>,
     attempts: BTreeMap<Target, Attempts>,
+    /// Somebody has come or gone.
+    met: bool,
 }
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -114,13 +117,18 @@ impl Joiner {
                             self.note(&target, asked);
                         }
                     }
-                    _ = members.recv() => break,
+                    news = members.recv() => {
+                        self.met |= !matches!(news, Err(RecvError::Closed));
+                        break;
+                    }
                     _ = introduced.changed() => break,
                     () = &mut round => break,
                 }
             }
             // One look for all that have come or gone: it reads a file for each neighbour.
-            while !matches!(members.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
+            while !matches!(members.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {
+                self.met = true;
+            }
         }
     }
 
@@ -238,7 +246,7 @@ impl Joiner {
         self.inner.joining.send_if_modified(|joining| {
             // Once part of a cluster, a node that is left alone is a cluster of one.
             let joined = joining.joined || met || alone;
-            let now = Joining { joined, met: joining.met || others, tried };
+            let now = Joining { joined, met: joining.met || self.met || others, tried };
             let modified = *joining != now;
             *joining = now;
             modified

@@ -264,6 +264,23 @@ async fn a_file_of_seeds_counts_as_it_is() {
     assert_eq!(tried(&b), []);
 }
 
+/// Who comes and goes between two looks of a node at its members is one that it has met.
+#[tokio::test(start_paused = true)]
+async fn who_was_a_member_for_a_moment_was_met() {
+    let alone = Site::new(Table::default()).start(1, &[]).await;
+    tokio::time::sleep(10 * SECOND).await;
+    assert!(!alone.joining().borrow().met);
+    let (mut events, mut joining) = (alone.watch_members(), alone.joining());
+    let other = Member { id: NodeId::from_bytes([2; 32]), addr: addr(2), generation: 1 };
+    alone.0.on_membership(MembershipNews::Up(other));
+    alone.0.on_membership(MembershipNews::Down(other));
+    alone.0.publish();
+    assert_eq!(size(&alone), 1);
+    assert!(matches!(events.try_recv(), Ok(crate::MemberEvent::Up(id)) if id == other.id));
+    let met = timeout(PATIENCE, joining.wait_for(|joining| joining.met)).await;
+    assert!(met.is_ok());
+}
+
 /// Why parts need seeds: lost members are looked for, but for a day only.
 #[tokio::test(start_paused = true)]
 async fn a_lost_member_is_forgotten_after_a_day() {
