@@ -68,8 +68,8 @@ pub enum CallError<E = Infallible> {
         /// What was tried.
         log: Log,
     },
-    /// The arguments could not be written here or read there, or the reply not be written there
-    /// or read here: the outcome of the last attempt says which. Whether the method ran is in the
+    /// The arguments (or a header) could not be written here or read there, or the reply not be
+    /// written there or read here: the outcome of the last attempt says which. Whether the method ran is in the
     /// log.
     Protocol(Log),
 }
@@ -301,7 +301,7 @@ impl<E> CallError<E> {
             Self::Protocol(log) => match log.attempts().last().map(|attempt| &attempt.outcome) {
                 Some(Outcome::Unwritable(why)) => write!(
                     f,
-                    "the arguments cannot be written, and the method {ran}: {}",
+                    "the call cannot be sent, and the method {ran}: {}",
                     Safe(why)
                 )?,
                 Some(Outcome::Unreadable(why)) => write!(

@@ -290,9 +290,10 @@ impl<'c> Known<'c> {
         let RawCall { args, options, .. } = self.call;
         let written = match written::fault(&Options::default(), options) {
             Some(fault) => Err(fault),
-            None if args.is_array() => serde_json::to_vec(args).map_err(|error| error.to_string()),
+            None if args.is_array() => serde_json::to_vec(args)
+                .map_err(|error| format!("the arguments cannot be written: {error}")),
             None => {
-                Err("write them as a JSON array of one value for each, as in `json!([1])`"
+                Err("write the arguments as a JSON array of one value for each, as in `json!([1])`"
                     .to_owned())
             }
         };
