@@ -144,6 +144,8 @@ pub enum Outcome {
     Unwritable(Box<str>),
     /// The arguments could not be read there; the text says why.
     Unreadable(Box<str>),
+    /// The arguments, in JSON, are not what the method takes; the text says why.
+    Untaken(Box<str>),
     /// The method ran, but its reply could not be written there; the text says why.
     ReplyUnwritable(Box<str>),
 }
@@ -168,6 +170,7 @@ impl fmt::Display for Outcome {
             Self::Malformed(why) => write!(f, "not understood: {}", Safe(why)),
             Self::Unwritable(why) => write!(f, "cannot be sent: {}", Safe(why)),
             Self::Unreadable(why) => write!(f, "the arguments cannot be read there: {}", Safe(why)),
+            Self::Untaken(why) => write!(f, "does not take the arguments: {}", Safe(why)),
             Self::ReplyUnwritable(why) => {
                 write!(f, "the reply cannot be written there: {}", Safe(why))
             }

@@ -311,6 +311,11 @@ impl<E> CallError<E> {
                     Safe(why),
                     advice(ran)
                 )?,
+                Some(Outcome::Untaken(why)) => write!(
+                    f,
+                    "{node} does not take these arguments, and the method {ran}: {}",
+                    Safe(why)
+                )?,
                 Some(Outcome::ReplyUnwritable(why)) => write!(
                     f,
                     "{node} could not write the reply, and the method {ran}: {}; mend its \
