@@ -299,11 +299,9 @@ impl<E> CallError<E> {
                 Safe(message)
             )?,
             Self::Protocol(log) => match log.attempts().last().map(|attempt| &attempt.outcome) {
-                Some(Outcome::Unwritable(why)) => write!(
-                    f,
-                    "the call cannot be sent, and the method {ran}: {}",
-                    Safe(why)
-                )?,
+                Some(Outcome::Unwritable(why)) => {
+                    write!(f, "the call cannot be sent, and the method {ran}: {}", Safe(why))?
+                }
                 Some(Outcome::Unreadable(why)) => write!(
                     f,
                     "{node} could not read the arguments, and the method {ran}: {}; run the \

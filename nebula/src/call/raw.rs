@@ -6,6 +6,7 @@
 
 mod ended;
 mod here;
+mod nearest;
 mod there;
 
 use std::fmt;
@@ -221,7 +222,10 @@ impl<'c> Known<'c> {
             return Err(refused);
         }
         let body = self.body()?;
-        let targets = self.find(term.deadline()).await.map_err(CallError::NoProvider)?;
+        let targets = self.find(term.deadline()).await.map_err(|why| {
+            let meant = nearest::nearest(self.node, names.0, names.1);
+            CallError::NoProvider(meant.into_iter().fold(why, |why, name| why.meant(&name)))
+        })?;
         let node = self.node;
         node.retries().deposit();
         let mut draw = self.draw(targets.nodes.len());

@@ -265,8 +265,9 @@ args!(A B C D E F G H);
 #[cfg(feature = "json")]
 fn from_json<T: DeserializeOwned>(bytes: &[u8], takes: usize) -> Result<T, String> {
     let read = match takes {
-        0 => serde_json::from_slice(bytes)
-            .and_then(|_none: [(); 0]| serde_json::from_slice(b"null")),
+        0 => {
+            serde_json::from_slice(bytes).and_then(|_none: [(); 0]| serde_json::from_slice(b"null"))
+        }
         _ => serde_json::from_slice(bytes),
     };
     read.map_err(|error| match serde_json::from_slice::<Vec<IgnoredAny>>(bytes) {

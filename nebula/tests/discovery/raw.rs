@@ -75,9 +75,16 @@ async fn what_does_not_fit_is_refused() {
         }
         let some = raw(node, "whoami", json!([1])).await.unwrap_err();
         assert!(matches!(some, CallError::Protocol(_)), "{some:?}");
-        for (service, method) in [("Users", "fly"), ("users", "find"), ("", "")] {
+        for (service, method, meant) in [
+            ("Users", "fly", None),
+            ("users", "find", Some("`users.find` (did you mean `Users.find`?)")),
+            ("Users", "fnd", Some("`Users.fnd` (did you mean `Users.find`?)")),
+            ("", "", None),
+        ] {
             let nobody = node.call_raw(service, method, json!([])).await.unwrap_err();
             assert!(matches!(nobody, CallError::NoProvider(_)), "{service}.{method}: {nobody:?}");
+            assert!(nobody.to_string().contains(meant.unwrap_or_default()), "{nobody}");
+            assert_eq!(nobody.to_string().contains("did you mean"), meant.is_some(), "{nobody}");
         }
         let panicked = raw(node, "fail", json!([2, 1])).await.unwrap_err();
         let CallError::Panicked { message, .. } = &panicked else { panic!("{panicked:?}") };
