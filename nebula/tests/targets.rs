@@ -432,14 +432,16 @@ async fn a_refusal_here_goes_on_with_those_who_are_meant_or_is_the_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_written_or_read_is_said_so() {
+    const UNSENDABLE: &str = "the call cannot be sent, and the method did not run: the arguments \
+                              cannot be written: ";
     let mut cluster = Cluster::new();
     let web = cluster.client("web").await;
     let (_a, a) = cluster.worker("a").await;
     workers(&web, 1).await;
     let work = WorkClient::new(&web);
     let table = [
-        (UNWRITABLE, "the arguments cannot be written, and the method did not run: "),
-        (WRITING_PANICS, "the arguments cannot be written, and the method did not run: "),
+        (UNWRITABLE, UNSENDABLE),
+        (WRITING_PANICS, UNSENDABLE),
         (UNREADABLE, "a could not read the arguments, and the method did not run: "),
         (READING_PANICS, "a could not read the arguments, and the method did not run: "),
     ];

@@ -203,7 +203,7 @@ async fn a_topology_can_be_given_to_a_node_that_has_none() {
         matches!(refused, QuorumError::Unreachable { workers: 1, required: 2, .. }),
         "{refused}"
     );
-    let missing = "2 are required; without r-2 (is not there, or not for this call), r-3 (";
+    let missing = "2 are required; without r2 (is not there, or not for this call), r3 (";
     assert!(refused.to_string().contains(missing), "{refused}");
     let error = ledger.write().on(tag("replcia")).await.unwrap_err().to_string();
     assert!(error.contains("did you mean `replica`?"), "{error}");

@@ -139,10 +139,13 @@ pub enum Outcome {
     Cancelled,
     /// The answer could not be understood; the text says why.
     Malformed(Box<str>),
-    /// The arguments could not be written here, so nothing was sent; the text says why.
+    /// The arguments, or a header beside them, could not be written here, so nothing was sent; the
+    /// text says which and why.
     Unwritable(Box<str>),
     /// The arguments could not be read there; the text says why.
     Unreadable(Box<str>),
+    /// The arguments, in JSON, are not what the method takes; the text says why.
+    Untaken(Box<str>),
     /// The method ran, but its reply could not be written there; the text says why.
     ReplyUnwritable(Box<str>),
 }
@@ -165,8 +168,9 @@ impl fmt::Display for Outcome {
             Self::Overran => f.write_str("stopped, since it took longer than the service allows"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Malformed(why) => write!(f, "not understood: {}", Safe(why)),
-            Self::Unwritable(why) => write!(f, "the arguments cannot be written: {}", Safe(why)),
+            Self::Unwritable(why) => write!(f, "cannot be sent: {}", Safe(why)),
             Self::Unreadable(why) => write!(f, "the arguments cannot be read there: {}", Safe(why)),
+            Self::Untaken(why) => write!(f, "does not take the arguments: {}", Safe(why)),
             Self::ReplyUnwritable(why) => {
                 write!(f, "the reply cannot be written there: {}", Safe(why))
             }

@@ -68,8 +68,8 @@ pub enum CallError<E = Infallible> {
         /// What was tried.
         log: Log,
     },
-    /// The arguments could not be written here or read there, or the reply not be written there
-    /// or read here: the outcome of the last attempt says which. Whether the method ran is in the
+    /// The arguments (or a header) could not be written here or read there, or the reply not be
+    /// written there or read here: the outcome of the last attempt says which. Whether the method ran is in the
     /// log.
     Protocol(Log),
 }
@@ -93,7 +93,7 @@ impl<E> CallError<E> {
     }
 
     /// What was tried, oldest first; empty for [`App`](Self::App),
-    /// [`NoProvider`](Self::NoProvider) and calls that ended before anything was sent.
+    /// [`NoProvider`](Self::NoProvider) and calls whose time was over before anything was sent.
     pub fn attempts(&self) -> &[Attempt] {
         self.log().map_or(&[], Log::attempts)
     }
@@ -299,17 +299,20 @@ impl<E> CallError<E> {
                 Safe(message)
             )?,
             Self::Protocol(log) => match log.attempts().last().map(|attempt| &attempt.outcome) {
-                Some(Outcome::Unwritable(why)) => write!(
-                    f,
-                    "the arguments cannot be written, and the method {ran}: {}",
-                    Safe(why)
-                )?,
+                Some(Outcome::Unwritable(why)) => {
+                    write!(f, "the call cannot be sent, and the method {ran}: {}", Safe(why))?
+                }
                 Some(Outcome::Unreadable(why)) => write!(
                     f,
                     "{node} could not read the arguments, and the method {ran}: {}; run the \
                      same release on both sides{}",
                     Safe(why),
                     advice(ran)
+                )?,
+                Some(Outcome::Untaken(why)) => write!(
+                    f,
+                    "{node} does not take these arguments, and the method {ran}: {}",
+                    Safe(why)
                 )?,
                 Some(Outcome::ReplyUnwritable(why)) => write!(
                     f,

@@ -240,8 +240,9 @@ impl<E: fmt::Display> fmt::Display for Brief<'_, E> {
             CallError::Denied(_) => "denied",
             CallError::TooLarge { .. } => "too large",
             CallError::Protocol(log) => match log.attempts().last().map(|last| &last.outcome) {
-                Some(Outcome::Unwritable(_)) => "arguments cannot be written",
+                Some(Outcome::Unwritable(_)) => "cannot be sent",
                 Some(Outcome::Unreadable(_)) => "could not read the arguments",
+                Some(Outcome::Untaken(_)) => "does not take the arguments",
                 Some(Outcome::ReplyUnwritable(_)) => "could not write its reply",
                 _ => "answer not understood",
             },

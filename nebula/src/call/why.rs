@@ -31,6 +31,8 @@ pub struct Why(Box<Reasons>);
 struct Reasons {
     service: Box<str>,
     method: Box<str>,
+    /// What else may have been meant by these names.
+    meant: Option<Box<str>>,
     /// What alone keeps the call from being made, whoever is there.
     fault: Option<Box<str>>,
     nodes: Listed,
@@ -79,6 +81,12 @@ impl Why {
     /// What alone keeps the call from being made: no configured node has the tag.
     pub(crate) fn fault(mut self, text: &str) -> Self {
         self.0.fault = Some(text.into());
+        self
+    }
+
+    /// Nobody is known to have a method of this name, but one of `name`, which is spelt much the same.
+    pub(crate) fn meant(mut self, name: &str) -> Self {
+        self.0.meant = Some(name.into());
         self
     }
 
@@ -157,9 +165,14 @@ impl Why {
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Reasons { service, method, fault, nodes, available, joining, joined, alone } = &*self.0;
+        let Reasons { service, method, meant, fault, nodes, .. } = &*self.0;
+        let Reasons { available, joining, joined, alone, .. } = &*self.0;
+        let wanted = fmt::from_fn(|f| match meant {
+            None => write!(f, "`{service}.{method}`"),
+            Some(name) => write!(f, "`{service}.{method}` (did you mean `{}`?)", Safe(name)),
+        });
         if let Some(fault) = fault {
-            write!(f, "nobody can be asked for `{service}.{method}`: {fault}")?;
+            write!(f, "nobody can be asked for {wanted}: {fault}")?;
             return if f.alternate() { nodes.write_lines(f) } else { Ok(()) };
         }
         if *available > 0 {
@@ -167,13 +180,13 @@ impl fmt::Display for Why {
                 1 => f.write_str("the only known node")?,
                 known => write!(f, "{available} of the {known} known nodes")?,
             }
-            write!(f, " can be asked for `{service}.{method}`: ")?;
+            write!(f, " can be asked for {wanted}: ")?;
             return nodes.write(f);
         }
         if joining.total() > 0 && !joined {
             write!(
                 f,
-                "nobody can be asked for `{service}.{method}`: this node is still joining the \
+                "nobody can be asked for {wanted}: this node is still joining the \
                  cluster, check the seeds and the cookie; tried "
             )?;
             joining.write(f)?;
@@ -185,16 +198,16 @@ impl fmt::Display for Why {
         match nodes.total() {
             0 => write!(
                 f,
-                "nobody can be asked for `{service}.{method}`: no node is known, so serve \
+                "nobody can be asked for {wanted}: no node is known, so serve \
                  `{service}` on this one or give it a seed to join others"
             ),
             1 => {
-                write!(f, "the only known node cannot be asked for `{service}.{method}`: ")?;
+                write!(f, "the only known node cannot be asked for {wanted}: ")?;
                 nodes.write(f)
             }
             known => {
                 write!(f, "none of the {known} known nodes can be asked for ")?;
-                write!(f, "`{service}.{method}`: ")?;
+                write!(f, "{wanted}: ")?;
                 nodes.write(f)
             }
         }?;
@@ -409,6 +422,16 @@ mod tests {
             format!("{sentence}\n  a@h: can be asked\n  b@h: lacks &db")
         );
         assert_eq!((why.askable(), why.fault("no such tag").askable()), (1, 0));
+    }
+
+    #[test]
+    fn what_may_have_been_meant_is_said_with_the_name() {
+        let why = Why::new("Users", "fnd").meant("Users.find").node("a@h", "does not serve it");
+        assert_eq!(
+            why.to_string(),
+            "the only known node cannot be asked for `Users.fnd` (did you mean `Users.find`?): a@h \
+             (does not serve it)"
+        );
     }
 
     #[test]

@@ -173,6 +173,7 @@ mod gauges {
             Outcome::Malformed(_)
             | Outcome::Unwritable(_)
             | Outcome::Unreadable(_)
+            | Outcome::Untaken(_)
             | Outcome::ReplyUnwritable(_) => "protocol",
         }
     }

@@ -24,6 +24,8 @@ use bytes::Bytes;
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+#[cfg(feature = "json")]
+use serde::de::IgnoredAny;
 
 use super::whole;
 
@@ -212,9 +214,10 @@ pub trait Args: Sized + Send + 'static {
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), Unencodable>;
     /// Reads arguments that take up all of `bytes`.
     fn decode(bytes: &[u8]) -> Result<Self, Malformed>;
-    /// Reads arguments that are a JSON array, and all of `bytes`.
+    /// Reads arguments that are a JSON array, and all of `bytes`. The error says in words what is
+    /// wrong with them.
     #[cfg(feature = "json")]
-    fn decode_json(bytes: &[u8]) -> Result<Self, Malformed>;
+    fn decode_json(bytes: &[u8]) -> Result<Self, String>;
 }
 
 macro_rules! args {
@@ -240,9 +243,9 @@ macro_rules! args {
             }
 
             #[cfg(feature = "json")]
-            fn decode_json(bytes: &[u8]) -> Result<Self, Malformed> {
+            fn decode_json(bytes: &[u8]) -> Result<Self, String> {
                 let names: &[&str] = &[$(stringify!($name)),*];
-                from_json(bytes, names.is_empty())
+                from_json(bytes, names.len())
             }
         }
     };
@@ -260,14 +263,20 @@ args!(A B C D E F G H);
 
 /// Reads a tuple off a JSON array. To serde an empty tuple is nothing, and no array.
 #[cfg(feature = "json")]
-fn from_json<T: DeserializeOwned>(bytes: &[u8], is_empty: bool) -> Result<T, Malformed> {
-    let malformed = |error: serde_json::Error| Malformed { reason: error.to_string() };
-    if !is_empty {
-        return serde_json::from_slice(bytes).map_err(malformed);
-    }
-    let none: [(); 0] = serde_json::from_slice(bytes).map_err(malformed)?;
-    let _ = none;
-    serde_json::from_slice(b"null").map_err(malformed)
+fn from_json<T: DeserializeOwned>(bytes: &[u8], takes: usize) -> Result<T, String> {
+    let read = match takes {
+        0 => {
+            serde_json::from_slice(bytes).and_then(|_none: [(); 0]| serde_json::from_slice(b"null"))
+        }
+        _ => serde_json::from_slice(bytes),
+    };
+    read.map_err(|error| match serde_json::from_slice::<Vec<IgnoredAny>>(bytes) {
+        Ok(given) if given.len() != takes => {
+            let arguments = if takes == 1 { "argument" } else { "arguments" };
+            format!("it takes {takes} {arguments} and was given {}", given.len())
+        }
+        _ => error.to_string(),
+    })
 }
 
 /// Appends a value as JSON. On error `out` is as long as it was before.
@@ -403,6 +412,15 @@ mod tests {
         for wrong in ["7", "[]", "[7,8]", "[256]", "[null]", "{\"a\":7}", "[7] x"] {
             assert!(<(u8,)>::decode_json(wrong.as_bytes()).is_err(), "{wrong}");
         }
+        let told = |text: &str| <(u8, u8)>::decode_json(text.as_bytes()).unwrap_err();
+        assert_eq!(told("[]"), "it takes 2 arguments and was given 0");
+        assert_eq!(told("[7,8,[]]"), "it takes 2 arguments and was given 3");
+        assert_eq!(told("[7,null]"), "invalid type: null, expected u8 at line 1 column 7");
+        assert_eq!(
+            <(u8,)>::decode_json(b"[7,8]").unwrap_err(),
+            "it takes 1 argument and was given 2"
+        );
+        assert_eq!(<()>::decode_json(b"[7]").unwrap_err(), "it takes 0 arguments and was given 1");
         let deep = "[".repeat(100_000);
         assert!(<(Vec<u8>,)>::decode_json(deep.as_bytes()).is_err());
         let mut out = vec![1];

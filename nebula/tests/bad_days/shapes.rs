@@ -62,6 +62,9 @@ fn keys<T: std::fmt::Debug>(answer: Result<T, CallError>) -> (ApiKey, ApiKey) {
     let text = error.to_string();
     assert!(text.contains(&ours.to_string()) && text.contains(&theirs.to_string()), "{text}");
     assert!(text.contains("build both sides from the same contract"), "{text}");
+    let named = format!("{} serves another shape of this method", error.attempts()[0].name);
+    assert!(text.starts_with(&named), "{text}");
+    assert_eq!(format!("{error:#}").lines().count(), 2, "{error:#}");
     (*ours, *theirs)
 }
 

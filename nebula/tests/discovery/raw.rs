@@ -61,8 +61,8 @@ async fn what_does_not_fit_is_refused() {
     for node in [&tool, &db] {
         for (args, said) in [
             (json!(["one"]), "invalid type: string \"one\", expected u64"),
-            (json!([]), "invalid length 0"),
-            (json!([1, 2]), "trailing characters"),
+            (json!([]), "db does not take these arguments, and the method did not run: it takes 1"),
+            (json!([1, 2]), ": it takes 1 argument and was given 2"),
             (json!([-1]), "expected u64"),
             (json!({ "id": 1 }), "as a JSON array of one value for each"),
             (json!(1), "as a JSON array"),
@@ -71,12 +71,20 @@ async fn what_does_not_fit_is_refused() {
             assert!(matches!(error, CallError::Protocol(_)), "{args}: {error:?}");
             assert_eq!(error.executed(), Executed::No, "{args}");
             assert!(error.to_string().contains(said), "{args}: {error}");
+            assert!(!error.to_string().contains("same release"), "{args}: {error}");
         }
         let some = raw(node, "whoami", json!([1])).await.unwrap_err();
         assert!(matches!(some, CallError::Protocol(_)), "{some:?}");
-        for (service, method) in [("Users", "fly"), ("users", "find"), ("", "")] {
+        for (service, method, meant) in [
+            ("Users", "fly", None),
+            ("users", "find", Some("`users.find` (did you mean `Users.find`?)")),
+            ("Users", "fnd", Some("`Users.fnd` (did you mean `Users.find`?)")),
+            ("", "", None),
+        ] {
             let nobody = node.call_raw(service, method, json!([])).await.unwrap_err();
             assert!(matches!(nobody, CallError::NoProvider(_)), "{service}.{method}: {nobody:?}");
+            assert!(nobody.to_string().contains(meant.unwrap_or_default()), "{nobody}");
+            assert_eq!(nobody.to_string().contains("did you mean"), meant.is_some(), "{nobody}");
         }
         let panicked = raw(node, "fail", json!([2, 1])).await.unwrap_err();
         let CallError::Panicked { message, .. } = &panicked else { panic!("{panicked:?}") };

@@ -208,6 +208,8 @@ async fn headers_reach_plugins() {
         let bad = client.add(1.0, 2.0).header("Tenant", "x").await.unwrap_err();
         assert!(matches!(bad, CallError::Protocol(_)), "{bad:?}");
         assert!(format!("{bad:#}").contains("the header `Tenant`: a header's key has"), "{bad:#}");
+        let said = "the call cannot be sent, and the method did not run: the header `Tenant`: ";
+        assert!(bad.to_string().starts_with(said), "{bad}");
     }
 }
 

@@ -37,6 +37,7 @@ impl<M: Method> Arguments<M> {
         }
         let body = self.encoded()?;
         contained(|| whole::read(&body, M::Args::decode))
+            .map_err(|why| format!("the arguments cannot be read back: {why}"))
             .map_err(|why| self.error(Outcome::Unwritable(why.into())))
     }
 
@@ -72,8 +73,10 @@ impl<M: Method> Arguments<M> {
             }
         }
         let why = match &self.fault {
-            Some(fault) => format!("{fault}; mend their `Serialize`"),
-            None => "they were given away".to_owned(),
+            Some(fault) => {
+                format!("the arguments cannot be written: {fault}; mend their `Serialize`")
+            }
+            None => "the arguments were given away".to_owned(),
         };
         Err(self.error(Outcome::Unwritable(why.into())))
     }

@@ -102,8 +102,8 @@ impl Here {
 pub(crate) struct Found {
     /// Those that can be asked, by name.
     pub(crate) nodes: Vec<NodeRef>,
-    /// The shape of the method on a node that is meant and has another one.
-    pub(crate) other_shape: Option<ApiKey>,
+    /// A node that is meant and has another shape of the method, with that shape.
+    pub(crate) other_shape: Option<(NodeRef, ApiKey)>,
 }
 
 impl<'a> Whom<'a> {
@@ -171,7 +171,7 @@ impl Sought<'_> {
             if self.key.is_none_or(|key| key == provider.key) {
                 named.insert(target);
             } else {
-                other_shape = Some(ApiKey::from_bytes(provider.key));
+                other_shape = Some((target, ApiKey::from_bytes(provider.key)));
             }
         }
         if cfg!(mutant = "empty_selector_widens")
@@ -180,8 +180,9 @@ impl Sought<'_> {
         {
             return Sought { whom: Whom::Anyone, ..*self }.find(view);
         }
-        let nodes = named.into_iter().map(|(name, id)| NodeRef { id, name: name.into() }).collect();
-        Found { nodes, other_shape }
+        let node = |(name, id): (String, NodeId)| NodeRef { id, name: name.into() };
+        let other_shape = other_shape.map(|(target, theirs)| (node(target), theirs));
+        Found { nodes: named.into_iter().map(node).collect(), other_shape }
     }
 
     /// Each known node, and what keeps it from being asked or that nothing does: first those that

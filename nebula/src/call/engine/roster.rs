@@ -55,8 +55,8 @@ pub(crate) enum Nobody {
     Final(Why),
     /// The call was cancelled while it waited.
     Cancelled,
-    /// All who serve the method serve another shape of it.
-    Incompatible(ApiKey),
+    /// All who serve the method serve another shape of it; this one of them, this shape.
+    Incompatible(NodeRef, ApiKey),
 }
 
 impl Nobody {
@@ -67,7 +67,7 @@ impl Nobody {
             Self::Cancelled => {
                 Why::of(method).fault("the call was cancelled before anybody was asked")
             }
-            Self::Incompatible(theirs) => {
+            Self::Incompatible(_, theirs) => {
                 let reason = format!("serves shape {theirs} of the method only");
                 Why::of(method).node("every node", &reason)
             }
@@ -191,8 +191,8 @@ impl Roster {
         let Found { nodes: mut targets, other_shape } = sought.find(view);
         if targets.is_empty() {
             return Err(match other_shape {
-                Some(theirs) if !matches!(ask.targets, Targets::Pick(_)) => {
-                    Nobody::Incompatible(theirs)
+                Some((node, theirs)) if !matches!(ask.targets, Targets::Pick(_)) => {
+                    Nobody::Incompatible(node, theirs)
                 }
                 _ => Nobody::Why(sought.why(view, node)),
             });

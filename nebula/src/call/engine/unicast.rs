@@ -13,7 +13,7 @@ use crate::call::heard::Heard;
 use crate::call::local::Local;
 use crate::call::retry::{Failed, FailoverMachine, Step};
 use crate::call::unicast::Answer;
-use crate::call::{ApiKey, Attempt, CallError, Executed, Log, NodeRef, Outcome};
+use crate::call::{ApiKey, Attempt, CallError, Executed, Log, NodeRef, Outcome, Path, Phase};
 use crate::node::Node;
 use crate::nodes::measures;
 use crate::service::info::MethodInfo;
@@ -233,7 +233,7 @@ pub(crate) fn give_up<M: Method>(method: &MethodInfo, tried: Tried<M>, log: Log)
 }
 
 /// Nobody is left to ask, after the attempts in `log`.
-pub(crate) fn nobody<M: Method>(nobody: Nobody, log: Log) -> CallError<Error<M>> {
+pub(crate) fn nobody<M: Method>(nobody: Nobody, mut log: Log) -> CallError<Error<M>> {
     let gone = |attempt: &Attempt| {
         matches!(attempt.outcome, Outcome::Draining | Outcome::NotServed | Outcome::Overloaded)
     };
@@ -241,7 +241,16 @@ pub(crate) fn nobody<M: Method>(nobody: Nobody, log: Log) -> CallError<Error<M>>
         Nobody::Cancelled => CallError::Cancelled(log),
         _ if !log.attempts().iter().all(gone) => CallError::Disconnected(log),
         Nobody::Why(why) | Nobody::Final(why) => CallError::NoProvider(why.asked(&log)),
-        Nobody::Incompatible(theirs) => {
+        Nobody::Incompatible(NodeRef { id, name }, theirs) => {
+            log.push(Attempt {
+                node: Some(id),
+                name,
+                path: Path::Direct,
+                phase: Phase::Resolve,
+                elapsed: Duration::ZERO,
+                outcome: Outcome::Incompatible,
+                executed: Executed::No,
+            });
             let ours = ApiKey::from_bytes(M::INFO.key());
             CallError::Incompatible { ours, theirs, log }
         }

@@ -194,6 +194,7 @@ fn texts_of_other_nodes_cannot_steer_a_terminal() {
         CallError::Disconnected(failed(Outcome::Unreachable(evil.into()))),
         CallError::Protocol(failed(Outcome::Unreadable(evil.into()))),
         CallError::Protocol(failed(Outcome::Unwritable(evil.into()))),
+        CallError::Protocol(failed(Outcome::Untaken(evil.into()))),
         CallError::Protocol(failed(Outcome::ReplyUnwritable(evil.into()))),
         CallError::Protocol(failed(Outcome::Malformed(evil.into()))),
     ]);

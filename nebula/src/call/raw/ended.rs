@@ -27,6 +27,11 @@ pub(super) fn ended(
         Err(failure) => failure,
     };
     let executed = leg::executed(failure.executed());
-    let attempt = attempt(leg::phase(&failure), leg::outcome(&failure), executed);
+    let outcome = match &failure {
+        // Of arguments in JSON, which no program wrote that was built with their types.
+        Failure::Malformed(why) => Outcome::Untaken(why.as_str().into()),
+        failure => leg::outcome(failure),
+    };
+    let attempt = attempt(leg::phase(&failure), outcome, executed);
     Err(Box::new(Broken { attempt, term, end: End::Failure(failure) }))
 }

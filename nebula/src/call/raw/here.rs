@@ -9,8 +9,8 @@ use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
-use super::Known;
 use super::ended::{Made, ended};
+use super::known::Known;
 use crate::call::spawned::spawned;
 use crate::call::{Attempt, Executed, Path};
 use crate::context::{Context, Scope};

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use macula::rpc::{Answer, Moved, Request, Response, Term};
 use tokio::time::Instant;
 
-use super::Known;
 use super::ended::{Made, ended};
+use super::known::Known;
 use crate::call::NodeRef;
 use crate::call::engine::leg;
 use crate::nodes::measures;
