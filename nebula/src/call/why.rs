@@ -85,6 +85,7 @@ impl Why {
     }
 
     /// Nobody is known to have a method of this name, but one of `name`, which is spelt much the same.
+    #[cfg(feature = "json")]
     pub(crate) fn meant(mut self, name: &str) -> Self {
         self.0.meant = Some(name.into());
         self
@@ -424,6 +425,7 @@ mod tests {
         assert_eq!((why.askable(), why.fault("no such tag").askable()), (1, 0));
     }
 
+    #[cfg(feature = "json")]
     #[test]
     fn what_may_have_been_meant_is_said_with_the_name() {
         let why = Why::new("Users", "fnd").meant("Users.find").node("a@h", "does not serve it");
