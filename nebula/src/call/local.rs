@@ -8,6 +8,7 @@
 
 mod begin;
 mod body;
+mod failing;
 mod running;
 
 use std::fmt;
@@ -30,14 +31,13 @@ use super::ask::{Ask, Elsewhere, Targets};
 use super::heard::{Heard, itself};
 use super::spawned::spawned;
 use super::unicast::Answer;
-use super::{ApiKey, Attempt, CallError, Executed, Log, Outcome, Path, Phase, Why};
+use super::{CallError, Executed, Outcome, Phase};
 use crate::context::{Context, Scope};
 use crate::node::Node;
 use crate::nodes::{Policy, VersionRequirement};
 use crate::service::info::MethodInfo;
 use crate::service::method::{Error, Method};
-use crate::service::plugin::Refusal;
-use crate::service::plugin::run::{Prepared, Stopped};
+use crate::service::plugin::run::Prepared;
 use crate::service::served::Served;
 
 pub(crate) use begin::{begin, later};
@@ -224,54 +224,6 @@ impl<M: Method> Local<M> {
         }
     }
 
-    /// What a plugin made of the call. If it did not begin, it may be made elsewhere.
-    fn stopped(&mut self, stopped: Stopped<M::Args>) -> CallError<Error<M>> {
-        let Stopped { refusal, args, executed } = stopped;
-        self.args = args;
-        if executed && refusal == Refusal::Expired {
-            return CallError::Deadline(self.log(Phase::Run, Outcome::Overran, Executed::Yes));
-        }
-        if executed {
-            let message = refusal.after_the_method().into();
-            let log = self.log(Phase::Reply, Outcome::Panicked, Executed::Yes);
-            return CallError::Panicked { message, log };
-        }
-        let log = |outcome| self.log(Phase::Queue, outcome, Executed::No);
-        refusal.into_error(log, |reason| self.nobody(reason))
-    }
-
-    fn draining(&self) -> CallError<Error<M>> {
-        let stops = self.node.as_ref().is_some_and(|node| node.mesh().is_draining());
-        CallError::NoProvider(self.nobody(match stops {
-            true => "is shutting down",
-            false => "takes no calls now",
-        }))
-    }
-
-    /// Why this node, which alone was asked, is no provider.
-    fn nobody(&self, reason: &str) -> Why {
-        let why = Why::of(self.method());
-        why.node(self.node.as_ref().map_or(ALONE, Node::name), reason)
-    }
-
-    fn incompatible(&self) -> CallError<Error<M>> {
-        if self.served.is_closed() {
-            // It has gone since it was looked at.
-            return self.draining();
-        }
-        let theirs = self.served.info().at(M::INFO.position());
-        CallError::Incompatible {
-            ours: ApiKey::from_bytes(M::INFO.key()),
-            theirs: ApiKey::from_bytes(theirs.map_or([0; 8], |method| method.key())),
-            log: self.log(Phase::Queue, Outcome::Incompatible, Executed::No),
-        }
-    }
-
-    fn panicked(&self, message: Box<str>) -> CallError<Error<M>> {
-        let log = self.log(Phase::Run, Outcome::Panicked, Executed::Yes);
-        CallError::Panicked { message, log }
-    }
-
     /// Whether the deadline passed or the caller's caller gave up. A body that uses up the task's
     /// cooperative budget at every poll must not keep this from being seen.
     fn poll_end(&mut self, task: &mut task::Context<'_>) -> Poll<CallError<Error<M>>> {
@@ -310,18 +262,6 @@ impl<M: Method> Local<M> {
             }
         }
         Poll::Pending
-    }
-
-    fn log(&self, phase: Phase, outcome: Outcome, executed: Executed) -> Log {
-        Log::from(Attempt {
-            node: self.node.as_ref().map(Node::id),
-            name: self.node.as_ref().map_or(ALONE, Node::name).into(),
-            path: Path::Local,
-            phase,
-            elapsed: self.started.elapsed(),
-            outcome,
-            executed,
-        })
     }
 
     fn poll_stages(&mut self, task: &mut task::Context<'_>) -> Poll<Answer<M>> {

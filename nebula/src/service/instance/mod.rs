@@ -4,7 +4,7 @@
 //! calls see of it, its plugins and whether it takes calls, changes in one step; the calls under
 //! way keep what they began with.
 //!
-//! The parts: [`builder`] says what it shall be; [`handle`] is what a program holds of it; [`body`]
+//! The parts: [`builder`] says what it shall be, and brings it to its node; [`handle`] is what a program holds of it; [`body`]
 //! is what its [lifecycle](super::lifecycle) drives; [`manage`] changes its plugins and [`configure`]
 //! its configuration; a [`seat`] is a plugin in its place.
 
