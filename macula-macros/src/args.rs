@@ -8,6 +8,7 @@ use syn::{Expr, ExprLit, Lit, LitInt, LitStr, Path, Token};
 
 use crate::recover::Errors;
 use crate::selector;
+use crate::topology::hidden::is_hidden;
 
 const SERVICE: &str = "global, name, version, on, policy, timeout, max_extensions, max_concurrent, \
                        queue, stragglers, transparent, crate";
@@ -263,7 +264,7 @@ impl Opt {
             "a name may not be empty".to_owned()
         } else if name.len() > NAME_BYTES {
             format!("a name may be {NAME_BYTES} bytes long, this one is {}", name.len())
-        } else if let Some(bad) = name.chars().find(|c| c.is_whitespace() || c.is_control()) {
+        } else if let Some(bad) = name.chars().find(|c| c.is_whitespace() || is_hidden(*c)) {
             format!("a name may not hold {bad:?}")
         } else if name.contains('/') {
             "a name may not hold `/`: it parts service and method on the wire".to_owned()
@@ -478,6 +479,7 @@ mod tests {
             (quote!(name = ""), "empty"),
             (quote!(name = "a/b"), "may not hold `/`"),
             (quote!(name = "a b"), "may not hold ' '"),
+            (quote!(name = "a\u{200b}"), r"may not hold '\\u{200b}'"),
             (quote!(name =), "lacks its value"),
             (quote!(on = "db"), "write `&db` for a tag or `@db` for a node"),
             (quote!(idempotent spawn), "`,` is expected"),

@@ -304,7 +304,7 @@ impl Inherited {
     pub(crate) fn now() -> Option<Self> {
         with_ambient(|ambient| Self {
             deadline: ambient.deadline(),
-            cancelled: ambient.lease.as_ref().is_some_and(Lease::is_cancelled),
+            cancelled: ambient.given_up || ambient.lease.as_ref().is_some_and(Lease::is_cancelled),
             handed: ambient.handed.clone(),
         })
     }
@@ -446,6 +446,7 @@ mod tests {
         let cx = Context::new(None, term, None, Headers::new());
         let mut scope = cx.scope();
         scope.cancel();
+        assert!(scope.enter(|| Inherited::now().is_some_and(|outer| outer.cancelled)));
         let clone = scope.enter(|| cx.clone());
         assert!(clone.token().is_cancelled() && cx.token().is_cancelled());
         assert_eq!(clone.extend(SECOND), Err(Exhausted::Over));

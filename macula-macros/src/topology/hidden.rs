@@ -15,7 +15,7 @@ pub(super) fn safe(text: &str) -> String {
 
 /// Whether a character is a control character, changes the direction of what follows, or is not
 /// seen.
-pub(super) fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

@@ -6,7 +6,7 @@
 //! from what was checked.
 
 mod constants;
-mod hidden;
+pub(crate) mod hidden;
 mod known;
 mod read;
 

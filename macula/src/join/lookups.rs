@@ -151,7 +151,8 @@ impl<T: Clone> Drop for Turn<T> {
     fn drop(&mut self) {
         let mut hosts = lock(&self.hosts);
         let mut over = None;
-        let is_kept = self.answer.is_some() && hosts.len() <= KEPT_BESIDE;
+        // An error may be over by the next try.
+        let is_kept = matches!(self.answer, Some(Ok(_))) && hosts.len() <= KEPT_BESIDE;
         match hosts.get_mut(&self.host) {
             Some(known) if is_kept => known.stage = Stage::Ended(Instant::now()),
             _ => over = hosts.remove(&self.host),
@@ -213,24 +214,28 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_nobody_has_heard_is_kept() {
         let lookups = Lookups::default();
-        let late = |host: String, value| {
+        let late = |host: String, answer| {
             let slow = async move {
                 sleep(SECOND).await;
-                Ok(value)
+                answer
             };
             let begun = lookups.begin(&host, slow);
             async move { assert!(timeout(SECOND / 2, begun).await.is_err()) }
         };
         let next = async |host| lookups.run(host, async { Ok(2) }).await.unwrap();
-        late("site".into(), 1).await;
+        late("site".into(), Ok(1)).await;
         sleep(KEPT).await;
         assert_eq!((next("site").await, next("site").await), (1, 2));
-        late("site".into(), 1).await;
+        late("site".into(), Ok(1)).await;
         sleep(KEPT + SECOND).await;
         assert_eq!(next("site").await, 2);
         assert!(lookups.hosts.lock().unwrap().is_empty());
+        // An error may be over by then.
+        late("site".into(), Err(io::Error::other("no server answered"))).await;
+        sleep(SECOND).await;
+        assert_eq!(next("site").await, 2);
         // Whose answers come while there are too many are looked up anew.
-        join_all((0..2 * KEPT_BESIDE).map(|n| late(format!("h{n}"), 1))).await;
+        join_all((0..2 * KEPT_BESIDE).map(|n| late(format!("h{n}"), Ok(1)))).await;
         sleep(KEPT / 2).await;
         assert_eq!(lookups.hosts.lock().unwrap().len(), KEPT_BESIDE);
     }

@@ -24,11 +24,13 @@ impl Said {
 
     /// Adds what somebody else than the body says, in place of another one under this key.
     pub(super) fn say(&mut self, key: &str, value: &str) -> Result<(), HeaderError> {
-        self.all.insert(key, value)?;
+        let mut all = self.all.clone();
+        all.insert(key, value)?;
         if let Some(others) = &mut self.others {
-            // It fits beside what is said now, which is what counts unless the body is given up.
-            let _ = others.insert(key, value);
+            // Without the body's words there may be a longer one of before in their place.
+            others.insert(key, value)?;
         }
+        self.all = all;
         Ok(())
     }
 
@@ -92,19 +94,23 @@ mod tests {
     }
 
     #[test]
-    fn who_has_room_beside_the_body_is_heard_with_it() {
+    fn who_is_heard_with_the_body_is_heard_without_it() {
         let mut words = Said::default();
         let long = "v".repeat(MAX_HEADER_VALUE_BYTES);
         for key in ["a", "b", "c"] {
             words.say(key, &long).unwrap();
         }
-        words.say_of_body("a", "").unwrap();
-        words.say("d", &long).unwrap();
+        assert_eq!(words.say_of_body("a", ""), Ok(true));
+        // There is room as long as the body is there, and none once it is given up.
+        assert!(words.say("d", &long).is_err());
         words.say("e", "v").unwrap();
-        assert_eq!(words.all().len(), 5);
         for n in words.all().len()..MAX_HEADERS {
             words.say(&format!("k{n}"), "").unwrap();
         }
         assert_eq!(words.say_of_body("z", ""), Err(HeaderError::TooMany));
+        let others = words.all().len();
+        words.give_up_body();
+        assert_eq!((words.all().len(), words.all().get("a")), (others, Some(&*long)));
+        assert_eq!(words.all().get("e"), Some("v"));
     }
 }

@@ -93,7 +93,7 @@ impl<E> CallError<E> {
     }
 
     /// What was tried, oldest first; empty for [`App`](Self::App),
-    /// [`NoProvider`](Self::NoProvider) and calls whose time was over before anything was sent.
+    /// [`NoProvider`](Self::NoProvider) and calls that were over or cancelled before anything was sent.
     pub fn attempts(&self) -> &[Attempt] {
         self.log().map_or(&[], Log::attempts)
     }

@@ -30,7 +30,8 @@ pub enum QuorumError<T, E = Infallible> {
         workers: usize,
         /// How many successes the quorum needs.
         required: usize,
-        /// What keeps other nodes from being asked, if any is known that is kept from it.
+        /// What keeps other nodes from being asked: those that a topology declares, or all that are
+        /// known if none can be asked.
         why: Option<Why>,
     },
     /// Nobody can be meant, whoever is there: the selector names what the topology does not, say.
@@ -73,10 +74,13 @@ impl<T, E: fmt::Display> fmt::Display for QuorumError<T, E> {
                 )?;
                 match why {
                     None => Ok(()),
-                    Some(why) if *workers == 0 => {
-                        f.write_str("; ")?;
-                        why.fmt(f)
-                    }
+                    Some(why) if *workers == 0 => match why.only_fault() {
+                        Some(fault) => write!(f, "; {fault}"),
+                        None => {
+                            f.write_str("; ")?;
+                            why.fmt(f)
+                        }
+                    },
                     Some(why) => {
                         f.write_str("; without ")?;
                         why.reasons().fmt(f)

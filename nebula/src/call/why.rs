@@ -84,6 +84,11 @@ impl Why {
         self
     }
 
+    /// What alone keeps the call from being made, if it is that.
+    pub(crate) fn only_fault(&self) -> Option<&str> {
+        self.0.fault.as_deref()
+    }
+
     /// Nobody is known to have a method of this name, but one of `name`, which is spelt much the same.
     #[cfg(feature = "json")]
     pub(crate) fn meant(mut self, name: &str) -> Self {

@@ -31,7 +31,7 @@ impl Made<'_> {
     /// How it ended, in the word that its span has: `ok`, `error` for an error of the method,
     /// `deadline` and so on for those of [`CallError`](crate::CallError), `failed` if several nodes were
     /// asked and too few succeeded, and `dropped` if nobody waited for its end. Of `all` it is `ok` if
-    /// every node answered, `partial` if some did, and `failed` if none did.
+    /// every node succeeded, `partial` if some did, and `failed` if none did.
     pub fn outcome(&self) -> &str {
         self.outcome
     }

@@ -94,7 +94,11 @@ impl<'c> Known<'c> {
         let (mut term, mut log) = (term, Log::default());
         for at in order {
             let Some(target) = targets.nodes.get(at) else { continue };
-            let key = self.key_at(target);
+            // The shape that was looked at is the one that is asked for, whoever serves another by now.
+            let key = match self.contract {
+                Some((_, method)) if idempotent => method.key(),
+                _ => self.key_at(target),
+            };
             let named = Named { service: &self.call.service, method: &self.call.method, key };
             if Instant::now() >= term.deadline() {
                 return Err(CallError::Deadline(log));

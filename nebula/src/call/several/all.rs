@@ -108,8 +108,8 @@ impl Ends {
     fn outcome(self) -> &'static str {
         match (self.some_ok, self.some_failed) {
             (true, true) => "partial",
-            (false, true) => "failed",
-            (_, false) => "ok",
+            (true, false) => "ok",
+            (false, _) => "failed",
         }
     }
 }
@@ -186,6 +186,7 @@ mod tests {
             ends.outcome()
         };
         assert_eq!((of(&[true, true]), of(&[false, false])), ("ok", "failed"));
+        assert_eq!(of(&[]), "failed");
         assert_eq!((of(&[true, false]), of(&[false, true])), ("partial", "partial"));
     }
 }

@@ -151,7 +151,7 @@ impl ServiceHandle {
     /// end with the service belongs into its [`extensions`](Self::extensions).
     ///
     /// It is `Ok` also if the grace period was too short: a warning in the log, `stopped with work
-    /// left`, says how many calls and which plugins were not done. No call is broken off by that.
+    /// left`, says how many calls were not done, or which plugins. No call is broken off by that.
     /// Those that run go on to their ends, with the implementation they began with, while what the
     /// service had started has stopped, and while a new service of the name may have started. To know
     /// beforehand that nothing is left, [`drain`](Self::drain) it until that is `Ok`.

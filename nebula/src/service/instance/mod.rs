@@ -150,8 +150,10 @@ impl Instance {
         if let Some(core) = self.core.get() {
             core.let_go();
         }
-        if let Some(mesh) = self.mesh().filter(|_| self.global) {
-            mesh.remove_service(&self.name);
+        let Some(node) = self.node.upgrade() else { return };
+        node.contracts().withdraw(&self.name);
+        if self.global {
+            node.mesh().remove_service(&self.name);
         }
     }
 

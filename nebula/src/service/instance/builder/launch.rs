@@ -25,7 +25,7 @@ use crate::service::served::Served;
 
 impl Service {
     /// Starts it on this node, and returns once it runs (or is paused, if it was asked to be). It
-    /// takes calls then, unless a plugin says that it is not [ready](Plugin::ready) yet, which is no
+    /// takes calls then, unless a plugin says that it is not [ready](crate::plugin::Plugin::ready) yet, which is no
     /// error. It is started also if nobody waits for it any more: [`Node::service`] finds it.
     ///
     /// # Errors
