@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn takes_the_failures_of_a_fan_out() {
-        let quorum = QuorumError::<()>::Unreachable { workers: 1, required: 2, why: None };
+        let quorum = QuorumError::<()>::Unreachable { workers: 1, required: 2 };
         assert_eq!(Error::from(quorum.clone()).to_string(), quorum.to_string());
         let why = Why::new("Users", "find").node("a@h", "lacks the tag db");
         let first = FirstError::<()>::NoTarget(why.clone());

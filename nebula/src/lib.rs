@@ -89,8 +89,8 @@ mod trace;
 pub use boot::Roles;
 pub use builder::NodeBuilder;
 pub use call::{
-    Call, CallError, Entry, Executed, FirstError, NoTarget, NodeRef, Options, QuorumError, Replies,
-    Reply, Votes,
+    Call, CallError, Entry, Executed, FirstError, FullReply, NoTarget, NodeRef, Options,
+    QuorumError, Replies, Reply, Votes,
 };
 pub use context::{Caller, Context};
 pub use error::Error;

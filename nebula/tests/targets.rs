@@ -275,11 +275,7 @@ async fn without_a_topology_no_majority_is_counted_before_the_join() {
     let work = WorkClient::new(&lost);
     let begun = Instant::now();
     let refused = work.name().quorum(majority()).await.unwrap_err();
-    assert!(
-        matches!(refused, QuorumError::Unreachable { workers: 0, required: 1, .. }),
-        "{refused}"
-    );
-    assert!(refused.to_string().contains(": no majority can be counted: without"), "{refused}");
+    assert!(matches!(refused, QuorumError::Unreachable { workers: 0, required: 1 }), "{refused}");
     assert_eq!(begun.elapsed().as_secs(), 2);
     assert_eq!(worker.begun.load(SeqCst), 0);
     // Thresholds of what is there go on with what is there.
@@ -306,10 +302,7 @@ async fn a_vote_counts_the_tags_of_the_topology() {
     let web = builder.start().await.unwrap();
     let work = WorkClient::new(&web);
     let refused = work.name().on(tag("work")).quorum(majority()).await.unwrap_err();
-    assert!(
-        matches!(refused, QuorumError::Unreachable { workers: 1, required: 2, .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, QuorumError::Unreachable { workers: 1, required: 2 }), "{refused}");
     let one = work.name().on(tag("work")).quorum(at_least(1)).await.unwrap();
     assert_eq!(one.successes().len(), 1);
     assert_eq!((b.begun.load(SeqCst), stranger.begun.load(SeqCst)), (0, 0));
@@ -356,10 +349,7 @@ async fn who_left_in_good_order_counts_no_more_and_who_crashed_does() {
     }
     workers(&web, 1).await;
     let refused = work.name().quorum(majority()).await.unwrap_err();
-    assert!(
-        matches!(refused, QuorumError::Unreachable { workers: 1, required: 2, .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, QuorumError::Unreachable { workers: 1, required: 2 }), "{refused}");
 }
 
 #[tokio::test(start_paused = true)]

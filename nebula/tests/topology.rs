@@ -180,7 +180,7 @@ async fn a_reload_changes_what_a_majority_counts() {
         until("they agree", agree).await;
         match required().await {
             Ok(required) => assert_eq!(required, needed, "of {count}"),
-            Err(QuorumError::Unreachable { workers: 2, required, .. }) => {
+            Err(QuorumError::Unreachable { workers: 2, required }) => {
                 assert_eq!((count, required), (5, needed));
             }
             Err(error) => panic!("{error}"),
@@ -199,12 +199,7 @@ async fn a_topology_can_be_given_to_a_node_that_has_none() {
     let node = r1.clone();
     std::thread::spawn(move || node.reload_topology(replicas(3))).join().unwrap().unwrap();
     let refused = ledger.write().quorum(majority()).await.unwrap_err();
-    assert!(
-        matches!(refused, QuorumError::Unreachable { workers: 1, required: 2, .. }),
-        "{refused}"
-    );
-    let missing = "2 are required; without r2 (is not there, or not for this call), r3 (";
-    assert!(refused.to_string().contains(missing), "{refused}");
+    assert!(matches!(refused, QuorumError::Unreachable { workers: 1, required: 2 }), "{refused}");
     let error = ledger.write().on(tag("replcia")).await.unwrap_err().to_string();
     assert!(error.contains("did you mean `replica`?"), "{error}");
 }
@@ -314,10 +309,7 @@ async fn a_call_under_way_keeps_what_it_began_with() {
     book.0.notify_one();
     assert_eq!(vote.await.unwrap().required(), 1);
     let refused = ledger.slow().quorum(majority()).await.unwrap_err();
-    assert!(
-        matches!(refused, QuorumError::Unreachable { workers: 1, required: 2, .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, QuorumError::Unreachable { workers: 1, required: 2 }), "{refused}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -421,7 +413,7 @@ async fn nobody_of_three_configured_is_there() {
     let r1 = builder.start().await.unwrap();
     let ledger = LedgerClient::new(&r1);
     let refusal = |result: Result<Votes<u8>, QuorumError<u8>>| match result.unwrap_err() {
-        QuorumError::Unreachable { workers, required, .. } => (workers, required),
+        QuorumError::Unreachable { workers, required } => (workers, required),
         error => panic!("{error}"),
     };
     assert_eq!(refusal(ledger.write().quorum(majority()).await), (0, 2));
@@ -439,10 +431,7 @@ async fn one_of_three_configured_is_there() {
     let votes = ledger.write().quorum(at_least(1)).await.unwrap();
     assert_eq!((votes.successes().len(), votes.required()), (1, 1));
     let refused = ledger.write().quorum(majority()).await.unwrap_err();
-    assert!(
-        matches!(refused, QuorumError::Unreachable { workers: 1, required: 2, .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, QuorumError::Unreachable { workers: 1, required: 2 }), "{refused}");
 }
 
 /// QUO-13

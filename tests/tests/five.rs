@@ -164,7 +164,7 @@ fn answered(five: &Five, replies: &Replies<u64>, call: u64, names: &[&str]) {
 fn lacks(five: &Five, replies: &Replies<u64>, call: u64, pair: Pair, time: Duration) {
     let asked: Vec<_> = replies.iter().map(|entry| &*entry.node.name).collect();
     assert_eq!(asked, Five::NAMES);
-    for Entry { node, result, elapsed, .. } in replies {
+    for Entry { node, result, elapsed } in replies {
         match result {
             Ok(value) => {
                 assert_eq!((pair.contains(&&*node.name), *value), (false, call * 2), "{node}");
@@ -233,7 +233,7 @@ async fn known(
 
 fn unreachable(result: Result<Votes<u64>, QuorumError<u64>>, live: usize, needed: usize) {
     match result {
-        Err(QuorumError::Unreachable { workers, required, .. }) => {
+        Err(QuorumError::Unreachable { workers, required }) => {
             assert_eq!((workers, required), (live, needed));
         }
         other => panic!("{needed} of {live}: {other:?}"),

@@ -198,7 +198,7 @@ impl Stage {
         let call = self.zones.correct(self.subject.name.clone(), comment.to_owned());
         let outcome = call.on(tag(TAG)).quorum(majority()).await;
         let took = from.elapsed();
-        let Err(QuorumError::Unreachable { workers, required, .. }) = outcome else {
+        let Err(QuorumError::Unreachable { workers, required }) = outcome else {
             return Err(Mishap::new(format!("with one server left: {outcome:?}")));
         };
         let kept = (workers, required) == (1, 2);

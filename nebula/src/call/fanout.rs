@@ -10,12 +10,11 @@
 
 use std::time::Duration;
 
-use macula::rpc::Headers;
-
 use super::error::CallError;
 use super::log::Log;
 use super::replies::{Replies, Tally};
-use super::reply::{Beside, Entry, NodeRef, Reply};
+use super::reply::{Beside, Entry, NodeRef, Reply, SentBack};
+use super::votes::Votes;
 
 /// Nothing that is still to come can change the result.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,6 +43,8 @@ pub(crate) struct Fanout<T, E> {
     /// What counts, and the rest, each with the target's index and in the order of arrival.
     successes: Vec<(usize, Reply<T>)>,
     others: Vec<(usize, Entry<T, E>)>,
+    /// What went back beside both.
+    sent_back: SentBack,
 }
 
 impl<T, E> Fanout<T, E> {
@@ -60,6 +61,7 @@ impl<T, E> Fanout<T, E> {
             targets,
             successes: Vec::new(),
             others: Vec::new(),
+            sent_back: SentBack::default(),
         }
     }
 
@@ -104,11 +106,12 @@ impl<T, E> Fanout<T, E> {
             return false;
         }
         let (node, Beside { elapsed, headers }) = (node.clone(), beside);
+        self.sent_back.put(node.id, headers);
         match result {
             Ok(value) if success => {
-                self.successes.push((index, Reply { node, value, elapsed, headers }));
+                self.successes.push((index, Reply { node, value, elapsed }));
             }
-            result => self.others.push((index, Entry { node, result, elapsed, headers })),
+            result => self.others.push((index, Entry { node, result, elapsed })),
         }
         self.open -= 1;
         true
@@ -124,12 +127,12 @@ impl<T, E> Fanout<T, E> {
         self.successes.pop().map(|(_, reply)| reply)
     }
 
-    /// The successes and the rest, each in the order of arrival.
-    pub(crate) fn split(self) -> (Vec<Reply<T>>, Vec<Entry<T, E>>) {
-        (
-            self.successes.into_iter().map(|(_, reply)| reply).collect(),
-            self.others.into_iter().map(|(_, entry)| entry).collect(),
-        )
+    /// The successes and the rest, each in the order of arrival, as votes of which so many were
+    /// `required`.
+    pub(crate) fn votes(self, required: usize) -> Votes<T, E> {
+        let successes = self.successes.into_iter().map(|(_, reply)| reply).collect();
+        let others = self.others.into_iter().map(|(_, entry)| entry).collect();
+        Votes::new(successes, others, required, self.sent_back)
     }
 
     /// One entry a target, in the order of the targets. A silent one gets what `log` says of its
@@ -152,12 +155,12 @@ impl<T, E> Fanout<T, E> {
                     Silence::Deadline => CallError::Deadline(log),
                     Silence::Decided => CallError::Cancelled(log),
                 };
-                let (result, headers) = (Err(error), Headers::new());
-                entries.push((index, Entry { node, result, elapsed, headers }));
+                entries.push((index, Entry { node, result: Err(error), elapsed }));
             }
         }
         entries.sort_by_key(|(index, _)| *index);
-        Replies::new(entries.into_iter().map(|(_, entry)| entry).collect(), tally)
+        let entries = entries.into_iter().map(|(_, entry)| entry).collect();
+        Replies::new(entries, tally).with(self.sent_back)
     }
 }
 
@@ -179,6 +182,7 @@ mod tests {
                 open: self.open,
                 successes: self.successes.clone(),
                 others: self.others.clone(),
+                sent_back: self.sent_back.clone(),
             }
         }
     }

@@ -7,7 +7,7 @@ use macula::identity::NodeId;
 use macula::rpc::Headers;
 
 use super::local::ALONE;
-use super::reply::{NodeRef, Reply};
+use super::reply::{FullReply, NodeRef};
 use crate::node::Node;
 
 /// Where the attempt of a call to one node that brings what the method returned says who answered, and
@@ -31,10 +31,10 @@ impl Heard {
     }
 
     /// All of an answer with this value, which came after this time.
-    pub(crate) fn reply<T>(&self, value: T, elapsed: Duration) -> Reply<T> {
+    pub(crate) fn reply<T>(&self, value: T, elapsed: Duration) -> FullReply<T> {
         let heard = self.0.get().cloned();
         let (node, headers) = heard.unwrap_or_else(|| (itself(None), Headers::new()));
-        Reply { node, value, elapsed, headers }
+        FullReply { node, value, elapsed, headers }
     }
 }
 

@@ -55,7 +55,7 @@ pub use options::Options;
 #[cfg(feature = "json")]
 pub use raw::RawCall;
 pub use replies::Replies;
-pub use reply::{Entry, NodeRef, Reply};
+pub use reply::{Entry, FullReply, NodeRef, Reply};
 pub use replying::Replying;
 pub use several::{All, First, Quorum};
 pub use targets::{Chosen, Configured, Unsaid};

@@ -35,7 +35,7 @@ impl<T, E> QuorumMachine<T, E> {
         let fanout = Fanout::new(targets);
         let workers = fanout.open();
         if required == 0 || required > workers {
-            return Err(QuorumError::Unreachable { workers, required, why: None });
+            return Err(QuorumError::Unreachable { workers, required });
         }
         Ok(Self { fanout, required, end: None })
     }
@@ -103,8 +103,7 @@ impl<T, E> QuorumMachine<T, E> {
         let Self { fanout, required, end } = self;
         let silence = match end {
             Some(End::Decided(Decision::Reached)) => {
-                let (successes, failures) = fanout.split();
-                return Ok(Votes::new(successes, failures, required));
+                return Ok(fanout.votes(required));
             }
             Some(End::Decided(Decision::CannotReach)) => Silence::Decided,
             Some(End::Deadline) | None => Silence::Deadline,

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use self::known::Known;
 use super::heard::Heard;
 use super::options::Options;
-use super::{CallError, Reply};
+use super::{CallError, FullReply};
 use crate::node::Node;
 use crate::nodes::IntoSelector;
 use crate::service::codec::{HEADER, JSON};
@@ -119,7 +119,7 @@ impl<'a> RawCall<'a> {
     /// # Errors
     ///
     /// As those of the call; they have no headers.
-    pub async fn reply(mut self) -> Result<Reply<Value>, CallError<Value>> {
+    pub async fn reply(mut self) -> Result<FullReply<Value>, CallError<Value>> {
         self.options = self.options.header(HEADER, JSON);
         let names = (&*self.service, &*self.method);
         let mut calling = Calling::by_name(self.node, &mut self.options, names, &mut self.args);

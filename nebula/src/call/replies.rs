@@ -3,8 +3,11 @@
 
 use std::convert::Infallible;
 
+use macula::identity::NodeId;
+use macula::rpc::Headers;
+
 use super::error::CallError;
-use super::reply::{Entry, NodeRef};
+use super::reply::{Entry, NodeRef, SentBack};
 
 /// Exactly one entry for each node asked, in the order of the targets.
 ///
@@ -15,6 +18,7 @@ use super::reply::{Entry, NodeRef};
 pub struct Replies<T, E = Infallible> {
     entries: Vec<Entry<T, E>>,
     tally: Option<Tally>,
+    sent_back: SentBack,
 }
 
 /// How many successes were wanted, and how many there were.
@@ -26,7 +30,12 @@ pub(crate) struct Tally {
 
 impl<T, E> Replies<T, E> {
     pub(crate) fn new(entries: Vec<Entry<T, E>>, tally: Option<Tally>) -> Self {
-        Self { entries, tally }
+        Self { entries, tally, sent_back: SentBack::default() }
+    }
+
+    /// The same, beside which this went back.
+    pub(crate) fn with(self, sent_back: SentBack) -> Self {
+        Self { sent_back, ..self }
     }
 
     pub(crate) fn tally(&self) -> Option<Tally> {
@@ -56,6 +65,13 @@ impl<T, E> Replies<T, E> {
     /// The nodes that failed, and how, in the order of the targets.
     pub fn failures(&self) -> impl Iterator<Item = (&NodeRef, &CallError<E>)> {
         self.iter().filter_map(|entry| Some((&entry.node, entry.result.as_ref().err()?)))
+    }
+
+    /// What this node [sent back](crate::Context::reply_header) beside what its method returned, also
+    /// beside the method's own error ([`CallError::App`]); none if it said nothing. It is what that
+    /// node says, and bounded as [`Headers`] are.
+    pub fn headers(&self, node: NodeId) -> Option<&Headers> {
+        self.sent_back.of(node)
     }
 
     /// Whether every node answered.
@@ -100,8 +116,6 @@ impl<'a, T, E> IntoIterator for &'a Replies<T, E> {
 mod tests {
     use std::time::Duration;
 
-    use macula::rpc::Headers;
-
     use super::super::log::Log;
     use super::super::reply::tests::node;
     use super::*;
@@ -111,7 +125,6 @@ mod tests {
             node: NodeRef { name: name.into(), ..node(1) },
             result,
             elapsed: Duration::from_millis(1),
-            headers: Headers::new(),
         }
     }
 

@@ -36,10 +36,6 @@ pub struct Entry<T, E = Infallible> {
     pub result: Result<T, CallError<E>>,
     /// From the start of the whole call to this result.
     pub elapsed: Duration,
-    /// What [went back](crate::Context::reply_header) beside what the method returned, also beside its
-    /// own error ([`CallError::App`]); none of a call that failed for another reason. It is what that
-    /// node says, and bounded as [`Headers`] are.
-    pub headers: Headers,
 }
 
 /// An answer that counts, and who gave it.
@@ -51,9 +47,42 @@ pub struct Reply<T> {
     pub value: T,
     /// From the start of the whole call to this answer.
     pub elapsed: Duration,
+}
+
+/// An answer, who gave it, and what went back beside it: see [`Call::reply`](crate::Call::reply).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FullReply<T> {
+    /// The node.
+    pub node: NodeRef,
+    /// What the method returned; for a method that returns a `Result`, its `Ok`.
+    pub value: T,
+    /// From the start of the whole call to this answer.
+    pub elapsed: Duration,
     /// What [went back](crate::Context::reply_header) beside it. It is what that node says, and bounded
     /// as [`Headers`] are.
     pub headers: Headers,
+}
+
+impl<T> From<FullReply<T>> for Reply<T> {
+    fn from(FullReply { node, value, elapsed, .. }: FullReply<T>) -> Self {
+        Self { node, value, elapsed }
+    }
+}
+
+/// What went back beside the answers of several nodes, from those that said something.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SentBack(Vec<(NodeId, Headers)>);
+
+impl SentBack {
+    pub(crate) fn put(&mut self, node: NodeId, headers: Headers) {
+        if !headers.is_empty() {
+            self.0.push((node, headers));
+        }
+    }
+
+    pub(crate) fn of(&self, node: NodeId) -> Option<&Headers> {
+        self.0.iter().find(|(known, _)| *known == node).map(|(_, headers)| headers)
+    }
 }
 
 /// What is known of an answer beside what it says.
@@ -72,8 +101,8 @@ impl From<Duration> for Beside {
 }
 
 impl<T, E> From<Reply<T>> for Entry<T, E> {
-    fn from(Reply { node, value, elapsed, headers }: Reply<T>) -> Self {
-        Self { node, result: Ok(value), elapsed, headers }
+    fn from(Reply { node, value, elapsed }: Reply<T>) -> Self {
+        Self { node, result: Ok(value), elapsed }
     }
 }
 
@@ -90,11 +119,22 @@ pub(crate) mod tests {
     fn a_reply_is_an_entry() {
         let mut headers = Headers::new();
         headers.insert("rows", "7").unwrap();
-        let (elapsed, said) = (Duration::from_millis(3), headers.clone());
-        let reply = Reply { node: node(1), value: 7, elapsed, headers };
+        let elapsed = Duration::from_millis(3);
+        let full = FullReply { node: node(1), value: 7, elapsed, headers };
+        let reply = Reply::from(full);
         assert_eq!(reply.node.to_string(), "n1@h");
         let entry: Entry<i32> = reply.into();
         assert_eq!((entry.node, entry.result), (node(1), Ok(7)));
-        assert_eq!((entry.elapsed, entry.headers), (elapsed, said));
+        assert_eq!(entry.elapsed, elapsed);
+    }
+
+    #[test]
+    fn what_went_back_is_found_by_its_node() {
+        let mut headers = Headers::new();
+        headers.insert("rows", "7").unwrap();
+        let mut sent = SentBack::default();
+        sent.put(node(1).id, Headers::new());
+        sent.put(node(2).id, headers.clone());
+        assert_eq!((sent.of(node(1).id), sent.of(node(2).id)), (None, Some(&headers)));
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::heard::Heard;
 use super::unary::Call;
 use super::unicast::Unicast;
-use super::{CallError, Reply};
+use super::{CallError, FullReply};
 use crate::service::method::{Error, Method, Value};
 
 /// A call to one node whose answer says who gave it and what went back beside it, which has not been
@@ -22,7 +22,7 @@ impl<'a, M: Method> Replying<'a, M> {
 }
 
 impl<'a, M: Method> IntoFuture for Replying<'a, M> {
-    type Output = Result<Reply<Value<M>>, CallError<Error<M>>>;
+    type Output = Result<FullReply<Value<M>>, CallError<Error<M>>>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {

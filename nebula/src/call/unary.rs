@@ -166,13 +166,13 @@ impl<'a, M: Method, Targets> Call<'a, M, Targets> {
 }
 
 impl<'a, M: Method, Targets> Call<'a, M, Targets> {
-    /// Asks one node as ever, and gives a [`Reply`](super::Reply) instead of the mere value: who
+    /// Asks one node as ever, and gives a [`FullReply`](super::FullReply) instead of the mere value: who
     /// answered, how long the call took, and the headers that the handler or a plugin there
     /// [sent back](crate::Context::reply_header). All that can be said of a call to one node holds for
     /// it; a client without a node names its service `local`.
     ///
     /// An error has no such headers, not even the method's own: [`all`](Self::all) of a call
-    /// [`to`](Call::to) one node shows them in its entry. It is made with a few allocations more than
+    /// [`to`](Call::to) one node [has them](super::Replies::headers). It is made with a few allocations more than
     /// the call itself.
     ///
     /// ```

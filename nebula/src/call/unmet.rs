@@ -30,9 +30,6 @@ pub enum QuorumError<T, E = Infallible> {
         workers: usize,
         /// How many successes the quorum needs.
         required: usize,
-        /// What keeps other nodes from being asked: those that a topology declares, or all that are
-        /// known if none can be asked.
-        why: Option<Why>,
     },
     /// Nobody can be meant, whoever is there: the selector names what the topology does not, say.
     /// Refused before any call, so nothing ran.
@@ -64,28 +61,14 @@ impl<T, E: fmt::Display> fmt::Display for QuorumError<T, E> {
                 "a quorum of 0 was refused before any call: it would prove nothing, say \
                  `at_least(1)` or more",
             ),
-            Self::Unreachable { workers, required, why } => {
+            Self::Unreachable { workers, required } => {
                 let is = if *workers == 1 { "is" } else { "are" };
                 let needed = if *required == 1 { "is" } else { "are" };
                 write!(
                     f,
                     "a quorum of {required} was refused before any call: {workers} of the \
                      targeted nodes {is} live, {required} {needed} required"
-                )?;
-                match why {
-                    None => Ok(()),
-                    Some(why) if *workers == 0 => match why.only_fault() {
-                        Some(fault) => write!(f, "; {fault}"),
-                        None => {
-                            f.write_str("; ")?;
-                            why.fmt(f)
-                        }
-                    },
-                    Some(why) => {
-                        f.write_str("; without ")?;
-                        why.reasons().fmt(f)
-                    }
-                }
+                )
             }
             Self::NoTarget(why) => why.fmt(f),
             Self::TopologyMismatch { ours, theirs } => disagreement::write(*ours, theirs, f),
@@ -114,11 +97,10 @@ impl<T, E: fmt::Display> fmt::Display for QuorumError<T, E> {
 impl<T, E: fmt::Debug> fmt::Debug for QuorumError<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable { workers, required, why } => f
+            Self::Unreachable { workers, required } => f
                 .debug_struct("Unreachable")
                 .field("workers", workers)
                 .field("required", required)
-                .field("why", why)
                 .finish(),
             Self::NoTarget(why) => f.debug_tuple("NoTarget").field(why).finish(),
             Self::TopologyMismatch { ours, theirs } => f
@@ -258,8 +240,6 @@ impl<E: fmt::Display> fmt::Display for Brief<'_, E> {
 mod tests {
     use std::time::Duration;
 
-    use macula::rpc::Headers;
-
     use super::super::attempt::Executed;
     use super::super::log::Log;
     use super::super::log::tests::attempt;
@@ -279,16 +259,14 @@ mod tests {
             node: node(number),
             result,
             elapsed: Duration::from_millis(5),
-            headers: Headers::new(),
         });
         Replies::new(entries.collect(), tally)
     }
 
     #[test]
     fn refused_before_any_call() {
-        let refused = |workers, required| {
-            QuorumError::<()>::Unreachable { workers, required, why: None }.to_string()
-        };
+        let refused =
+            |workers, required| QuorumError::<()>::Unreachable { workers, required }.to_string();
         assert_eq!(
             refused(1, 2),
             "a quorum of 2 was refused before any call: 1 of the targeted nodes is live, 2 are \
@@ -300,33 +278,6 @@ mod tests {
              required"
         );
         assert!(refused(3, 0).contains("`at_least(1)`"));
-    }
-
-    #[test]
-    fn what_keeps_nodes_from_a_quorum_is_said() {
-        let why = (1..6)
-            .fold(Why::new("Users", "find"), |why, i| why.node(&format!("n{i}@h"), "is not there"));
-        let refused = |workers, why| {
-            let refused = QuorumError::<()>::Unreachable { workers, required: 6, why: Some(why) };
-            (refused.to_string(), format!("{refused:#}"))
-        };
-        let (short, long) = refused(1, why.clone());
-        assert_eq!(
-            short,
-            "a quorum of 6 was refused before any call: 1 of the targeted nodes is live, 6 are \
-             required; without n1@h (is not there), n2@h (is not there), n3@h (is not there) and 2 \
-             more"
-        );
-        let lines = |long: &str| long.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
-        assert!(long.starts_with(&short));
-        assert_eq!(
-            lines(&long),
-            (1..6).map(|i| format!("  n{i}@h: is not there")).collect::<Vec<_>>()
-        );
-        let (short, long) = refused(0, why.clone());
-        let sentence = "0 of the targeted nodes are live, 6 are required; ";
-        assert!(short.ends_with(&format!("{sentence}{why}")), "{short}");
-        assert!(long.ends_with(&format!("{sentence}{why:#}")), "{long}");
     }
 
     #[test]

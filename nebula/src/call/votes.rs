@@ -3,7 +3,10 @@
 
 use std::convert::Infallible;
 
-use super::reply::{Entry, Reply};
+use macula::identity::NodeId;
+use macula::rpc::Headers;
+
+use super::reply::{Entry, Reply, SentBack};
 
 /// A quorum that was reached: the successes, at least as many as required, each from another
 /// node, and what else had come in by then.
@@ -15,6 +18,7 @@ pub struct Votes<T, E = Infallible> {
     successes: Vec<Reply<T>>,
     failures: Vec<Entry<T, E>>,
     required: usize,
+    sent_back: SentBack,
 }
 
 impl<T, E> Votes<T, E> {
@@ -22,8 +26,9 @@ impl<T, E> Votes<T, E> {
         successes: Vec<Reply<T>>,
         failures: Vec<Entry<T, E>>,
         required: usize,
+        sent_back: SentBack,
     ) -> Self {
-        Self { successes, failures, required }
+        Self { successes, failures, required, sent_back }
     }
 
     /// The answers that count, in the order of their arrival; never empty.
@@ -35,6 +40,12 @@ impl<T, E> Votes<T, E> {
     /// `.success(..)` turned down (`Ok` in their entry).
     pub fn failures(&self) -> &[Entry<T, E>] {
         &self.failures
+    }
+
+    /// What this node [sent back](crate::Context::reply_header) beside what its method returned; none if
+    /// it said nothing. It is what that node says, and bounded as [`Headers`] are.
+    pub fn headers(&self, node: NodeId) -> Option<&Headers> {
+        self.sent_back.of(node)
     }
 
     /// How many successes were needed.

@@ -84,11 +84,6 @@ impl Why {
         self
     }
 
-    /// What alone keeps the call from being made, if it is that.
-    pub(crate) fn only_fault(&self) -> Option<&str> {
-        self.0.fault.as_deref()
-    }
-
     /// Nobody is known to have a method of this name, but one of `name`, which is spelt much the same.
     #[cfg(feature = "json")]
     pub(crate) fn meant(mut self, name: &str) -> Self {
@@ -155,11 +150,6 @@ impl Why {
     /// How many of the known nodes can be asked: zero where it explains a failure.
     pub fn askable(&self) -> usize {
         if self.0.fault.is_some() { 0 } else { self.0.available }
-    }
-
-    /// The nodes with their reasons alone: up to three, and with `{:#}` a line for each.
-    pub(crate) fn reasons(&self) -> impl fmt::Display {
-        fmt::from_fn(|f| self.0.nodes.write(f))
     }
 
     /// Addresses (at most 256) tried in vain to join the cluster or to find more of it, each with the

@@ -9,8 +9,8 @@ use crate::not_said::NotSaid;
 impl Context {
     /// Sends this text back beside what the method returns, also beside its own error, in place of
     /// another one under this key. Callers that ask for it read it: those of
-    /// [`Call::reply`](crate::Call::reply), and who asks several nodes with each
-    /// [entry](crate::Entry::headers). The bounds are those of
+    /// [`Call::reply`](crate::Call::reply), and who asks several nodes
+    /// [of each](crate::Replies::headers). The bounds are those of
     /// [`Call::header`](crate::Call::header).
     ///
     /// It may be said as long as the method and the plugins around it have not returned: in the

@@ -221,7 +221,6 @@ mod calls {
                 },
                 result,
                 elapsed: Duration::ZERO,
-                headers: crate::Headers::new(),
             });
             Replies::new(entries.collect(), None)
         }
@@ -280,8 +279,7 @@ mod calls {
         fn what_was_refused_before_any_call() {
             let why = Why::new("Users", "find").node("db@h1", "down");
             let first = FirstError::<u8, Status>::NoTarget(why.clone());
-            let unreachable =
-                QuorumError::<u8, Status>::Unreachable { workers: 1, required: 2, why: None };
+            let unreachable = QuorumError::<u8, Status>::Unreachable { workers: 1, required: 2 };
             let nobody = QuorumError::<u8, Status>::NoTarget(why);
             let expected = Status::service_not_available("").with("executed", "no");
             for shown in [first.public(), unreachable.public(), nobody.public()] {
@@ -289,8 +287,7 @@ mod calls {
             }
             assert_eq!(Status::from(first.clone()).message(), first.to_string());
             assert_eq!(Status::from(nobody.clone()).message(), nobody.to_string());
-            let zero =
-                QuorumError::<u8, Status>::Unreachable { workers: 1, required: 0, why: None };
+            let zero = QuorumError::<u8, Status>::Unreachable { workers: 1, required: 0 };
             assert!(zero.shown().is_none() && zero.status().message().contains("quorum of 0"));
             let late = QuorumError::Deadline(replies(vec![conflict("one")]));
             assert_eq!(

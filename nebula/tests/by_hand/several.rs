@@ -70,7 +70,7 @@ async fn a_quorum_that_cannot_be_is_refused_before_any_call() {
     let store = Store::new();
     let users = UsersClient::local(store.clone());
     let quorum = users.find(7).quorum(at_least(2)).await;
-    assert!(matches!(quorum, Err(QuorumError::Unreachable { workers: 1, required: 2, .. })));
+    assert!(matches!(quorum, Err(QuorumError::Unreachable { workers: 1, required: 2 })));
     let topology = Topology::new().node("db@h1", ["db"]).unwrap();
     let topology = topology.node("db@h2", ["db"]).unwrap().node("web@h3", ["web"]).unwrap();
     let builder = alone("db@h1").tag("db").topology(topology);
@@ -78,7 +78,7 @@ async fn a_quorum_that_cannot_be_is_refused_before_any_call() {
     let users = UsersClient::new(&db);
     // Two nodes carry the tag by configuration, one of them is there.
     let quorum = users.find(7).on(tag("db")).quorum(majority()).await;
-    assert!(matches!(quorum, Err(QuorumError::Unreachable { workers: 1, required: 2, .. })));
+    assert!(matches!(quorum, Err(QuorumError::Unreachable { workers: 1, required: 2 })));
     assert_eq!(store.0.dropped.load(SeqCst), 0);
 }
 
@@ -119,5 +119,5 @@ async fn nobody_to_ask_says_why() {
     assert!(matches!(users.find(7).first().await, Err(FirstError::NoTarget(_))));
     assert_eq!(users.find(7).all().stream().count().await, 0);
     let picked = users.find(7).pick_many(|nodes| nodes.connected()).quorum(at_least(1)).await;
-    assert!(matches!(picked, Err(QuorumError::Unreachable { workers: 0, required: 1, .. })));
+    assert!(matches!(picked, Err(QuorumError::Unreachable { workers: 0, required: 1 })));
 }

@@ -178,7 +178,6 @@ mod tests {
             node: node(1),
             result: if ok { Ok(1) } else { Err(CallError::Deadline(Log::default())) },
             elapsed: Duration::ZERO,
-            headers: crate::Headers::new(),
         };
         let of = |came: &[bool]| {
             let mut ends = Ends::default();

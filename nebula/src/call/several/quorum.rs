@@ -5,14 +5,10 @@ use futures_util::future::{BoxFuture, FutureExt};
 use super::super::quorum::QuorumMachine;
 use super::super::threshold::sealed::Required;
 use super::super::unary::Call;
-use super::super::{QuorumError, Votes, Why};
+use super::super::{QuorumError, Votes};
 use super::{Legs, Predicate, counts};
 use crate::service::method::{Error, Method, Value};
 use crate::trace::call::{several, success, told};
-
-/// Why a majority is refused that might be one of a part only.
-const UNCERTAIN: &str = "no majority can be counted: without a topology this node must have joined \
-                         its cluster and know what each living node serves";
 
 /// A call to every target of which enough must succeed, which has not been made yet.
 #[must_use = "a call does nothing until it is awaited"]
@@ -65,19 +61,21 @@ impl<M: Method> Quorum<'_, M> {
         let mut targets = legs.targets.clone();
         let required = self.threshold.required(legs.configured, targets.len());
         if self.threshold.counts_configured() && !legs.certain {
-            tracing::warn!(service, method, "{UNCERTAIN}");
-            legs.why = legs.why.clone().fault(UNCERTAIN);
+            tracing::warn!(
+                service,
+                method,
+                "no majority can be counted: without a topology this node must have joined \
+                 its cluster and know what each living node serves"
+            );
             targets.clear();
         }
-        let mut machine = QuorumMachine::new(targets, required).map_err(|mut refused| {
-            if let QuorumError::Unreachable { workers: live, required: 1.., why } = &mut refused {
-                // Without reasons of its own it would speak of no node at all.
-                *why = (legs.why.nodes().len() > 0 || *live == 0).then(|| legs.why.clone());
-                let why = why.as_ref().map(Why::to_string);
-                tracing::info!(live, required, why, "a quorum was refused before any call");
-            }
-            refused
-        })?;
+        if targets.len() < required {
+            let live = targets.len();
+            // Without reasons of its own it would speak of no node at all.
+            let why = (legs.why.nodes().len() > 0 || live == 0).then(|| legs.why.to_string());
+            tracing::info!(live, required, why, "a quorum was refused before any call");
+        }
+        let mut machine = QuorumMachine::new(targets, required)?;
         loop {
             let Some(came) = legs.next().await else {
                 machine.on_deadline();

@@ -234,7 +234,7 @@ fn a_quorum_of_any_number_of_up_to_seven_nodes() {
                     assert_eq!(seen, points(count, required, count - required));
                     total += seen.open + seen.decided;
                 }
-                Err(QuorumError::Unreachable { workers, required: needed, .. }) => {
+                Err(QuorumError::Unreachable { workers, required: needed }) => {
                     assert_eq!((workers, needed), (count, required));
                     assert!(required == 0 || required > count, "{required} of {count}");
                 }

@@ -132,7 +132,7 @@ fn end(given: &str) -> String {
                 QuorumMachine::new(nodes(number("n", n)), number("need", need));
             match machine {
                 Ok(machine) => run(machine, events),
-                Err(QuorumError::Unreachable { workers, required, .. }) => {
+                Err(QuorumError::Unreachable { workers, required }) => {
                     assert_eq!(events.trim(), "", "nobody is asked");
                     format!("unreachable: workers {workers}, required {required}")
                 }
