@@ -90,8 +90,7 @@ impl Shared {
     /// A method of the contract, as it is called on the service.
     #[inline]
     pub(crate) fn method(&self, contract: &'static MethodInfo) -> &'static MethodInfo {
-        let renamed = self.renamed.and_then(|info| info.at(contract.position()));
-        renamed.unwrap_or(contract)
+        contract.under(self.renamed)
     }
 
     /// How long calls of the method may take that do not say it themselves.
@@ -110,13 +109,12 @@ impl Shared {
 impl<S: Service> Handle<S> {
     /// Calls through `node`.
     pub fn new(node: &Node) -> Self {
-        Self::through(node, S::INFO, None)
+        Self::through(node, S::INFO)
     }
 
     /// Calls the service of this name through `node`.
     pub fn named(node: &Node, name: &str) -> Result<Self, BadServiceName> {
-        let info = S::INFO.named(TypeId::of::<S>(), name)?;
-        Ok(Self::through(node, info, (name != S::INFO.service_name()).then_some(info)))
+        Ok(Self::through(node, S::INFO.named(TypeId::of::<S>(), name)?))
     }
 
     /// Calls `service` in this process.
@@ -127,11 +125,8 @@ impl<S: Service> Handle<S> {
         Self::of(Place::Alone(Served::new(erase::<S, T>(service))), None)
     }
 
-    fn through(
-        node: &Node,
-        info: &'static ServiceInfo,
-        renamed: Option<&'static ServiceInfo>,
-    ) -> Self {
+    fn through(node: &Node, info: &'static ServiceInfo) -> Self {
+        let renamed = (info.service_name() != S::INFO.service_name()).then_some(info);
         node.check_client(info);
         node.contracts().learn(info);
         let local = node.slot(info.service_name());

@@ -100,8 +100,7 @@ impl Served {
     /// A method of its contract, as it is called here.
     #[inline]
     pub(crate) fn method(&self, contract: &'static MethodInfo) -> &'static MethodInfo {
-        let renamed = self.renamed.and_then(|info| info.at(contract.position()));
-        renamed.unwrap_or(contract)
+        contract.under(self.renamed)
     }
 
     /// Whether it is the service of the generated client `S`, and not one of the same name.

@@ -78,6 +78,14 @@ impl ServiceInfo {
     }
 }
 
+impl MethodInfo {
+    /// This method of a contract, as it is called where the contract has another name.
+    #[inline]
+    pub(crate) fn under(&'static self, renamed: Option<&'static ServiceInfo>) -> &'static Self {
+        renamed.and_then(|info| info.at(self.position())).unwrap_or(self)
+    }
+}
+
 fn check(name: &str) -> Result<(), Fault> {
     if name.is_empty() {
         return Err(Fault::Empty);
@@ -118,6 +126,9 @@ mod tests {
         assert_eq!(find.wire_id(), method_id("users-eu", "find"));
         assert_eq!((find.key(), find.is_idempotent()), (FIND.key(), true));
         assert_ne!(find.wire_id(), FIND.wire_id());
+        let contract = SERVICE.at(3).unwrap();
+        assert_eq!(contract.under(Some(eu)).service_name(), "users-eu");
+        assert_eq!(contract.under(None).service_name(), "Users");
     }
 
     #[test]
